@@ -1,0 +1,54 @@
+# Every recipe sets up what it needs by itself. `make help` lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+DATA ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format protos lock bench clean
+
+help: ## list the recipes
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(STAMP) ## create .venv with everything installed from the lock
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+	  || { echo "Assay needs Python 3.11 to 3.13; choose one with: make PYTHON=python3.12 setup"; exit 1; }
+	@echo "setting up $(VENV) from requirements.lock (once)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(STAMP) ## a whole study, from candles to the best parameters (DATA=file.csv.gz for your own)
+	@$(BIN)/assay demo $(if $(DATA),--data "$(DATA)")
+
+test: $(STAMP) ## all tests
+	@$(BIN)/python -m pytest
+
+lint: $(STAMP) ## formatting, types, layers, contracts
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --cache-dir .import_linter_cache
+	@$(BIN)/buf lint
+	@$(BIN)/buf format --diff --exit-code
+	@./protos/breaking.sh $(BIN)/buf
+
+format: $(STAMP) ## write the formatting that lint checks
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix . && $(BIN)/buf format --write
+
+protos: $(STAMP) ## regenerate protos/gen from the contracts
+	@./protos/generate.sh $(BIN)/python protos/gen
+
+lock: $(STAMP) ## resolve requirements.lock anew (needs uv on PATH)
+	@uv pip compile --quiet --universal --generate-hashes --all-extras --python-version 3.11 \
+	  --custom-compile-command 'make lock' pyproject.toml -o requirements.lock
+
+bench: $(STAMP) ## the benchmarks, one after the other
+	@for file in benchmarks/*.py; do $(BIN)/python $$file || exit 1; done
+
+clean: ## remove the environment and every cache
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

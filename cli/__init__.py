@@ -1,0 +1,1 @@
+"""`assay`: a gRPC client of the three services for people and scripts."""

@@ -1,0 +1,1 @@
+"""The three services of Assay and what they share about being a service."""

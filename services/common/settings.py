@@ -1,0 +1,112 @@
+"""Settings: `ASSAY_*` environment variables, parsed once into frozen dataclasses. Pure.
+
+The whole vocabulary stands here, because one environment often serves several processes. A name
+outside it is refused: a misspelt setting must not be a silent default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, dataclass, fields
+from difflib import get_close_matches
+from typing import Any, TypeVar
+
+KNOWN_NAMES = frozenset(
+    {
+        "ASSAY_HOME",
+        "ASSAY_DATA_ADDRESS",
+        "ASSAY_BACKTEST_ADDRESS",
+        "ASSAY_OPTIMIZER_ADDRESS",
+        "ASSAY_LISTEN_ADDRESS",
+        "ASSAY_DATABASE_URL",
+        "ASSAY_REDIS_URL",
+        "ASSAY_CANDLE_STORE_URL",
+        "ASSAY_BYBIT_URL",
+        "ASSAY_SLOTS",
+        "ASSAY_FRAME_CACHE_MB",
+        "ASSAY_DRAIN_SECONDS",
+        "ASSAY_LOG_FORMAT",
+        "ASSAY_LOG_LEVEL",
+        "ASSAY_TRIAL_LIMIT",
+        "ASSAY_RPC_TIMEOUT_SECONDS",
+    }
+)
+
+
+class SettingsError(Exception):
+    """The environment holds settings that cannot be used; the message names every one."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSettings:
+    """What every service reads.
+
+    Attributes:
+        listen_address: Where to listen, `host:port`; port 0 takes a free one.
+        drain_seconds: Time for calls in hand after SIGTERM.
+        log_format: "text" for people, "json" for machines.
+        log_level: "debug", "info", "warning" or "error".
+    """
+
+    listen_address: str
+    drain_seconds: float = 25.0
+    log_format: str = "text"
+    log_level: str = "info"
+
+
+S = TypeVar("S")
+
+
+def read_settings(kind: type[S], environment: Mapping[str, str], **defaults: object) -> S:
+    """Make a settings dataclass of the environment.
+
+    A field `listen_address` is read from `ASSAY_LISTEN_ADDRESS`; its type (str, int, float, bool,
+    or one of them with None) says how. `defaults` replace the class's own.
+
+    Raises:
+        SettingsError: names every unknown variable, every value that cannot be read and every
+            missing one.
+    """
+    problems = _unknown_names(environment)
+    values: dict[str, object] = {}
+    for field in fields(kind):  # type: ignore[arg-type]
+        name = f"ASSAY_{field.name.upper()}"
+        if environment.get(name, "") != "":
+            try:
+                values[field.name] = _parse(field, environment[name])
+            except ValueError as error:
+                problems.append(f"{name}={environment[name]!r}: {error}")
+        elif field.name in defaults:
+            values[field.name] = defaults[field.name]
+        elif field.default is MISSING:
+            problems.append(f"{name} is required")
+    if problems:
+        raise SettingsError("; ".join(problems))
+    return kind(**values)
+
+
+def _unknown_names(environment: Mapping[str, str]) -> list[str]:
+    unknown = sorted(
+        name for name in environment if name.startswith("ASSAY_") and name not in KNOWN_NAMES
+    )
+    return [
+        f"{name} is not a setting{_nearest(name)}" for name in unknown
+    ]
+
+
+def _nearest(name: str) -> str:
+    close = get_close_matches(name, KNOWN_NAMES, n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _parse(field: Field[Any], text: str) -> object:
+    kind = str(field.type).removesuffix(" | None")
+    if kind == "int":
+        return int(text)
+    if kind == "float":
+        return float(text)
+    if kind == "bool":
+        if text.lower() not in {"true", "false"}:
+            raise ValueError("say true or false")
+        return text.lower() == "true"
+    return text

@@ -471,8 +471,14 @@ class RunBacktestBatchResponse(_message.Message):
     FAILURES_FIELD_NUMBER: _builtins.int
     SNAPSHOT_FIELD_NUMBER: _builtins.int
     BAR_COUNT_FIELD_NUMBER: _builtins.int
+    MISSING_BAR_COUNT_FIELD_NUMBER: _builtins.int
+    SYNTHETIC_FIELD_NUMBER: _builtins.int
     bar_count: _builtins.int
     """Output only. Bars of the window."""
+    missing_bar_count: _builtins.int
+    """Output only. Bars missing inside the frame."""
+    synthetic: _builtins.bool
+    """Output only. Whether the data are made up."""
     @_builtins.property
     def columns(self) -> _containers.RepeatedCompositeFieldContainer[_metrics_pb2.MetricColumn]:
         """Output only. One column per wanted metric, in the wanted order."""
@@ -492,10 +498,12 @@ class RunBacktestBatchResponse(_message.Message):
         failures: _abc.Iterable[Global___SetFailure] | None = ...,
         snapshot: _candles_pb2.CandleSnapshot | None = ...,
         bar_count: _builtins.int = ...,
+        missing_bar_count: _builtins.int = ...,
+        synthetic: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["snapshot", b"snapshot"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bar_count", b"bar_count", "columns", b"columns", "failures", b"failures", "snapshot", b"snapshot"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bar_count", b"bar_count", "columns", b"columns", "failures", b"failures", "missing_bar_count", b"missing_bar_count", "snapshot", b"snapshot", "synthetic", b"synthetic"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -507,25 +515,51 @@ class SetFailure(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class MetadataEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     INDEX_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
     index: _builtins.int
     """Output only. Place of the set, from 0."""
     reason: _builtins.str
     """Output only. Reason, as in ErrorReason without the prefix: "WINDOW_TOO_SHORT", "FIELD_INVALID", "SET_FAILED"."""
     message: _builtins.str
     """Output only. What happened, for people."""
+    @_builtins.property
+    def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Output only. The reason's particulars, as its comment in ErrorReason lists them."""
+
     def __init__(
         self,
         *,
         index: _builtins.int = ...,
         reason: _builtins.str = ...,
         message: _builtins.str = ...,
+        metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["index", b"index", "message", b"message", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["index", b"index", "message", b"message", "metadata", b"metadata", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,1 @@
+"""The data service: fetches, checks, versions and serves candles and funding rates."""

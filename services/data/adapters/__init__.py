@@ -1,0 +1,1 @@
+"""The outside of the data service: exchanges, files, the table store, the frame cache."""

@@ -89,9 +89,7 @@ def _unknown_names(environment: Mapping[str, str]) -> list[str]:
     unknown = sorted(
         name for name in environment if name.startswith("ASSAY_") and name not in KNOWN_NAMES
     )
-    return [
-        f"{name} is not a setting{_nearest(name)}" for name in unknown
-    ]
+    return [f"{name} is not a setting{_nearest(name)}" for name in unknown]
 
 
 def _nearest(name: str) -> str:

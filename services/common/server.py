@@ -1,0 +1,129 @@
+"""A gRPC process: health, reflection, warm-up before SERVING, and a drain on SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from services.common.settings import ServiceSettings
+from services.common.status import ErrorInterceptor
+from services.common.telemetry import RequestInterceptor, configure_logging
+
+logger = logging.getLogger(__name__)
+
+LIVENESS = "liveness"
+"""Health name that is SERVING from the first moment: the event loop answers."""
+
+_MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+_OPTIONS = [
+    # Two processes on one port would share its connections by chance.
+    ("grpc.so_reuseport", 0),
+    ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
+    # Clients ping every 30 s; the default answer to that is GOAWAY.
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    # Connections end now and then, so that clients find workers that came later.
+    ("grpc.max_connection_age_ms", 60_000),
+    ("grpc.max_connection_age_grace_ms", 600_000),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """What a service brings to its process.
+
+    Attributes:
+        name: Short name for log lines: "data".
+        service: Full gRPC name, for health and reflection.
+        domain: Domain of its error reasons: "data.assay".
+        register: Adds the servicer to a server.
+        warm_up: Runs before the service says SERVING.
+        close: Runs after the last call has ended.
+    """
+
+    name: str
+    service: str
+    domain: str
+    register: Callable[[grpc.aio.Server], None]
+    warm_up: Callable[[], Awaitable[None]]
+    close: Callable[[], Awaitable[None]]
+
+
+async def serve(application: Application, settings: ServiceSettings) -> None:
+    """Serve until SIGTERM or SIGINT, then drain and return.
+
+    Raises:
+        RuntimeError: the address cannot be listened on.
+    """
+    configure_logging(application.name, settings)
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    async with _started(
+        application, settings.listen_address, settings.drain_seconds, stopping
+    ) as port:
+        logger.info("service.listening", extra={"address": settings.listen_address, "port": port})
+        await stopping.wait()
+        logger.info("service.draining")
+    logger.info("service.stopped")
+
+
+@asynccontextmanager
+async def running(application: Application, listen: str = "127.0.0.1:0") -> AsyncIterator[int]:
+    """Run the same server inside this process; yields its port. For tests and embedding."""
+    async with _started(application, listen, 1.0, asyncio.Event()) as port:
+        yield port
+
+
+@asynccontextmanager
+async def _started(
+    application: Application, listen: str, drain_seconds: float, stopping: asyncio.Event
+) -> AsyncIterator[int]:
+    server = grpc.aio.server(
+        interceptors=[RequestInterceptor(), ErrorInterceptor(application.domain)],
+        options=_OPTIONS,
+    )
+    application.register(server)
+    health_servicer = health.aio.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
+    reflection.enable_server_reflection(
+        (application.service, health.SERVICE_NAME, reflection.SERVICE_NAME), server
+    )
+    statuses = health_pb2.HealthCheckResponse
+    for name in ("", application.service):
+        await health_servicer.set(name, statuses.NOT_SERVING)
+    await health_servicer.set(LIVENESS, statuses.SERVING)
+    port = server.add_insecure_port(listen)
+    await server.start()
+    try:
+        await _unless(stopping, application.warm_up())
+        if not stopping.is_set():
+            for name in ("", application.service):
+                await health_servicer.set(name, statuses.SERVING)
+            logger.info("service.serving", extra={"port": port})
+        yield port
+    finally:
+        await health_servicer.enter_graceful_shutdown()
+        await server.stop(drain_seconds)
+        await application.close()
+
+
+async def _unless(stopping: asyncio.Event, work: Awaitable[None]) -> None:
+    """Await `work`, but no longer than until `stopping` is set."""
+    task = asyncio.ensure_future(work)
+    waiting = asyncio.ensure_future(stopping.wait())
+    await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    if task.done():
+        task.result()
+    else:
+        task.cancel()

@@ -1,0 +1,150 @@
+"""Errors on the wire: the only place that builds or reads google.rpc.Status."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.duration_pb2 import Duration
+from google.rpc import error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+from services.common.errors import AssayError, Code, Violation
+from services.common.telemetry import Continuation, Handler, request_id, rewrapped
+
+logger = logging.getLogger(__name__)
+
+_CODES = {code.value[0]: code for code in grpc.StatusCode}
+
+
+def to_status(error: AssayError, domain: str) -> status_pb2.Status:
+    """Return the error as google.rpc.Status with ErrorInfo, BadRequest and RetryInfo."""
+    info = error_details_pb2.ErrorInfo(
+        reason=error.reason, domain=error.domain or domain, metadata=error.metadata
+    )
+    details = [_packed(info)]
+    if error.violations:
+        bad_request = error_details_pb2.BadRequest()
+        for item in error.violations:
+            bad_request.field_violations.add(field=item.field, description=item.description)
+        details.append(_packed(bad_request))
+    if error.retry_after_ms is not None:
+        delay = Duration()
+        delay.FromMilliseconds(error.retry_after_ms)
+        details.append(_packed(error_details_pb2.RetryInfo(retry_delay=delay)))
+    return status_pb2.Status(code=error.code.value, message=error.message, details=details)
+
+
+def error_of(error: grpc.RpcError) -> AssayError:
+    """Return what a service meant by a failed call.
+
+    A status without ErrorInfo (a lost connection, a passed deadline) has an empty reason and no
+    domain; codes outside Assay's own become INTERNAL, apart from DEADLINE_EXCEEDED and CANCELLED,
+    which become UNAVAILABLE.
+    """
+    code = error.code()
+    message = error.details() or code.name
+    status = _status_of(error)
+    parts = _read_details(status) if status is not None else {}
+    return AssayError(_known_code(code), parts.pop("reason", ""), message, **parts)
+
+
+def _packed(message: Any) -> AnyMessage:
+    packed = AnyMessage()
+    packed.Pack(message)
+    return packed
+
+
+def _known_code(code: grpc.StatusCode) -> Code:
+    if code in {grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED}:
+        return Code.UNAVAILABLE
+    number = code.value[0]
+    return Code(number) if number in {item.value for item in Code} else Code.INTERNAL
+
+
+def _status_of(error: grpc.RpcError) -> status_pb2.Status | None:
+    metadata: Any = error.trailing_metadata() or ()
+    for key, value in metadata:
+        if key == "grpc-status-details-bin":
+            return status_pb2.Status.FromString(value)
+    return None
+
+
+def _read_details(status: status_pb2.Status) -> dict[str, Any]:
+    parts: dict[str, Any] = {}
+    info = error_details_pb2.ErrorInfo()
+    bad_request = error_details_pb2.BadRequest()
+    retry = error_details_pb2.RetryInfo()
+    for detail in status.details:
+        if detail.Unpack(info):
+            parts |= {"reason": info.reason, "domain": info.domain, "metadata": dict(info.metadata)}
+        elif detail.Unpack(bad_request):
+            parts["violations"] = [
+                Violation(item.field, item.description) for item in bad_request.field_violations
+            ]
+        elif detail.Unpack(retry):
+            parts["retry_after_ms"] = retry.retry_delay.ToMilliseconds()
+    return parts
+
+
+class ErrorInterceptor(grpc.aio.ServerInterceptor):
+    """Turns exceptions of handlers into statuses, for unary answers and streams alike.
+
+    An AssayError becomes its own status. Anything else is a defect: the caller learns only the
+    request id, the log gets the traceback.
+    """
+
+    def __init__(self, domain: str) -> None:
+        self._domain = domain
+
+    async def intercept_service(
+        self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
+    ) -> Handler | None:
+        """Wrap the handler of one call."""
+        handler = await continuation(handler_call_details)
+        if handler is None:
+            return handler
+        method = handler_call_details.method
+
+        def unary(behavior: Any) -> Any:
+            async def call(request: Any, context: Any) -> Any:
+                try:
+                    return await behavior(request, context)
+                except Exception as error:  # noqa: BLE001 - the one place where every error ends
+                    await self._abort(error, context, method)
+
+            return call
+
+        def stream(behavior: Any) -> Any:
+            async def call(request: Any, context: Any) -> AsyncIterator[Any]:
+                try:
+                    # Errors during the iteration must end here too, so the wrapper iterates itself.
+                    async for response in behavior(request, context):
+                        yield response
+                except Exception as error:  # noqa: BLE001 - the one place where every error ends
+                    await self._abort(error, context, method)
+
+            return call
+
+        return rewrapped(handler, unary=unary, stream=stream)
+
+    async def _abort(
+        self, error: Exception, context: grpc.aio.ServicerContext[Any, Any], method: str
+    ) -> None:
+        if isinstance(error, grpc.aio.AbortError):
+            raise error
+        if not isinstance(error, AssayError):
+            logger.error("rpc.defect", extra={"method": method}, exc_info=error)
+            error = AssayError(
+                Code.INTERNAL,
+                "INTERNAL",
+                f"internal error; the service's log has it under request id {request_id.get()}",
+                metadata={"request_id": request_id.get()},
+            )
+        status = rpc_status.to_status(to_status(error, self._domain))
+        await context.abort(
+            _CODES[error.code.value], error.message, tuple(status.trailing_metadata or ())
+        )

@@ -1,0 +1,153 @@
+"""What happened, told in log lines that share a request id across services.
+
+A log line is an event with fields: `rpc.finished method=... code=... duration_ms=...`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Any
+
+import grpc
+
+from services.common.settings import ServiceSettings
+
+REQUEST_ID_KEY = "x-request-id"
+request_id: ContextVar[str] = ContextVar("request_id", default="")
+deadline_at: ContextVar[float | None] = ContextVar("deadline_at", default=None)
+"""Monotonic time at which the call being served ends; None where it has no deadline."""
+
+logger = logging.getLogger(__name__)
+
+_PLAIN_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+class _Formatter(logging.Formatter):
+    """One line per event: text for people or JSON for machines."""
+
+    def __init__(self, service: str, *, as_json: bool) -> None:
+        super().__init__()
+        self._service = service
+        self._as_json = as_json
+
+    def format(self, record: logging.LogRecord) -> str:
+        fields = {key: value for key, value in vars(record).items() if key not in _PLAIN_FIELDS}
+        if request_id.get():
+            fields["request_id"] = request_id.get()
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "service": self._service,
+            "event": record.getMessage(),
+            **fields,
+        }
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        if self._as_json:
+            return json.dumps(line, default=str)
+        traceback = line.pop("traceback", "")
+        words = [str(line.pop(key)) for key in ("time", "level", "service", "event")]
+        words += [f"{key}={value}" for key, value in line.items()]
+        return " ".join(words) + (f"\n{traceback}" if traceback else "")
+
+
+def configure_logging(service: str, settings: ServiceSettings) -> None:
+    """Send all log lines of this process to stderr in the wanted form."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Formatter(service, as_json=settings.log_format == "json"))
+    logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
+
+
+Handler = grpc.RpcMethodHandler[Any, Any]
+Continuation = Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]]
+
+
+class RequestInterceptor(grpc.aio.ServerInterceptor):
+    """Gives every call a request id and a deadline to pass on, and writes its access line."""
+
+    async def intercept_service(
+        self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
+    ) -> Handler | None:
+        """Wrap the handler of one call."""
+        handler = await continuation(handler_call_details)
+        method = handler_call_details.method
+        if handler is None or method.startswith("/grpc."):
+            return handler
+        metadata = dict(handler_call_details.invocation_metadata or ())
+        identity = str(metadata.get(REQUEST_ID_KEY) or uuid.uuid4())
+
+        def unary(behavior: Any) -> Any:
+            async def call(request: Any, context: Any) -> Any:
+                async with _observed(context, method, identity):
+                    return await behavior(request, context)
+
+            return call
+
+        def stream(behavior: Any) -> Any:
+            async def call(request: Any, context: Any) -> AsyncIterator[Any]:
+                async with _observed(context, method, identity):
+                    async for response in behavior(request, context):
+                        yield response
+
+            return call
+
+        return rewrapped(handler, unary=unary, stream=stream)
+
+
+def rewrapped(
+    handler: Handler, *, unary: Callable[[Any], Any], stream: Callable[[Any], Any]
+) -> Handler:
+    """Return the handler with its behavior wrapped: `unary` for one answer, `stream` for many."""
+    wrappers = {
+        "unary_unary": unary,
+        "stream_unary": unary,
+        "unary_stream": stream,
+        "stream_stream": stream,
+    }
+    kind = next(name for name in wrappers if getattr(handler, name) is not None)
+    make = getattr(grpc, f"{kind}_rpc_method_handler")
+    result: Handler = make(
+        wrappers[kind](getattr(handler, kind)),
+        request_deserializer=handler.request_deserializer,
+        response_serializer=handler.response_serializer,
+    )
+    return result
+
+
+@asynccontextmanager
+async def _observed(
+    context: grpc.aio.ServicerContext[Any, Any], method: str, identity: str
+) -> AsyncIterator[None]:
+    request_id.set(identity)
+    remaining = context.time_remaining()
+    deadline_at.set(None if remaining is None else time.monotonic() + remaining)
+    context.set_trailing_metadata(((REQUEST_ID_KEY, identity),))
+    started = time.monotonic()
+    try:
+        yield
+    finally:
+        code = context.code()
+        logger.info(
+            "rpc.finished",
+            extra={
+                "method": method,
+                "code": _code_name(code),
+                "duration_ms": round((time.monotonic() - started) * 1000, 1),
+            },
+        )
+
+
+def _code_name(code: Any) -> str:
+    """Name a code as gRPC's server side gives it: a StatusCode, its number, or nothing yet."""
+    if isinstance(code, grpc.StatusCode):
+        return code.name
+    names = {item.value[0]: item.name for item in grpc.StatusCode}
+    return names.get(code or 0, "OK")

@@ -7,9 +7,9 @@ outside it is refused: a misspelt setting must not be a silent default.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, Field, dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from difflib import get_close_matches
-from typing import Any, TypeVar
+from typing import TypeVar, get_args, get_type_hints
 
 KNOWN_NAMES = frozenset(
     {
@@ -69,11 +69,12 @@ def read_settings(kind: type[S], environment: Mapping[str, str], **defaults: obj
     """
     problems = _unknown_names(environment)
     values: dict[str, object] = {}
+    kinds = get_type_hints(kind)
     for field in fields(kind):  # type: ignore[arg-type]
         name = f"ASSAY_{field.name.upper()}"
         if environment.get(name, "") != "":
             try:
-                values[field.name] = _parse(field, environment[name])
+                values[field.name] = _parse(kinds[field.name], environment[name])
             except ValueError as error:
                 problems.append(f"{name}={environment[name]!r}: {error}")
         elif field.name in defaults:
@@ -97,14 +98,12 @@ def _nearest(name: str) -> str:
     return f"; did you mean {close[0]}?" if close else ""
 
 
-def _parse(field: Field[Any], text: str) -> object:
-    kind = str(field.type).removesuffix(" | None")
-    if kind == "int":
-        return int(text)
-    if kind == "float":
-        return float(text)
-    if kind == "bool":
+def _parse(kind: object, text: str) -> object:
+    kinds = set(get_args(kind)) or {kind}
+    if bool in kinds:
         if text.lower() not in {"true", "false"}:
             raise ValueError("say true or false")
         return text.lower() == "true"
-    return text
+    if int in kinds:
+        return int(text)
+    return float(text) if float in kinds else text

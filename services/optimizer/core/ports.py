@@ -38,6 +38,8 @@ class StudyRecord:
         end_time_ms: When it reached a final state; None before.
         error: The serialised `assay.optimizer.v1.StudyError`; empty unless FAILED.
         trials_digest: Digest over all trials; empty before a final state.
+        outcome: Progress and best trials of the last final state, serialised; empty before. Kept
+            so that listing studies reads no trials.
     """
 
     study_id: str
@@ -52,6 +54,7 @@ class StudyRecord:
     end_time_ms: int | None = None
     error: bytes = b""
     trials_digest: str = ""
+    outcome: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,244 @@
+"""Whole systems of real processes, whose parts can be killed and started again."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from assay.backtest.v1 import backtest_service_pb2_grpc
+from assay.data.v1 import data_service_pb2, data_service_pb2_grpc
+from assay.optimizer.v1 import optimizer_service_pb2, optimizer_service_pb2_grpc, study_pb2
+from google.protobuf import json_format
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+START_SECONDS = 120
+"""A cold worker compiles its kernels; everything else starts within seconds."""
+
+DATASET = "datasets/synthetic.system.1h"
+WINDOW = {"start_time": "2024-01-01T00:00:00Z", "end_time": "2024-07-01T00:00:00Z"}
+
+
+def free_port() -> int:
+    """Return a port nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Process:
+    """One service as a process on a port of its own."""
+
+    service: str
+    environment: dict[str, str]
+    log: Path
+    port: int = field(default_factory=free_port)
+    running: subprocess.Popen[bytes] | None = None
+
+    @property
+    def address(self) -> str:
+        """Where it listens."""
+        return f"127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Start it; `wait_until_serving` tells when it is ready."""
+        with self.log.open("ab") as log:
+            self.running = subprocess.Popen(
+                [sys.executable, "-m", f"services.{self.service}"],
+                env=self.environment | {"ASSAY_LISTEN_ADDRESS": self.address},
+                stdout=log,
+                stderr=log,
+            )
+
+    def wait_until_serving(self) -> None:
+        """Wait for its health; fails with its log when the process ends first."""
+        assert self.running is not None
+        with grpc.insecure_channel(self.address) as channel:
+            stub: Any = health_pb2_grpc.HealthStub(channel)
+            answers = stub.Watch(
+                health_pb2.HealthCheckRequest(), wait_for_ready=True, timeout=START_SECONDS
+            )
+            try:
+                for answer in answers:
+                    if answer.status == health_pb2.HealthCheckResponse.SERVING:
+                        return
+            except grpc.RpcError as error:
+                raise AssertionError(f"{self.service}: {self.log.read_text()}") from error
+
+    def send(self, number: signal.Signals) -> int:
+        """Send a signal and wait for the end; returns the exit status."""
+        assert self.running is not None
+        self.running.send_signal(number)
+        return self.running.wait(timeout=60)
+
+
+@dataclass
+class System:
+    """Three services, with as many workers as wanted."""
+
+    data: Process
+    workers: list[Process]
+    optimizer: Process
+    stack: ExitStack
+
+    def processes(self) -> list[Process]:
+        """Return all of them, in the order they start."""
+        return [self.data, *self.workers, self.optimizer]
+
+    def stub(self, kind: type[Any], address: str) -> Any:
+        """Return a stub over a channel that is closed with the system."""
+        return kind(self.stack.enter_context(grpc.insecure_channel(address)))
+
+    @property
+    def optimizer_stub(self) -> Any:
+        """The optimizer's stub."""
+        return self.stub(optimizer_service_pb2_grpc.OptimizerServiceStub, self.optimizer.address)
+
+    @property
+    def backtest_stub(self) -> Any:
+        """The first worker's stub."""
+        return self.stub(backtest_service_pb2_grpc.BacktestServiceStub, self.workers[0].address)
+
+    @property
+    def data_stub(self) -> Any:
+        """The data service's stub."""
+        return self.stub(data_service_pb2_grpc.DataServiceStub, self.data.address)
+
+    def make_dataset(self) -> None:
+        """Make half a year of synthetic hourly candles."""
+        request = json_format.ParseDict(
+            {"name": DATASET, "window": WINDOW, "synthetic": {"seed": "11"}},
+            data_service_pb2.SyncDatasetRequest(),
+        )
+        assert list(self.data_stub.SyncDataset(request, timeout=60))[-1].dataset.row_count == 4368
+
+    def create(self, study_id: str, spec: dict[str, Any]) -> study_pb2.Study:
+        """Create a study of a spec in its JSON form."""
+        request = optimizer_service_pb2.CreateStudyRequest(
+            study_id=study_id, spec=json_format.ParseDict(spec, study_pb2.StudySpec())
+        )
+        study: study_pb2.Study = self.optimizer_stub.CreateStudy(request, timeout=60).study
+        return study
+
+    def watch(
+        self, name: str, on_event: Callable[[study_pb2.StudyEvent], None] = lambda _: None
+    ) -> study_pb2.Study:
+        """Follow a study to its end, over losses of the stream; returns the finished study."""
+        seen = 0
+        while True:
+            request = optimizer_service_pb2.WatchStudyRequest(name=name, after_event_number=seen)
+            try:
+                for answer in self.optimizer_stub.WatchStudy(
+                    request, wait_for_ready=True, timeout=240
+                ):
+                    assert answer.event.number == seen + 1
+                    seen = answer.event.number
+                    on_event(answer.event)
+                    if answer.event.HasField("study_finished"):
+                        finished: study_pb2.Study = answer.event.study_finished
+                        return finished
+            except grpc.RpcError as error:
+                if error.code() is not grpc.StatusCode.UNAVAILABLE:
+                    raise
+
+    def trials(self, name: str) -> list[study_pb2.Trial]:
+        """Return all trials of a study, page by page."""
+        found: list[study_pb2.Trial] = []
+        token = ""
+        while True:
+            answer = self.optimizer_stub.ListTrials(
+                optimizer_service_pb2.ListTrialsRequest(
+                    parent=name, page_size=64, page_token=token
+                ),
+                timeout=60,
+            )
+            found.extend(answer.trials)
+            token = answer.next_page_token
+            if not token:
+                return found
+
+
+StartSystem = Callable[..., System]
+
+
+@pytest.fixture
+def start_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartSystem]:
+    """Return a function that starts a system: `start_system(workers=3, database_url=...)`."""
+    with ExitStack() as stack:
+
+        def start(workers: int = 1, **settings: str) -> System:
+            home = tmp_path_factory.mktemp("system")
+            environment = {
+                key: value for key, value in os.environ.items() if not key.startswith("ASSAY_")
+            }
+            environment["ASSAY_HOME"] = str(home)
+            environment |= {f"ASSAY_{key.upper()}": value for key, value in settings.items()}
+
+            def process(service: str, **more: str) -> Process:
+                made = Process(service, environment | more, home / f"{service}.log")
+                stack.callback(_end, made)
+                return made
+
+            data = process("data")
+            pool = [process("backtest", ASSAY_DATA_ADDRESS=data.address) for _ in range(workers)]
+            addresses = "ipv4:" + ",".join(worker.address for worker in pool)
+            optimizer = process("optimizer", ASSAY_BACKTEST_ADDRESS=addresses)
+            system = System(data, pool, optimizer, stack)
+            for member in system.processes():
+                member.start()
+            for member in system.processes():
+                member.wait_until_serving()
+            system.make_dataset()
+            return system
+
+        yield start
+
+
+def _end(process: Process) -> None:
+    if process.running is not None and process.running.poll() is None:
+        process.running.kill()
+        process.running.wait()
+
+
+@pytest.fixture
+def bayesian_spec() -> dict[str, Any]:
+    """Return a 100-trial study over the synthetic market, in JSON form."""
+    return {
+        "data": [{"dataset": DATASET, "window": WINDOW}],
+        "strategy": {"name": "strategies/ma_crossover", "direction": "DIRECTION_BOTH"},
+        "execution": {"taker_fee_bps": 5.5, "slippage_bps": 1.0},
+        "parameters": [
+            {"name": "fast_period", "int_range": {"low": 3, "high": 60}},
+            {"name": "slow_period", "int_range": {"low": 10, "high": 240, "step": 5}},
+            {"name": "average", "categories": {"values": ["sma", "ema"]}},
+            {"name": "stop_loss_ratio", "double_range": {"low": 0.005, "high": 0.1, "log": True}},
+        ],
+        "constraints": ["fast_period < slow_period", "trade_count >= 5"],
+        "objectives": [{"metric": "sharpe_ratio"}],
+        "bayesian": {"trial_count": 100},
+        "seed": "42",
+    }
+
+
+@pytest.fixture
+def grid_spec(bayesian_spec: dict[str, Any]) -> dict[str, Any]:
+    """Return the example grid: 10 x 10 points of which 90 have fast < slow."""
+    spec = {key: bayesian_spec[key] for key in ("data", "execution", "objectives")}
+    return spec | {
+        "strategy": {"name": "strategies/ma_crossover"},
+        "parameters": [
+            {"name": "fast_period", "int_range": {"low": 5, "high": 50, "step": 5}},
+            {"name": "slow_period", "int_range": {"low": 20, "high": 200, "step": 20}},
+        ],
+        "constraints": ["fast_period < slow_period"],
+        "grid": {},
+        "generation_size": 16,
+    }

@@ -1,0 +1,120 @@
+"""A study is a function of its spec: the same trials on any workers, any store, after any kill."""
+
+import signal
+from typing import Any
+
+import optuna
+import pytest
+from assay.backtest.v1 import backtest_service_pb2
+from assay.optimizer.v1 import study_pb2
+
+STORES = ["sqlite", "postgresql"]
+
+
+@pytest.fixture(scope="session")
+def digests() -> dict[str, str]:
+    """Remember each search's digest, whichever variant ran first."""
+    return {}
+
+
+def database(store: str, request: pytest.FixtureRequest) -> dict[str, str]:
+    """Return the settings of a fresh database."""
+    if store == "sqlite":
+        return {}
+    return {"database_url": request.getfixturevalue("postgres_server").new_database()}
+
+
+@pytest.mark.parametrize("store", STORES)
+@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("fault", ["no fault", "worker killed"])
+def test_the_digest_is_the_same(
+    store: str,
+    workers: int,
+    fault: str,
+    start_system: Any,
+    bayesian_spec: dict[str, Any],
+    grid_spec: dict[str, Any],
+    digests: dict[str, str],
+    request: pytest.FixtureRequest,
+) -> None:
+    """TPE and grid end with one digest for all stores, worker counts, and a killed worker."""
+    system = start_system(workers=workers, **database(store, request))
+    victim = system.workers[0]
+    killed = 0
+
+    def kill_once(event: study_pb2.StudyEvent) -> None:
+        nonlocal killed
+        if fault == "worker killed" and not killed and event.HasField("generation_finished"):
+            killed += 1
+            victim.send(signal.SIGKILL)
+            victim.start()
+
+    for search, spec in (("bayesian", bayesian_spec), ("grid", grid_spec)):
+        killed = 0
+        study = system.watch(system.create(f"{search}-study", spec).name, kill_once)
+
+        assert study.state == study_pb2.Study.STATE_SUCCEEDED, study.error
+        assert killed == (fault == "worker killed")
+        numbers = [trial.number for trial in system.trials(study.name)]
+        assert numbers == list(range(100 if search == "bayesian" else 90))
+        assert study.trials_digest == digests.setdefault(search, study.trials_digest)
+
+
+def test_an_optimizer_killed_mid_study_goes_on_where_it_was(
+    start_system: Any, bayesian_spec: dict[str, Any], digests: dict[str, str]
+) -> None:
+    """After kill -9 and a restart the study ends by itself with the same trials."""
+    system = start_system()
+    killed = False
+
+    def kill_once(event: study_pb2.StudyEvent) -> None:
+        nonlocal killed
+        if event.generation_finished.generation_number == 3 and not killed:
+            killed = True
+            system.optimizer.send(signal.SIGKILL)
+            system.optimizer.start()
+
+    study = system.watch(system.create("killed", bayesian_spec).name, kill_once)
+
+    assert killed
+    assert study.state == study_pb2.Study.STATE_SUCCEEDED, study.error
+    assert len(system.trials(study.name)) == 100
+    assert study.trials_digest == digests.setdefault("bayesian", study.trials_digest)
+
+
+@pytest.mark.parametrize("store", STORES)
+def test_every_trial_replays_and_optuna_reads_them_all(
+    store: str,
+    start_system: Any,
+    bayesian_spec: dict[str, Any],
+    request: pytest.FixtureRequest,
+) -> None:
+    """RunBacktest gives each trial's metrics bit for bit; optuna.load_study finds each trial."""
+    settings = database(store, request)
+    system = start_system(**settings)
+    study = system.watch(system.create("replayed", bayesian_spec).name)
+    trials = system.trials(study.name)
+    stub = system.backtest_stub
+
+    for trial in trials:
+        answer = stub.RunBacktest(
+            backtest_service_pb2.RunBacktestRequest(
+                snapshot=study.spec.data[0],
+                strategy=study.spec.strategy,
+                execution=study.spec.execution,
+                parameters=trial.parameters,
+            ),
+            timeout=60,
+        )
+        assert answer.metrics.SerializeToString(deterministic=True) == (
+            trial.metrics.SerializeToString(deterministic=True)
+        )
+
+    home = system.optimizer.environment["ASSAY_HOME"]
+    url = settings.get("database_url", f"sqlite:///{home}/optimizer.sqlite3")
+    stored = optuna.load_study(study_name="replayed", storage=url).trials
+    assert [trial.number for trial in stored] == list(range(100))
+    for mine, theirs in zip(trials, stored, strict=True):
+        values = {p.name: getattr(p.value, p.value.WhichOneof("kind")) for p in mine.parameters}
+        assert theirs.params == values
+        assert list(theirs.values or []) == list(mine.objective_values)

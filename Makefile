@@ -43,9 +43,14 @@ format: $(STAMP) ## write the formatting that lint checks
 protos: $(STAMP) ## regenerate protos/gen from the contracts
 	@./protos/generate.sh $(BIN)/python protos/gen
 
-lock: $(STAMP) ## resolve requirements.lock anew (needs uv on PATH)
-	@uv pip compile --quiet --universal --generate-hashes --all-extras --python-version 3.11 \
-	  --custom-compile-command 'make lock' pyproject.toml -o requirements.lock
+RESOLVE := uv pip compile --quiet --universal --generate-hashes --custom-compile-command 'make lock'
+
+lock: $(STAMP) ## resolve requirements.lock and the images' subsets of it anew (needs uv on PATH)
+	@$(RESOLVE) --all-extras --python-version 3.11 pyproject.toml -o requirements.lock
+	@for service in data backtest optimizer; do \
+	  $(RESOLVE) --extra $$service --python-version 3.12 --constraint requirements.lock \
+	    pyproject.toml -o deploy/locks/$$service.lock || exit 1; \
+	done
 
 bench: $(STAMP) ## the benchmarks, one after the other
 	@for file in benchmarks/*.py; do $(BIN)/python $$file || exit 1; done

@@ -1,0 +1,1 @@
+"""The outside world of a worker: the data service."""

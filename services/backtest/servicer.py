@@ -1,0 +1,103 @@
+"""The BacktestService: messages outside, plain Python inside. Errors are common.status's matter."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Sequence
+from typing import Protocol
+
+import grpc
+from assay.backtest.v1 import backtest_service_pb2 as pb
+from assay.backtest.v1 import backtest_service_pb2_grpc
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from services.backtest.convert.answers import batch_response, run_response
+from services.backtest.convert.catalog import strategies_page
+from services.backtest.convert.jobs import batch_job, run_job
+from services.backtest.convert.snapshots import LoadedFrame, SnapshotChoice
+from services.backtest.core import batch, single
+from services.backtest.core.version import CODE_VERSION
+from services.backtest.slots import Slots
+
+
+class FrameSource(Protocol):
+    """Where candles come from."""
+
+    async def load(self, choice: SnapshotChoice) -> LoadedFrame:
+        """Return the frame of a snapshot whose lookback is set; AssayError when there is none."""
+
+    def cached_digests(self) -> Sequence[str]:
+        """Return the digests of the frames held, most recently used first."""
+
+
+class BacktestServicer(backtest_service_pb2_grpc.BacktestServiceServicer):
+    """Answers the RPCs of one worker."""
+
+    def __init__(self, frames: FrameSource, slots: Slots, start_time: Timestamp) -> None:
+        self._frames = frames
+        self._slots = slots
+        self._start_time = start_time
+        self._finished_sets = 0
+
+    async def ListStrategies(  # noqa: N802 - the contract's name
+        self, request: pb.ListStrategiesRequest, context: Context[pb.ListStrategiesResponse]
+    ) -> pb.ListStrategiesResponse:
+        """List the strategies with their parameters."""
+        return strategies_page(request)
+
+    async def RunBacktest(  # noqa: N802 - the contract's name
+        self, request: pb.RunBacktestRequest, context: Context[pb.RunBacktestResponse]
+    ) -> pb.RunBacktestResponse:
+        """Run one parameter set."""
+        job = run_job(request)
+        needed = job.strategy.lookback(job.values)
+        loaded = await self._frames.load(job.choice.with_lookback(needed))
+
+        def work(_: threading.Event) -> pb.RunBacktestResponse:
+            result = single.run(
+                loaded.frame, job.strategy, job.direction, job.values, job.execution
+            )
+            return run_response(job, loaded, result)
+
+        response = await self._slots.run(work)
+        self._finished_sets += 1
+        return response
+
+    async def RunBacktestBatch(  # noqa: N802 - the contract's name
+        self, request: pb.RunBacktestBatchRequest, context: Context[pb.RunBacktestBatchResponse]
+    ) -> pb.RunBacktestBatchResponse:
+        """Run many parameter sets on one frame; a cancelled call stops after the set in hand."""
+        job = batch_job(request)
+        needed = batch.required_lookback(job.strategy, job.sets)
+        loaded = await self._frames.load(job.choice.with_lookback(needed))
+
+        def work(cancelled: threading.Event) -> pb.RunBacktestBatchResponse:
+            result = batch.evaluate(
+                loaded.frame,
+                job.strategy,
+                job.direction,
+                job.sets,
+                job.execution,
+                job.metrics,
+                cancelled.is_set,
+            )
+            return batch_response(job, loaded, result)
+
+        response = await self._slots.run(work)
+        self._finished_sets += request.set_count
+        return response
+
+    async def GetWorkerStatus(  # noqa: N802 - the contract's name
+        self, request: pb.GetWorkerStatusRequest, context: Context[pb.GetWorkerStatusResponse]
+    ) -> pb.GetWorkerStatusResponse:
+        """Say what this worker is doing."""
+        return pb.GetWorkerStatusResponse(
+            slot_count=self._slots.count,
+            busy_slot_count=self._slots.busy,
+            queued_batch_count=self._slots.queued,
+            cached_content_digests=self._frames.cached_digests(),
+            code_version=CODE_VERSION,
+            finished_set_count=self._finished_sets,
+            start_time=self._start_time,
+        )

@@ -173,8 +173,10 @@ class PostgresServer:
         found = _postgres_programs()
         if self._user is None or all(part.stat().st_mode & 0o001 for part in found.parents):
             return found
-        shutil.copytree(found.parent, self._home / "programs", symlinks=True)
-        return self._home / "programs" / found.name
+        package, copy = found.parents[1], self._home / "wheel"
+        for folder in (package, package.with_name(f"{package.name}.libs")):
+            shutil.copytree(folder, copy / folder.name, symlinks=True)
+        return copy / found.relative_to(package.parent)
 
 
 class RedisServer:

@@ -1,0 +1,1 @@
+"""What the optimizer needs from outside: Optuna, the study database, the workers."""

@@ -1,0 +1,82 @@
+"""Assay's words in Optuna's: distributions, directions, constraints."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.study import StudyDirection
+
+from services.optimizer.core.ports import SearchedParameter
+from services.optimizer.core.space import Categories, Domain, DoubleRange, IntRange
+from services.optimizer.core.trial import Value
+
+CONSTRAINT_PREFIX = "constraints:"
+"""Optuna 5 keeps each constraint of a trial as a system attribute of this prefix and its name."""
+
+
+def distribution_of(parameter: SearchedParameter) -> BaseDistribution:
+    """Return the parameter's domain as Optuna's distribution."""
+    if parameter.kind == "category":
+        return CategoricalDistribution(parameter.categories)
+    if parameter.kind == "int":
+        step = 1 if parameter.step is None else int(parameter.step)
+        return IntDistribution(int(parameter.low), int(parameter.high), parameter.log, step)
+    return FloatDistribution(parameter.low, parameter.high, parameter.log, parameter.step)
+
+
+def directions_of(maximize: Sequence[bool]) -> list[StudyDirection]:
+    """Return Optuna's directions of the objectives."""
+    return [StudyDirection.MAXIMIZE if up else StudyDirection.MINIMIZE for up in maximize]
+
+
+def domain_of(parameter: SearchedParameter) -> Domain:
+    """Return the parameter's domain as the core knows it."""
+    if parameter.kind == "category":
+        return Categories(parameter.categories)
+    if parameter.kind == "int":
+        step = None if parameter.step is None else int(parameter.step)
+        return IntRange(int(parameter.low), int(parameter.high), step, parameter.log)
+    return DoubleRange(float(parameter.low), float(parameter.high), parameter.step, parameter.log)
+
+
+def typed_value(domain: Domain, value: Value) -> Value:
+    """Return what Optuna suggested in the parameter's own Python type.
+
+    Optuna computes points of a stepped range as k * step + low in floats, which gives
+    0.30000000000000004; here they are the decimals the user wrote, as in a grid: 0.3.
+    """
+    if isinstance(domain, IntRange):
+        return int(value)
+    if isinstance(domain, DoubleRange):
+        number = float(value)
+        if domain.step is None:
+            return number
+        return domain.value_at(round((number - domain.low) / domain.step))
+    return str(value)
+
+
+def constraint_names(texts: Sequence[str]) -> tuple[str, ...]:
+    """Return one name per constraint, in order: its text, numbered where a text is repeated."""
+    names: list[str] = []
+    for text in texts:
+        repeats = sum(1 for earlier in texts[: len(names)] if earlier == text)
+        names.append(f"{text} ({repeats + 1})" if repeats else text)
+    return tuple(names)
+
+
+def speak_through_logging() -> None:
+    """Make Optuna log like the rest of the service: no handler of its own, nothing below WARNING.
+
+    Its INFO lines tell what the service's own log tells better (a study was made, a trial ended).
+    """
+    optuna.logging.disable_default_handler()
+    optuna.logging.enable_propagation()
+    logging.getLogger("optuna").setLevel(logging.WARNING)

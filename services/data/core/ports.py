@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import hashlib
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from services.common.frames import Candles, Numbers, Times
 from services.common.intervals import Interval
+from services.data.core.dataset import Dataset, SyntheticMarket
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +50,48 @@ class FundingRates:
     def __len__(self) -> int:
         return len(self.funding_time_ms)
 
+    def columns(self) -> tuple[npt.NDArray[np.generic], ...]:
+        """Return times and rates."""
+        return (self.funding_time_ms, self.funding_rate_ratio)
+
+    @classmethod
+    def from_columns(cls, columns: Iterable[npt.ArrayLike]) -> FundingRates:
+        """Make rates of two array-likes: times and rates."""
+        times, rates = columns
+        return cls(
+            np.ascontiguousarray(times, dtype=np.int64),
+            np.ascontiguousarray(rates, dtype=np.float64),
+        )
+
     @classmethod
     def empty(cls) -> FundingRates:
         """Return no settlements."""
-        return cls(np.empty(0, np.int64), np.empty(0, np.float64))
+        return cls.from_columns(([], []))
+
+    def slice(self, start: int, stop: int) -> FundingRates:
+        """Return rows start to stop (half-open) as views."""
+        return FundingRates(self.funding_time_ms[start:stop], self.funding_rate_ratio[start:stop])
+
+    def content_digest(self) -> str:
+        """Return the hexadecimal SHA-256 of the little-endian column bytes: times, then rates."""
+        digest = hashlib.sha256(self.funding_time_ms.astype("<i8", copy=False).tobytes())
+        digest.update(self.funding_rate_ratio.astype("<f8", copy=False).tobytes())
+        return digest.hexdigest()
+
+
+Rows: TypeAlias = Candles | FundingRates
+"""What a dataset holds; the first column is always the time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A half-open span of times, start_ms <= time < end_ms."""
+
+    start_ms: int
+    end_ms: int
+
+
+EVERYTHING = Span(-(2**63), 2**63 - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +146,16 @@ class CandleSource(Protocol):
         ...
 
 
+class MarketMaker(Protocol):
+    """Made-up candles; see `synthetic`."""
+
+    def pages(
+        self, market: SyntheticMarket, interval: Interval, span: Span
+    ) -> AsyncIterator[Candles]:
+        """Yield the bars of a market that begins at the span's first open, oldest page first."""
+        ...
+
+
 class FundingSource(Protocol):
     """An exchange's funding rates."""
 
@@ -126,4 +177,58 @@ class InstrumentSource(Protocol):
 
         Raises AssayError SOURCE_UNAVAILABLE, SOURCE_RATE_LIMITED.
         """
+        ...
+
+
+class StoreConflict(Exception):  # noqa: N818 - a signal between store and caller, never an answer
+    """Somebody else changed the dataset since it was read; read it again and decide anew."""
+
+
+class DatasetStore(Protocol):
+    """Versioned tables of rows, one per dataset, changed one whole commit at a time."""
+
+    async def names(self) -> list[str]:
+        """Return the names of all datasets ("datasets/..."), sorted."""
+        ...
+
+    async def find(self, name: str) -> Dataset | None:
+        """Return the dataset as it stands, or None."""
+        ...
+
+    async def read(self, dataset: Dataset, span: Span = EVERYTHING) -> Rows:
+        """Return the rows of exactly this version whose time is in the span, by rising time.
+
+        Raises StoreConflict where that version is gone.
+        """
+        ...
+
+    async def times_before(self, dataset: Dataset, end_ms: int) -> Times:
+        """Return the times of exactly this version that lie before `end_ms`, rising."""
+        ...
+
+    async def append(self, base: Dataset, rows: Rows, described: Dataset) -> Dataset:
+        """Add rows with new times to version `base`; StoreConflict when it is not the latest."""
+        ...
+
+    async def replace(self, base: Dataset | None, rows: Rows, described: Dataset) -> Dataset:
+        """Make `rows` the whole content, creating the dataset when `base` is None.
+
+        Raises StoreConflict when `base` is not the latest version, or exists though None.
+        """
+        ...
+
+    async def delete(self, name: str) -> bool:
+        """Remove the dataset with all versions; False where there was none."""
+        ...
+
+
+class FrameCache(Protocol):
+    """Frames shared between processes; may forget, may be absent, never wrong."""
+
+    async def get(self, key: str) -> Candles | None:
+        """Return the frame stored under the key, or None."""
+        ...
+
+    async def put(self, key: str, frame: Candles) -> None:
+        """Keep the frame for others; failures are swallowed."""
         ...

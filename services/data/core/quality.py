@@ -1,0 +1,226 @@
+"""Checks of rows before they are stored: every kind of violation, none mended unasked. Pure."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from services.common.errors import AssayError, Code, Violation
+from services.common.frames import Candles, Times
+from services.common.intervals import DAY_MS, Interval
+from services.data.core import rows as tables
+from services.data.core.dataset import LISTED_GAPS, Gap, QualityReport
+from services.data.core.moments import FIRST_MS, LAST_MS, iso
+from services.data.core.ports import Rows
+
+Mask = npt.NDArray[np.bool_]
+
+_MONDAY_MS = 4 * DAY_MS
+_PRICES = ("open", "high", "low", "close")
+
+
+class Acceptance(enum.Enum):
+    """What a caller agrees to have mended; the names are the contract's."""
+
+    GAPS = "ACCEPTANCE_GAPS"
+    EQUAL_DUPLICATES = "ACCEPTANCE_EQUAL_DUPLICATES"
+    OUT_OF_ORDER = "ACCEPTANCE_OUT_OF_ORDER"
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """Rows as they came, in their order, unchecked.
+
+    Attributes:
+        rows: The rows; cells that could not be read hold 0 in the time and NaN elsewhere.
+        unread_times: True where the time could not be read, shape (rows,).
+        violations: What was already found wrong while reading: cells, rows of the wrong length.
+    """
+
+    rows: Rows
+    unread_times: Mask
+    violations: tuple[Violation, ...] = ()
+
+    @staticmethod
+    def of(rows: Rows) -> Upload:
+        """Wrap rows that came as columns, all readable."""
+        return Upload(rows, np.zeros(len(rows), dtype=np.bool_))
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """Rows fit to be stored, by strictly rising time, and what was found in them."""
+
+    rows: Rows
+    report: QualityReport
+
+
+def check(
+    upload: Upload, interval: Interval | None, accept: frozenset[Acceptance] = frozenset()
+) -> Checked:
+    """Return the rows fit to be stored.
+
+    Args:
+        upload: The rows as they came.
+        interval: Length of one bar; None for funding rates, which have no grid and no gaps.
+        accept: What may be mended.
+
+    Raises:
+        AssayError: CANDLES_INVALID naming every kind of violation with count and first place.
+    """
+    rows = upload.rows
+    moments = tables.times(rows)
+    readable = ~upload.unread_times
+    path = "funding" if interval is None else "candles"
+    time_field = f"{path}.{tables.column_names(interval)[0]}"
+    found = [*upload.violations]
+    if len(rows) == 0:
+        found.append(Violation(path, "there are no rows"))
+    in_range = (moments >= FIRST_MS) & (moments <= LAST_MS)
+    found += _told(time_field, "outside the years 1970 to 9999", readable & ~in_range, moments)
+    readable &= in_range
+    if interval is not None:
+        off_grid = readable & ~aligned(moments, interval)
+        found += _told(time_field, f"not on the grid of {interval.value} bars", off_grid, moments)
+    found += _values(rows, path, moments)
+    late = readable & _behind(moments, readable)
+    if Acceptance.OUT_OF_ORDER not in accept:
+        found += _told(time_field, "earlier than a row before it", late, moments)
+    copies, differing = _copies(rows, readable)
+    if Acceptance.EQUAL_DUPLICATES not in accept:
+        found += _told(time_field, "an equal copy of a row with the same time", copies, moments)
+    found += _told(time_field, "a differing row with the time of another", differing, moments)
+    kept = readable & ~copies & ~differing
+    order = np.flatnonzero(kept)[np.argsort(moments[kept], kind="stable")]
+    stored = tables.take(rows, order)
+    report = replace(
+        report_of(stored, interval),
+        dropped_duplicate_count=int(copies.sum()),
+        sorted_row_count=int(late.sum()),
+    )
+    if Acceptance.GAPS not in accept and report.gap_count:
+        found.append(_gap_violation(time_field, report))
+    if found:
+        raise candles_invalid(found)
+    return Checked(stored, report)
+
+
+def candles_invalid(violations: Sequence[Violation]) -> AssayError:
+    """Return CANDLES_INVALID with every violation."""
+    message = "; ".join(f"{item.field}: {item.description}" for item in violations)
+    return AssayError(
+        Code.INVALID_ARGUMENT,
+        "CANDLES_INVALID",
+        f"nothing was stored: {message}",
+        violations=violations,
+        metadata={"violation_count": str(len(violations))},
+    )
+
+
+def report_of(rows: Rows, interval: Interval | None) -> QualityReport:
+    """Return what can be found in rows of strictly rising, aligned time."""
+    if not isinstance(rows, Candles) or interval is None:
+        return QualityReport()
+    gaps = gaps_of(rows.open_time_ms, interval)
+    return QualityReport(
+        gap_count=len(gaps),
+        missing_bar_count=sum(gap.missing_bar_count for gap in gaps),
+        gaps=tuple(gaps[:LISTED_GAPS]),
+        zero_volume_bar_count=int(np.count_nonzero(rows.volume == 0)),
+    )
+
+
+def gaps_of(open_time_ms: Times, interval: Interval) -> list[Gap]:
+    """Return every gap between open times that rise strictly on the interval's grid."""
+    if interval is Interval.MONTH_1:
+        places: Sequence[int] = range(len(open_time_ms) - 1)
+    else:
+        places = np.flatnonzero(np.diff(open_time_ms) != interval.length_ms).tolist()
+    gaps = []
+    for place in places:
+        before, after = int(open_time_ms[place]), int(open_time_ms[place + 1])
+        missing = interval.bars_between(before, after) - 1
+        if missing:
+            gaps.append(Gap(interval.next_open_ms(before), after, missing))
+    return gaps
+
+
+def aligned(moments: Times, interval: Interval) -> Mask:
+    """Tell, for each time within 1970 to 9999, whether a bar may open there."""
+    if interval is Interval.MONTH_1:
+        inside = np.clip(moments, FIRST_MS, LAST_MS)
+        return np.array([interval.is_aligned(int(moment)) for moment in inside], dtype=np.bool_)
+    phase = _MONDAY_MS if interval is Interval.WEEK_1 else 0
+    return np.asarray((moments - phase) % interval.length_ms == 0)
+
+
+def _values(rows: Rows, path: str, moments: Times) -> list[Violation]:
+    """Violations of single rows: numbers that are no prices, and highs below lows."""
+    found = []
+    if not isinstance(rows, Candles):
+        infinite = ~np.isfinite(rows.funding_rate_ratio)
+        return _told(f"{path}.funding_rate_ratio", "not a finite number", infinite, moments)
+    for name in (*_PRICES, "volume"):
+        column = getattr(rows, name)
+        finite = np.isfinite(column)
+        found += _told(f"{path}.{name}", "not a finite number", ~finite, moments)
+        if name == "volume":
+            found += _told(f"{path}.{name}", "negative", finite & (column < 0), moments)
+        else:
+            found += _told(f"{path}.{name}", "not above zero", finite & (column <= 0), moments)
+    highest = np.maximum(rows.open, rows.close)
+    lowest = np.minimum(rows.open, rows.close)
+    found += _told(f"{path}.high", "below low", rows.high < rows.low, moments)
+    found += _told(f"{path}.high", "below open or close", rows.high < highest, moments)
+    found += _told(f"{path}.low", "above open or close", rows.low > lowest, moments)
+    return found
+
+
+def _behind(moments: Times, readable: Mask) -> Mask:
+    """Rows whose time is earlier than that of some readable row before them."""
+    known = np.where(readable, moments, np.iinfo(np.int64).min)
+    return np.asarray(moments < np.maximum.accumulate(known)) if len(moments) else readable
+
+
+def _copies(rows: Rows, readable: Mask) -> tuple[Mask, Mask]:
+    """Rows that repeat the time of an earlier row: with equal values, and with others."""
+    moments = tables.times(rows)
+    order = np.flatnonzero(readable)[np.argsort(moments[readable], kind="stable")]
+    ranked = moments[order]
+    repeats = np.flatnonzero(ranked[1:] == ranked[:-1]) + 1
+    copies = np.zeros(len(rows), dtype=np.bool_)
+    differing = np.zeros(len(rows), dtype=np.bool_)
+    firsts = order[np.searchsorted(ranked, ranked[repeats], side="left")]
+    others = order[repeats]
+    equal = np.ones(len(repeats), dtype=np.bool_)
+    for column in rows.columns()[1:]:
+        equal &= column[firsts] == column[others]
+    copies[others[equal]] = True
+    differing[others[~equal]] = True
+    return copies, differing
+
+
+def _told(field: str, what: str, places: Mask, moments: Times) -> list[Violation]:
+    """Return one violation that counts the marked rows and shows the first; none for no rows."""
+    count = int(np.count_nonzero(places))
+    if not count:
+        return []
+    first = int(np.argmax(places))
+    rows = "1 row is" if count == 1 else f"{count:,} rows are"
+    return [
+        Violation(field, f"{rows} {what}, first row {first + 1:,} ({iso(int(moments[first]))})")
+    ]
+
+
+def _gap_violation(field: str, report: QualityReport) -> Violation:
+    first = report.gaps[0]
+    gaps = "1 gap lacks" if report.gap_count == 1 else f"{report.gap_count:,} gaps lack"
+    return Violation(
+        field,
+        f"{gaps} {report.missing_bar_count:,} bars, first {first.missing_bar_count:,} "
+        f"from {iso(first.start_ms)}; ACCEPTANCE_GAPS takes them as they are",
+    )

@@ -1,0 +1,191 @@
+"""Reading frames: one consistent version, its window and lookback, cached by what it is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import numpy as np
+
+from services.common.errors import AssayError, Code, Violation, fields_invalid, unknown
+from services.common.frames import Candles
+from services.data.core import windows
+from services.data.core.dataset import Dataset
+from services.data.core.ports import (
+    DatasetStore,
+    FrameCache,
+    FundingRates,
+    Span,
+    StoreConflict,
+)
+from services.data.core.quality import gaps_of
+
+_ATTEMPTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which frame a caller wants.
+
+    Attributes:
+        dataset: The dataset's name.
+        start_ms: First open time of the window; None: the dataset's first.
+        end_ms: First open time after the window; None: after the dataset's last.
+        lookback_bar_count: Bars wanted before the window.
+        content_digest: Digest the frame must have; "" takes any.
+    """
+
+    dataset: str
+    start_ms: int | None = None
+    end_ms: int | None = None
+    lookback_bar_count: int = 0
+    content_digest: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """A frame of candles and what it is.
+
+    Attributes:
+        dataset: The dataset in the version read.
+        window: The window, both edges filled in.
+        candles: Lookback rows, then the window's rows.
+        lookback_row_count: Rows before the window.
+        content_digest: Digest of `candles`.
+        missing_bar_count: Bars missing between the frame's rows.
+    """
+
+    dataset: Dataset
+    window: Span
+    candles: Candles
+    lookback_row_count: int
+    content_digest: str
+    missing_bar_count: int
+
+
+class FrameReader:
+    """Reads frames from memory, else from the shared cache, else from the store."""
+
+    def __init__(self, store: DatasetStore, shared: FrameCache | None, budget_bytes: int) -> None:
+        self._store = store
+        self._shared = shared
+        self._budget_bytes = budget_bytes
+        self._frames: OrderedDict[str, Frame] = OrderedDict()
+        self._loading = asyncio.Lock()
+
+    async def dataset(self, name: str) -> Dataset:
+        """Return the dataset; AssayError DATASET_UNKNOWN where there is none."""
+        found = await self._store.find(name)
+        if found is None:
+            raise unknown("dataset", name, await self._store.names(), "DATASET_UNKNOWN")
+        return found
+
+    async def frame(self, wanted: Wanted) -> Frame:
+        """Return the frame wanted.
+
+        Raises:
+            AssayError: DATASET_UNKNOWN, WINDOW_OUTSIDE_DATASET, DATASET_CHANGED; FIELD_INVALID
+                for a dataset of funding rates.
+        """
+        for attempt in range(_ATTEMPTS):
+            dataset = await self.dataset(wanted.dataset)
+            if dataset.interval is None:
+                raise _wrong_kind("snapshot.dataset", dataset, "funding rates", "ReadFunding")
+            window = windows.resolve(dataset, wanted.start_ms, wanted.end_ms)
+            try:
+                frame = await self._frame(dataset, window, wanted.lookback_bar_count)
+            except StoreConflict:
+                if attempt == _ATTEMPTS - 1:
+                    raise
+                continue
+            if wanted.content_digest not in {"", frame.content_digest}:
+                raise _changed(wanted, frame)
+            return frame
+        raise StoreConflict(wanted.dataset)
+
+    async def funding(self, name: str, span: Span) -> FundingRates:
+        """Return the settlements of a span; AssayError DATASET_UNKNOWN, FIELD_INVALID."""
+        for attempt in range(_ATTEMPTS):
+            dataset = await self.dataset(name)
+            try:
+                rows = await self._store.read(dataset, span)
+            except StoreConflict:
+                if attempt == _ATTEMPTS - 1:
+                    raise
+                continue
+            if not isinstance(rows, FundingRates):
+                raise _wrong_kind("name", dataset, "candles", "ReadCandles")
+            return rows
+        raise StoreConflict(name)
+
+    async def _frame(self, dataset: Dataset, window: Span, lookback: int) -> Frame:
+        key = (
+            f"{dataset.name}/{dataset.table_id}/{dataset.version}"
+            f"/{window.start_ms}/{window.end_ms}/{lookback}"
+        )
+        # One load at a time: whoever asks for the same frame meanwhile finds it in memory.
+        if key not in self._frames:
+            async with self._loading:
+                if key not in self._frames:
+                    self._keep(key, await self._load(key, dataset, window, lookback))
+        self._frames.move_to_end(key)
+        return self._frames[key]
+
+    def _keep(self, key: str, frame: Frame) -> None:
+        self._frames[key] = frame
+        held = sum(item.candles.nbytes for item in self._frames.values())
+        while held > self._budget_bytes and len(self._frames) > 1:
+            _, oldest = self._frames.popitem(last=False)
+            held -= oldest.candles.nbytes
+
+    async def _load(self, key: str, dataset: Dataset, window: Span, lookback: int) -> Frame:
+        candles = await self._shared.get(key) if self._shared else None
+        if candles is None:
+            candles = await self._read(dataset, window, lookback)
+            if self._shared:
+                await self._shared.put(key, candles)
+        return await asyncio.to_thread(_describe, dataset, window, candles)
+
+    async def _read(self, dataset: Dataset, window: Span, lookback: int) -> Candles:
+        start = window.start_ms
+        if lookback:
+            before = await self._store.times_before(dataset, window.start_ms)
+            start = int(before[-lookback:][0]) if len(before) else start
+        rows = await self._store.read(dataset, Span(start, window.end_ms))
+        if not isinstance(rows, Candles):
+            raise TypeError(f"{dataset.name} holds no candles")
+        if len(rows) == 0 or rows.open_time_ms[-1] < window.start_ms:
+            raise windows.outside(dataset, window.start_ms, window.end_ms)
+        return rows
+
+
+def _describe(dataset: Dataset, window: Span, candles: Candles) -> Frame:
+    if dataset.interval is None:
+        raise TypeError(f"{dataset.name} holds no candles")
+    gaps = gaps_of(candles.open_time_ms, dataset.interval)
+    return Frame(
+        dataset=dataset,
+        window=window,
+        candles=candles,
+        lookback_row_count=int(np.searchsorted(candles.open_time_ms, window.start_ms)),
+        content_digest=candles.content_digest(),
+        missing_bar_count=sum(gap.missing_bar_count for gap in gaps),
+    )
+
+
+def _changed(wanted: Wanted, frame: Frame) -> AssayError:
+    return AssayError(
+        Code.ABORTED,
+        "DATASET_CHANGED",
+        f"{wanted.dataset} has changed: wanted {wanted.content_digest}, "
+        f"found {frame.content_digest}; pin the snapshot anew",
+        metadata={
+            "wanted_digest": wanted.content_digest,
+            "actual_digest": frame.content_digest,
+        },
+    )
+
+
+def _wrong_kind(field: str, dataset: Dataset, held: str, method: str) -> AssayError:
+    return fields_invalid([Violation(field, f"{dataset.name} holds {held}; read it by {method}")])

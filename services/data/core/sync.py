@@ -1,0 +1,117 @@
+"""Bringing a dataset up to date: what is missing, and what a fetched page changes. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from services.common.frames import Times
+from services.common.intervals import DAY_MS, Interval
+from services.data.core import rows as tables
+from services.data.core.ports import Rows, Span
+from services.data.core.quality import gaps_of
+
+DEFAULT_HISTORY_MS = 365 * DAY_MS
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to ask the source for.
+
+    Attributes:
+        spans: Spans to fetch, in order of time, without overlap.
+        expected_row_count: Rows in them, an upper bound where the source has gaps; 0 for funding.
+    """
+
+    spans: tuple[Span, ...]
+    expected_row_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """A fetched page beside the rows stored.
+
+    Attributes:
+        fresh: Fetched rows whose time is not stored yet.
+        revised: All stored rows with the source's new values in place; None where no stored row
+            differs from its fetched copy.
+        first_revised_ms: Time of the first row that differs; 0 where none does.
+    """
+
+    fresh: Rows
+    revised: Rows | None = None
+    first_revised_ms: int = 0
+
+    def joined(self, stored: Rows) -> Rows:
+        """Return the stored rows as they are after the page."""
+        return tables.join(stored if self.revised is None else self.revised, self.fresh)
+
+
+def plan(stored: Times, wanted: Span, interval: Interval | None) -> Plan:
+    """Say which spans of `wanted` to fetch, given the times stored.
+
+    The last stored row is fetched again: where it differs, the source has revised its history.
+    Gaps inside are asked for again too; a source that still has nothing there has a real gap.
+
+    Args:
+        stored: Times stored, rising.
+        wanted: The span wanted.
+        interval: Length of one bar; None for funding rates.
+    """
+    if len(stored) == 0:
+        holes = [wanted]
+    else:
+        first, last = int(stored[0]), int(stored[-1])
+        holes = [Span(wanted.start_ms, first), Span(last, wanted.end_ms)]
+        if interval is not None:
+            inner = [Span(gap.start_ms, gap.end_ms) for gap in gaps_of(stored, interval)]
+            holes[1:1] = inner
+    cut = (
+        Span(max(hole.start_ms, wanted.start_ms), min(hole.end_ms, wanted.end_ms)) for hole in holes
+    )
+    spans = tuple(span for span in cut if span.start_ms < span.end_ms)
+    if interval is None:
+        return Plan(spans, 0)
+    return Plan(spans, sum(bars_in(span, interval) for span in spans))
+
+
+def bars_in(span: Span, interval: Interval) -> int:
+    """Return how many bars open in a span."""
+    first, beyond = first_open_from(span.start_ms, interval), first_open_from(span.end_ms, interval)
+    return max(interval.bars_between(first, beyond), 0)
+
+
+def first_open_from(time_ms: int, interval: Interval) -> int:
+    """Return the first open time of the grid at or after a time."""
+    if interval is Interval.MONTH_1:
+        day = -(-time_ms // DAY_MS) * DAY_MS
+        while not interval.is_aligned(day):
+            day += DAY_MS
+        return day
+    # A Monday lies on the grid of every other interval too.
+    anchor = 4 * DAY_MS
+    return anchor - (anchor - time_ms) // interval.length_ms * interval.length_ms
+
+
+def merge(stored: Rows, fetched: Rows) -> Merged:
+    """Compare a page of strictly rising times with the rows stored."""
+    held, moments = tables.times(stored), tables.times(fetched)
+    places = np.searchsorted(held, moments)
+    known = places < len(held)
+    known[known] = held[places[known]] == moments[known]
+    fresh = tables.take(fetched, ~known)
+    targets, copies = places[known], tables.take(fetched, known)
+    differs = np.zeros(len(targets), dtype=np.bool_)
+    pairs = list(zip(stored.columns(), copies.columns(), strict=True))
+    for ours, theirs in pairs:
+        differs |= ours[targets] != theirs
+    if not differs.any():
+        return Merged(fresh)
+    revised = []
+    for ours, theirs in pairs:
+        column = ours.copy()
+        column[targets] = theirs
+        revised.append(column)
+    first = int(tables.times(copies)[np.argmax(differs)])
+    return Merged(fresh, type(stored).from_columns(revised), first)

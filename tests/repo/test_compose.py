@@ -1,0 +1,84 @@
+"""The compose file and the images' recipe agree with the services."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from services.common.settings import KNOWN_NAMES
+
+SERVICES = ("data", "backtest", "optimizer")
+
+
+@pytest.fixture(scope="module")
+def composed(root: Path) -> dict[str, Any]:
+    """Return the services of the compose file."""
+    services: dict[str, Any] = yaml.safe_load((root / "docker-compose.yml").read_text())["services"]
+    return services
+
+
+@pytest.fixture(scope="module")
+def recipe(root: Path) -> str:
+    """Return the text of the Dockerfile."""
+    return (root / "Dockerfile").read_text()
+
+
+def test_the_system_is_complete(composed: dict[str, Any]) -> None:
+    """Three services, the study store and the cache."""
+    assert set(composed) == {*SERVICES, "postgres", "redis"}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_the_services_know_their_settings(
+    composed: dict[str, Any], recipe: str, service: str
+) -> None:
+    """A service refuses a setting it does not know; here none would."""
+    names = {*composed[service]["environment"], *re.findall(r"\b(ASSAY_\w+)=", recipe)}
+
+    assert names - KNOWN_NAMES == set()
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_starts_after_what_it_needs_is_healthy(
+    composed: dict[str, Any], service: str
+) -> None:
+    """Every start waits for health, never for a mere container."""
+    conditions = [need["condition"] for need in composed[service]["depends_on"].values()]
+
+    assert conditions
+    assert set(conditions) == {"service_healthy"}
+
+
+def test_nothing_is_published_beyond_this_machine(composed: dict[str, Any]) -> None:
+    """The system has no passwords to speak of, so only loopback reaches it."""
+    ports = [port for service in composed.values() for port in service.get("ports", [])]
+
+    assert len(ports) == len(SERVICES)
+    assert all(port.startswith("127.0.0.1:") for port in ports)
+
+
+def test_one_recipe_makes_every_image(root: Path, composed: dict[str, Any], recipe: str) -> None:
+    """Each image is made by the same file, for a service that exists."""
+    for service in SERVICES:
+        assert composed[service]["build"]["args"] == {"SERVICE": service}
+        assert f"AS {service}\n" in recipe
+        assert f'ENTRYPOINT ["python", "-m", "services.{service}"]' in recipe
+        assert (root / "services" / service / "__main__.py").is_file()
+
+
+def test_images_run_without_privileges(composed: dict[str, Any], recipe: str) -> None:
+    """A service is an ordinary user without capabilities."""
+    assert re.findall(r"^USER (\S+)", recipe, re.MULTILINE) == ["assay"]
+    assert "--uid 10001" in recipe
+    for service in SERVICES:
+        assert composed[service]["cap_drop"] == ["ALL"]
+
+
+def test_images_can_be_built_without_a_foreign_front_end(recipe: str) -> None:
+    """No digest of one registry and no directive that makes the builder download another."""
+    assert "# syntax=" not in recipe
+    assert "@sha256:" not in recipe

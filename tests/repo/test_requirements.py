@@ -1,0 +1,98 @@
+"""The locks pin what the project asks for, by hash, and say nothing about where it comes from."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+SERVICES = ("data", "backtest", "optimizer")
+LOCKS = ("requirements.lock", *(f"deploy/locks/{service}.lock" for service in SERVICES))
+
+Pins = dict[str, set[str]]
+
+
+def _pins(lock: Path) -> Pins:
+    pins: Pins = defaultdict(set)
+    for name, version in re.findall(r"^([\w.-]+)==(\S+)", lock.read_text(), re.MULTILINE):
+        pins[canonicalize_name(name)].add(version)
+    return pins
+
+
+@pytest.fixture(scope="module")
+def wishes(root: Path) -> dict[str, list[Requirement]]:
+    """Return what pyproject.toml asks for: the group "" is what everything needs."""
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    groups = {"": project["dependencies"], **project["optional-dependencies"]}
+    return {name: [Requirement(line) for line in lines] for name, lines in groups.items()}
+
+
+def _unmet(wishes: list[Requirement], pins: Pins) -> list[str]:
+    return [
+        str(wish)
+        for wish in wishes
+        if not any(
+            wish.specifier.contains(version)
+            for version in pins.get(canonicalize_name(wish.name), set())
+        )
+    ]
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_a_lock_names_no_place(root: Path, name: str) -> None:
+    """Where packages come from is the reader's business: no URL, host or index."""
+    text = (root / name).read_text()
+
+    assert re.findall(r"://|@ ?file|\w+\.(?:org|com|io|net)\b", text) == []
+    assert re.findall(r"^-.*", text, re.MULTILINE) == []
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_every_pin_has_a_hash(root: Path, name: str) -> None:
+    """Nothing can be slipped in between the lock and the installation."""
+    blocks = re.split(r"\n(?=\w)", (root / name).read_text())
+    pins = [block for block in blocks if not block.startswith("#")]
+
+    assert len(pins) >= 10
+    assert [pin for pin in pins if not re.match(r"[\w.-]+==\S+.*\\\n +--hash=sha256:", pin)] == []
+
+
+def test_the_lock_meets_every_wish(root: Path, wishes: dict[str, list[Requirement]]) -> None:
+    """A dependency that pyproject.toml asks for is pinned at a version it accepts."""
+    pins = _pins(root / "requirements.lock")
+
+    assert _unmet([wish for group in wishes.values() for wish in group], pins) == []
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_an_image_holds_what_its_service_needs_as_tested(
+    root: Path, wishes: dict[str, list[Requirement]], service: str
+) -> None:
+    """Images run the very versions that the tests ran with."""
+    pins = _pins(root / f"deploy/locks/{service}.lock")
+    tested = _pins(root / "requirements.lock")
+
+    assert _unmet(wishes[""] + wishes[service], pins) == []
+    assert {name: versions - tested.get(name, set()) for name, versions in pins.items()} == {
+        name: set() for name in pins
+    }
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_an_image_holds_nothing_of_the_other_services(
+    root: Path, wishes: dict[str, list[Requirement]], service: str
+) -> None:
+    """A worker has no database driver, and no service has the tools of development."""
+    own = {canonicalize_name(wish.name) for wish in wishes[""] + wishes[service]}
+    others = {
+        canonicalize_name(wish.name)
+        for group in {*wishes} - {"", service, "cli"}
+        for wish in wishes[group]
+    }
+
+    assert (others - own) & set(_pins(root / f"deploy/locks/{service}.lock")) == set()

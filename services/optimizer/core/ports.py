@@ -135,7 +135,9 @@ class StudyStore(Protocol):
     async def find_request(self, request_id: str) -> StudyRecord | None:
         """Return the study a request made, or None."""
 
-    async def list(self, limit: int, offset: int, state: StudyState | None) -> list[StudyRecord]:
+    async def list(
+        self, limit: int, offset: int, state: StudyState | None
+    ) -> Sequence[StudyRecord]:
         """Return studies, newest first."""
 
     async def update(self, record: StudyRecord, events: Sequence[bytes] = ()) -> None:
@@ -149,10 +151,12 @@ class StudyStore(Protocol):
         Trials already stored (by number) are left alone, so that a retry is harmless.
         """
 
-    async def trials(self, study_id: str) -> list[Trial]:
+    async def trials(self, study_id: str) -> Sequence[Trial]:
         """Return all trials by rising number, exactly as they were appended."""
 
-    async def events(self, study_id: str, after_number: int, limit: int) -> list[tuple[int, bytes]]:
+    async def events(
+        self, study_id: str, after_number: int, limit: int
+    ) -> Sequence[tuple[int, bytes]]:
         """Return events with their numbers (from 1, without holes) after `after_number`."""
 
     async def delete(self, study_id: str) -> bool:

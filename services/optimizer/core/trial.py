@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 Value = int | float | str
-"""A parameter's value: whole number, number or word. Its Python type is its type in the contract."""
+"""A parameter's value: whole number, number or word; its Python type is its type."""
 
 Point = Mapping[str, Value]
 """Every parameter of a spec, searched and fixed, with its value, in the order of the spec."""

@@ -1,0 +1,147 @@
+"""Everything that is wrong with a draft, found at once and told by the contract's field paths."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Final
+
+from services.common.errors import Violation
+from services.optimizer.core.constraints import Constraints, read_constraints
+from services.optimizer.core.domain_checks import domain_violations, rule_violations
+from services.optimizer.core.draft import ParameterRule, SearchKind, StudyDraft
+from services.optimizer.core.objectives import Objective
+from services.optimizer.core.seeds import SEED_LIMIT
+from services.optimizer.core.space import Categories, Fixed
+
+MOST_PARAMETERS: Final = 32
+MOST_CONSTRAINTS: Final = 32
+MOST_OBJECTIVES: Final = 4
+LARGEST_GENERATION: Final = 1_024
+MOST_STARTUP_TRIALS: Final = 10_000
+
+
+def draft_violations(
+    draft: StudyDraft,
+    metrics: Sequence[str],
+    rules: Mapping[str, ParameterRule] | None,
+    trial_limit: int,
+) -> list[Violation]:
+    """Return everything wrong with a draft.
+
+    Args:
+        draft: The draft.
+        metrics: Names of all metrics.
+        rules: Rules of the strategy's and the execution model's parameters by name; None where
+            the strategy is unknown, so that its parameters cannot be judged.
+        trial_limit: Most trials of a study.
+    """
+    return [
+        *_parameter_violations(draft, rules),
+        *_constraint_violations(draft, metrics),
+        *_objective_violations(draft.objectives, metrics),
+        *_search_violations(draft, trial_limit),
+    ]
+
+
+def constraints_of(
+    draft: StudyDraft, metrics: Sequence[str]
+) -> tuple[Constraints, list[Violation]]:
+    """Return the constraints of a draft that can be read, and what is wrong with the others."""
+    words = frozenset(
+        one.name
+        for one in draft.parameters
+        if isinstance(one.domain, Categories)
+        or (isinstance(one.domain, Fixed) and isinstance(one.domain.value, str))
+    )
+    numbers = frozenset(one.name for one in draft.parameters) - words
+    return read_constraints(draft.constraints, numbers, words, frozenset(metrics))
+
+
+def _parameter_violations(
+    draft: StudyDraft, rules: Mapping[str, ParameterRule] | None
+) -> Iterator[Violation]:
+    count = len(draft.parameters)
+    if not 1 <= count <= MOST_PARAMETERS:
+        yield Violation(
+            "spec.parameters", f"needs 1 to {MOST_PARAMETERS} parameters, but has {count}"
+        )
+    counts = Counter(one.name for one in draft.parameters)
+    for index, parameter in enumerate(draft.parameters):
+        path = f"spec.parameters[{index}]"
+        if counts[parameter.name] > 1:
+            yield Violation(f"{path}.name", f"{parameter.name!r} is given more than once")
+        rule = None if rules is None else rules.get(parameter.name)
+        if rules is not None and rule is None:
+            hint = _nearest(parameter.name, rules)
+            yield Violation(
+                f"{path}.name",
+                f"{parameter.name!r} is a parameter neither of the strategy nor of the execution "
+                f"model{hint}",
+            )
+        if parameter.domain is None:
+            yield Violation(path, "needs one of int_range, double_range, categories or fixed_value")
+            continue
+        yield from domain_violations(path, parameter.domain, draft.search)
+        if rule is not None:
+            yield from rule_violations(path, parameter.domain, rule)
+    searched = any(not isinstance(one.domain, Fixed) for one in draft.parameters)
+    if count and not searched and draft.search not in {SearchKind.GRID, None}:
+        yield Violation("spec.parameters", "are all fixed: nothing is left to search")
+
+
+def _constraint_violations(draft: StudyDraft, metrics: Sequence[str]) -> Iterator[Violation]:
+    count = len(draft.constraints)
+    if count > MOST_CONSTRAINTS:
+        yield Violation(
+            "spec.constraints", f"has {count} entries, at most {MOST_CONSTRAINTS} are allowed"
+        )
+    yield from constraints_of(draft, metrics)[1]
+
+
+def _objective_violations(
+    objectives: Sequence[Objective], metrics: Sequence[str]
+) -> Iterator[Violation]:
+    if not 1 <= len(objectives) <= MOST_OBJECTIVES:
+        yield Violation(
+            "spec.objectives",
+            f"needs 1 to {MOST_OBJECTIVES} objectives, but has {len(objectives)}",
+        )
+    counts = Counter(one.metric for one in objectives)
+    for index, objective in enumerate(objectives):
+        path = f"spec.objectives[{index}].metric"
+        if objective.metric not in metrics:
+            hint = _nearest(objective.metric, metrics)
+            yield Violation(path, f"no metric is called {objective.metric!r}{hint}")
+        elif counts[objective.metric] > 1:
+            yield Violation(path, f"{objective.metric!r} is given more than once")
+
+
+def _search_violations(draft: StudyDraft, trial_limit: int) -> Iterator[Violation]:
+    search = draft.search
+    if search is None:
+        yield Violation("spec.search", "needs one of grid, random or bayesian")
+    elif search is not SearchKind.GRID and not 1 <= draft.trial_count <= trial_limit:
+        yield Violation(
+            f"spec.{search.value}.trial_count",
+            f"must be 1 to {trial_limit:,}, but is {draft.trial_count}",
+        )
+    startup = draft.startup_trial_count
+    if search is SearchKind.BAYESIAN and not 1 <= startup <= MOST_STARTUP_TRIALS:
+        yield Violation(
+            "spec.bayesian.startup_trial_count",
+            f"must be 1 to {MOST_STARTUP_TRIALS:,}, but is {startup}",
+        )
+    if not 0 <= draft.seed < SEED_LIMIT:
+        yield Violation("spec.seed", f"must be 0 to 2^63 - 1, but is {draft.seed}")
+    if not 1 <= draft.generation_size <= LARGEST_GENERATION:
+        yield Violation(
+            "spec.generation_size",
+            f"must be 1 to {LARGEST_GENERATION:,}, but is {draft.generation_size}",
+        )
+
+
+def _nearest(name: str, known: Collection[str]) -> str:
+    close = get_close_matches(name, list(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""

@@ -1,0 +1,93 @@
+"""What is best: directions, dominance, and the front of trials that nothing beats."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from services.optimizer.core.trial import Trial
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """A metric and whether larger is better."""
+
+    metric: str
+    maximize: bool
+
+
+class Front:
+    """The feasible trials that no other dominates, kept up to date trial by trial.
+
+    A trial dominates another when it is at least as good in every objective and better in one. For
+    one objective the front is the best trial, the lowest number among equals; for several, trials
+    with equal values are all on it. Trials must be added by rising number.
+    """
+
+    def __init__(self, objectives: Sequence[Objective]) -> None:
+        self._signs = np.array([-1.0 if one.maximize else 1.0 for one in objectives])
+        self._members: list[Trial] = []
+        # One row per member, smaller is better; spare rows behind the members save copies.
+        self._costs: npt.NDArray[np.float64] = np.empty((16, len(self._signs)))
+
+    @property
+    def objective_count(self) -> int:
+        """Number of objectives."""
+        return len(self._signs)
+
+    @property
+    def trials(self) -> tuple[Trial, ...]:
+        """The trials on the front, by rising number."""
+        return tuple(self._members)
+
+    def copy(self) -> Front:
+        """Return a front that goes its own way from here."""
+        other = Front(())
+        other._signs = self._signs
+        other._members = list(self._members)
+        other._costs = self._costs.copy()
+        return other
+
+    def add(self, trial: Trial) -> bool:
+        """Take a trial into account; returns whether it is on the front now."""
+        if not trial.feasible:
+            return False
+        cost = self._signs * np.array(trial.objective_values)
+        held = self._costs[: len(self._members)]
+        no_worse = (held <= cost).all(axis=1)
+        alone = len(self._signs) == 1
+        if (no_worse if alone else no_worse & (held < cost).any(axis=1)).any():
+            return False
+        kept = ~((cost <= held).all(axis=1) & (cost < held).any(axis=1))
+        self._members = [one for one, keep in zip(self._members, kept, strict=True) if keep]
+        remaining = held[kept]
+        self._members.append(trial)
+        if len(self._members) > len(self._costs):
+            self._costs = np.empty((2 * len(self._costs), len(self._signs)))
+        self._costs[: len(remaining)] = remaining
+        self._costs[len(remaining)] = cost
+        return True
+
+
+def pareto_front(trials: Sequence[Trial], objectives: Sequence[Objective]) -> tuple[Trial, ...]:
+    """Return the front of trials given by rising number; see `Front`."""
+    front = Front(objectives)
+    for trial in trials:
+        front.add(trial)
+    return front.trials
+
+
+def best_first(trials: Sequence[Trial], objectives: Sequence[Objective]) -> list[Trial]:
+    """Return the best trials as the contract lists them.
+
+    For one objective all feasible trials by falling merit, lower numbers first among equals; for
+    several the Pareto front by rising number.
+    """
+    if len(objectives) > 1:
+        return list(pareto_front(trials, objectives))
+    sign = -1.0 if objectives[0].maximize else 1.0
+    feasible = [trial for trial in trials if trial.feasible]
+    return sorted(feasible, key=lambda one: (sign * one.objective_values[0], one.number))

@@ -1,0 +1,123 @@
+"""A plan: a checked study, ready to run, and whether its space suits its search."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from services.common.errors import AssayError, Code
+from services.optimizer.core.constraints import Constraints
+from services.optimizer.core.draft import SearchKind, StudyDraft
+from services.optimizer.core.draft_checks import constraints_of
+from services.optimizer.core.objectives import Objective
+from services.optimizer.core.ports import SearchedParameter, StudyShape
+from services.optimizer.core.random_search import check_feasible, space_infeasible
+from services.optimizer.core.space import (
+    ENUMERATION_LIMIT,
+    Categories,
+    Fixed,
+    IntRange,
+    Parameter,
+    Space,
+    grid_point_count,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StudyPlan:
+    """A study that can run.
+
+    Attributes:
+        space: The parameters.
+        constraints: The constraints.
+        objectives: The objectives.
+        search: Which search.
+        trial_count: Trials the study has when it is finished.
+        startup_trial_count: Trials drawn at random before the Bayesian estimator starts.
+        seed: Seed of all randomness.
+        generation_size: Trials asked for together.
+    """
+
+    space: Space
+    constraints: Constraints
+    objectives: tuple[Objective, ...]
+    search: SearchKind
+    trial_count: int
+    startup_trial_count: int
+    seed: int
+    generation_size: int
+
+    @property
+    def shape(self) -> StudyShape:
+        """What a store must know to write trials in Optuna's schema."""
+        return StudyShape(
+            searched=tuple(map(_searched, self.space.searched)),
+            metric_names=tuple(one.metric for one in self.objectives),
+            maximize=tuple(one.maximize for one in self.objectives),
+            constraints=tuple(one.text for one in self.constraints.on_metrics),
+        )
+
+
+def make_plan(draft: StudyDraft, metrics: Sequence[str]) -> StudyPlan:
+    """Return the plan of a draft without violations; counts the points of a grid."""
+    if draft.search is None:
+        raise ValueError("a draft without a search has violations")
+    space = Space(
+        tuple(Parameter(one.name, one.domain) for one in draft.parameters if one.domain is not None)
+    )
+    constraints, _ = constraints_of(draft, metrics)
+    count = draft.trial_count
+    if draft.search is SearchKind.GRID:
+        count = _grid_trial_count(space, constraints)
+    return StudyPlan(
+        space=space,
+        constraints=constraints,
+        objectives=draft.objectives,
+        search=draft.search,
+        trial_count=count,
+        startup_trial_count=draft.startup_trial_count,
+        seed=draft.seed,
+        generation_size=draft.generation_size,
+    )
+
+
+def check_reachable(plan: StudyPlan, trial_limit: int) -> None:
+    """Refuse a plan whose space is too large for a grid or too empty for its search.
+
+    Raises:
+        AssayError: INVALID_ARGUMENT/GRID_TOO_LARGE or INVALID_ARGUMENT/SPACE_INFEASIBLE.
+    """
+    if plan.search is not SearchKind.GRID:
+        check_feasible(plan.space, plan.constraints.on_parameters, plan.seed)
+    elif plan.trial_count > trial_limit:
+        raise grid_too_large(plan.trial_count, trial_limit)
+    elif plan.trial_count == 0:
+        raise space_infeasible("no point of the grid fulfils the constraints on parameters")
+
+
+def grid_too_large(point_count: int, limit: int) -> AssayError:
+    """Return INVALID_ARGUMENT/GRID_TOO_LARGE."""
+    return AssayError(
+        Code.INVALID_ARGUMENT,
+        "GRID_TOO_LARGE",
+        f"the grid has {point_count:,} points, at most {limit:,} are taken",
+        metadata={"point_count": str(point_count), "limit": str(limit)},
+    )
+
+
+def _grid_trial_count(space: Space, constraints: Constraints) -> int:
+    full = space.point_count
+    if constraints.on_parameters and full is not None and full > ENUMERATION_LIMIT:
+        # Counting what the constraints leave would take too long: the full grid is what is told.
+        raise grid_too_large(full, ENUMERATION_LIMIT)
+    return grid_point_count(space, constraints.on_parameters)
+
+
+def _searched(parameter: Parameter) -> SearchedParameter:
+    domain = parameter.domain
+    if isinstance(domain, Categories):
+        return SearchedParameter(parameter.name, "category", categories=domain.values)
+    if isinstance(domain, Fixed):
+        raise TypeError("a fixed parameter is not searched")
+    kind = "int" if isinstance(domain, IntRange) else "double"
+    return SearchedParameter(parameter.name, kind, domain.low, domain.high, domain.step, domain.log)

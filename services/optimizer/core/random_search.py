@@ -1,0 +1,137 @@
+"""Random search: trial n is a function of the seed and n alone.
+
+Every draw is a hash of the seed, the trial, the attempt and the parameter's name, turned into a
+value by exact arithmetic; logarithms are taken in decimals. No bit depends on the CPU, on the
+order of the draws, or on other parameters of the space.
+"""
+
+from __future__ import annotations
+
+import decimal
+import functools
+from collections.abc import Sequence
+from decimal import Decimal
+from fractions import Fraction
+from typing import Final
+
+from services.common.errors import AssayError, Code
+from services.optimizer.core.seeds import RESOLUTION, draw
+from services.optimizer.core.space import (
+    Categories,
+    Domain,
+    DoubleRange,
+    Filter,
+    Fixed,
+    IntRange,
+    Space,
+    accepts,
+    exact,
+)
+from services.optimizer.core.trial import Point, Trial, Value
+
+ATTEMPT_LIMIT: Final = 100_000
+"""Draws for one trial before the space counts as infeasible."""
+
+CHECK_DRAWS: Final = 10_000
+CHECK_ACCEPTED: Final = 10
+"""A space must yield this many points in `CHECK_DRAWS`; then no trial ever meets the limit."""
+
+_DECIMALS = decimal.Context(prec=40, rounding=decimal.ROUND_HALF_EVEN)
+
+
+class RandomSearch:
+    """A `Search` by independent draws; a point may come twice."""
+
+    def __init__(
+        self, space: Space, filters: Sequence[Filter], seed: int, generation_size: int
+    ) -> None:
+        self._space = space
+        self._filters = tuple(filters)
+        self._seed = seed
+        self._generation_size = generation_size
+
+    def ask(self, generation_number: int, count: int) -> list[Point]:
+        """Return the generation's points.
+
+        Raises:
+            AssayError: INVALID_ARGUMENT/SPACE_INFEASIBLE, no draw fulfils the constraints.
+        """
+        first = generation_number * self._generation_size
+        return [self.point(number) for number in range(first, first + count)]
+
+    def tell(self, trials: Sequence[Trial]) -> None:
+        """Learn nothing: draws are independent."""
+
+    def point(self, number: int) -> Point:
+        """Return the point of a trial: the first of its draws that fulfils the constraints."""
+        for attempt in range(ATTEMPT_LIMIT):
+            point = drawn_point(self._space, self._seed, number, attempt)
+            if accepts(point, self._filters):
+                return point
+        raise space_infeasible(f"{ATTEMPT_LIMIT:,} draws fulfilled the constraints not once")
+
+
+def drawn_point(space: Space, seed: int, number: int, attempt: int) -> Point:
+    """Return one draw for a trial, whether or not it fulfils any constraint."""
+    return {
+        parameter.name: value_of(
+            parameter.domain, draw(seed, "random", number, attempt, parameter.name)
+        )
+        for parameter in space.parameters
+    }
+
+
+def check_feasible(space: Space, filters: Sequence[Filter], seed: int) -> None:
+    """Refuse a space of which chance finds too little.
+
+    Raises:
+        AssayError: INVALID_ARGUMENT/SPACE_INFEASIBLE.
+    """
+    if not filters:
+        return
+    accepted = 0
+    for attempt in range(CHECK_DRAWS):
+        accepted += accepts(drawn_point(space, seed, -1, attempt), filters)
+        if accepted == CHECK_ACCEPTED:
+            return
+    raise space_infeasible(
+        f"of {CHECK_DRAWS:,} random points {accepted} fulfil the constraints on parameters, "
+        f"at least {CHECK_ACCEPTED} are needed"
+    )
+
+
+def space_infeasible(message: str) -> AssayError:
+    """Return INVALID_ARGUMENT/SPACE_INFEASIBLE."""
+    return AssayError(Code.INVALID_ARGUMENT, "SPACE_INFEASIBLE", message)
+
+
+def value_of(domain: Domain, fraction: int) -> Value:
+    """Return the value a draw of 0 to 2^128 - 1 stands for, uniform over the domain."""
+    if isinstance(domain, (IntRange, DoubleRange)) and domain.log:
+        return _on_logarithm(domain, fraction)
+    if isinstance(domain, DoubleRange) and domain.step is None:
+        low, high = exact(domain.low), exact(domain.high)
+        return float(low + (high - low) * Fraction(fraction, RESOLUTION))
+    if isinstance(domain, (IntRange, DoubleRange, Categories, Fixed)):
+        count = domain.point_count or 1
+        return domain.value_at(fraction * count // RESOLUTION)
+    raise TypeError(f"{domain!r} is no domain")
+
+
+def _on_logarithm(domain: IntRange | DoubleRange, fraction: int) -> Value:
+    """Return low x (high / low)^fraction; whole numbers own half a step to both sides."""
+    half = Decimal("0.5") if isinstance(domain, IntRange) else Decimal(0)
+    low, high = Decimal(repr(domain.low)) - half, Decimal(repr(domain.high)) + half
+    first, last = _logarithm(low), _logarithm(high)
+    share = _DECIMALS.divide(Decimal(fraction), Decimal(RESOLUTION))
+    exponent = _DECIMALS.fma(_DECIMALS.subtract(last, first), share, first)
+    drawn = _DECIMALS.exp(exponent)
+    if isinstance(domain, IntRange):
+        nearest = int(drawn.to_integral_value(decimal.ROUND_HALF_EVEN))
+        return min(max(nearest, domain.low), domain.high)
+    return min(max(float(drawn), domain.low), domain.high)
+
+
+@functools.lru_cache(maxsize=256)
+def _logarithm(number: Decimal) -> Decimal:
+    return _DECIMALS.ln(number)

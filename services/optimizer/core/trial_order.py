@@ -1,0 +1,74 @@
+"""Listing trials: which of them, in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from services.optimizer.core.plan import StudyPlan
+from services.optimizer.core.space import DoubleRange, IntRange
+from services.optimizer.core.trial import Trial, TrialState
+
+BY_NUMBER = "number"
+
+
+@dataclass(frozen=True, slots=True)
+class TrialOrder:
+    """An order of trials: by number or by a metric, rising or falling."""
+
+    key: str = BY_NUMBER
+    falling: bool = False
+
+
+def read_order(text: str, metrics: Collection[str]) -> TrialOrder:
+    """Read "number", "sharpe_ratio desc" and the like; empty means by number.
+
+    Raises:
+        ValueError: it is nothing of the kind; the message says what is wrong.
+    """
+    words = text.split()
+    if not words:
+        return TrialOrder()
+    if len(words) > 2 or (len(words) == 2 and words[1] != "desc"):
+        raise ValueError('must be "number" or a metric, with " desc" behind for falling order')
+    if words[0] != BY_NUMBER and words[0] not in metrics:
+        close = get_close_matches(words[0], [BY_NUMBER, *metrics], n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise ValueError(f"no metric is called {words[0]!r}{hint}")
+    return TrialOrder(words[0], falling=len(words) == 2)
+
+
+def ordered(trials: Sequence[Trial], order: TrialOrder, state: TrialState | None) -> list[Trial]:
+    """Return the trials in a state (None: all), those without the metric last.
+
+    Equals come by rising number, whichever the order.
+    """
+    wanted = [trial for trial in trials if state is None or trial.state is state]
+    return sorted(wanted, key=_key(order))
+
+
+def _key(order: TrialOrder) -> Callable[[Trial], tuple[bool, float, int]]:
+    sign = -1 if order.falling else 1
+    if order.key == BY_NUMBER:
+        return lambda trial: (False, sign * trial.number, 0)
+
+    def key(trial: Trial) -> tuple[bool, float, int]:
+        value = trial.outcome.metrics.get(order.key)
+        return (value is None, sign * (value or 0.0), trial.number)
+
+    return key
+
+
+def parameters_at_edge(plan: StudyPlan, best: Trial) -> list[str]:
+    """Return the searched numbers whose best value is an end of their range.
+
+    A range of one value has no edge.
+    """
+    return [
+        one.name
+        for one in plan.space.searched
+        if isinstance(one.domain, (IntRange, DoubleRange))
+        and one.domain.low < one.domain.high
+        and best.parameters[one.name] in {one.domain.low, one.domain.high}
+    ]

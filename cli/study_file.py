@@ -1,0 +1,111 @@
+"""Study files: the YAML or JSON form of StudySpec, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from datetime import UTC, date, datetime
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import yaml
+from assay.optimizer.v1.study_pb2 import StudySpec
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.json_format import ParseDict, ParseError
+
+from cli.failures import BadUsageError
+
+
+def read_study_file(file: Path) -> StudySpec:
+    """Read a study file.
+
+    Raises:
+        BadUsageError: the file cannot be read, is no YAML, or is no StudySpec; names every unknown
+            field by its path.
+    """
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadUsageError(f"{file} cannot be read: {error}") from None
+    try:
+        return parse_study(text)
+    except BadUsageError as error:
+        raise BadUsageError(f"{file} is no study file: {error}", error.problems) from None
+
+
+def parse_study(text: str) -> StudySpec:
+    """Read the text of a study file; BadUsageError as in `read_study_file`."""
+    try:
+        # The loader is a safe one: it makes plain values only.
+        content = yaml.load(text, Loader=_StrictLoader)  # noqa: S506
+    except yaml.YAMLError as error:
+        raise BadUsageError(f"not YAML: {error}") from None
+    if not isinstance(content, dict):
+        raise BadUsageError("it must be one mapping of StudySpec's fields")
+    unknown = list(_unknown_fields(content, StudySpec.DESCRIPTOR, ""))
+    if unknown:
+        raise BadUsageError("unknown fields", unknown)
+    try:
+        return ParseDict(_plain(content), StudySpec())
+    except ParseError as error:
+        raise BadUsageError(str(error).rstrip(".")) from None
+    except (TypeError, AttributeError):
+        # protobuf's own reader stumbles over a number where a message is meant.
+        raise BadUsageError("a value has another shape than StudySpec says") from None
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """Refuses a key that stands twice: YAML would silently take the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        """Return the mapping of a node; ConstructorError for a repeated key."""
+        seen: set[str] = set()
+        for key_node, _ in node.value:
+            key = str(key_node.value)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"{key!r} stands twice", key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep=deep)
+
+
+def _unknown_fields(content: object, message: Descriptor, path: str) -> Iterator[str]:
+    """Yield every field of nested mappings that the message does not have."""
+    if not isinstance(content, dict):
+        return
+    for word, value in content.items():
+        key = str(word)
+        field = message.fields_by_name.get(key) or message.fields_by_camelcase_name.get(key)
+        place = f"{path}.{key}" if path else key
+        if field is None:
+            yield place + _nearest(key, message)
+        elif field.message_type is not None and not _is_well_known(field):
+            items = enumerate(value) if isinstance(value, list) else [(None, value)]
+            for index, item in items:
+                where = place if index is None else f"{place}[{index}]"
+                yield from _unknown_fields(item, field.message_type, where)
+
+
+def _is_well_known(field: FieldDescriptor) -> bool:
+    message = field.message_type
+    return message is not None and message.full_name.startswith("google.protobuf.")
+
+
+def _nearest(key: str, message: Descriptor) -> str:
+    close = get_close_matches(key, message.fields_by_name, n=1)
+    return f": no such field in {message.name}" + (f"; did you mean {close[0]}?" if close else "")
+
+
+def _plain(content: Any) -> Any:
+    """Return YAML's values as JSON's: times as RFC 3339 text, in UTC where no zone is given."""
+    if isinstance(content, dict):
+        return {str(key): _plain(value) for key, value in content.items()}
+    if isinstance(content, list):
+        return [_plain(value) for value in content]
+    if isinstance(content, datetime):
+        moment = content if content.tzinfo else content.replace(tzinfo=UTC)
+        return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    if isinstance(content, date):
+        return f"{content.isoformat()}T00:00:00Z"
+    return content

@@ -1,0 +1,173 @@
+"""Studies, their space and their trials as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from assay.optimizer.v1.optimizer_service_pb2 import CreateStudyResponse
+from assay.optimizer.v1.study_pb2 import (
+    DoubleRange,
+    IntRange,
+    Objective,
+    ParameterSpec,
+    Study,
+    StudySpec,
+    Trial,
+)
+
+from cli.figures import enum_word, metric, metric_value, moment, seconds, span, value
+from cli.output import facts, grid
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_USUAL_METRICS = ("total_return_ratio", "sharpe_ratio", "max_drawdown_ratio", "trade_count")
+"""Metrics shown beside the objectives."""
+
+
+def state(study: Study) -> str:
+    """Return a study's state as a word."""
+    return enum_word(Study.State.Name(study.state))
+
+
+def description(study: Study) -> Table:
+    """Return what a study searches, how far it is, and why it failed."""
+    spec, progress, error = study.spec, study.progress, study.error
+    data = [f"{item.dataset}, {span(item.window) or 'all bars'}" for item in spec.data]
+    done = f"{progress.finished_trial_count:,} of {progress.total_trial_count:,}"
+    details = [
+        f"{count:,} {word}"
+        for count, word in (
+            (progress.failed_trial_count, "failed"),
+            (progress.infeasible_trial_count, "infeasible"),
+        )
+        if count
+    ]
+    return facts(
+        [
+            ("study", study.name),
+            ("state", state(study)),
+            ("error", f"{error.message} ({error.reason})" if error.reason else ""),
+            ("strategy", spec.strategy.name),
+            ("data (UTC)", "; ".join(data)),
+            ("search", spec.WhichOneof("search") or ""),
+            ("seed", str(spec.seed) if spec.HasField("seed") else ""),
+            ("objectives", "; ".join(objective(item) for item in spec.objectives)),
+            ("constraints", "; ".join(spec.constraints)),
+            ("trials", ", ".join([done, *details])),
+            ("running time", _running_time(study)),
+            ("best trials", _names(study.best_trials)),
+            ("trials digest", study.trials_digest),
+            ("warnings", "\n".join(study.warnings)),
+        ]
+    )
+
+
+def _running_time(study: Study) -> str:
+    if not study.progress.HasField("elapsed_duration"):
+        return ""
+    told = seconds(study.progress.elapsed_duration)
+    if study.state == Study.STATE_RUNNING and study.progress.HasField("remaining_duration"):
+        told += f", about {seconds(study.progress.remaining_duration)} to go"
+    return told
+
+
+def _names(names: Iterable[str], most: int = 10) -> str:
+    found = list(names)
+    rest = f" and {len(found) - most} more" if len(found) > most else ""
+    return ", ".join(found[:most]) + rest
+
+
+def objective(item: Objective) -> str:
+    """Return an objective: "maximize sharpe_ratio"."""
+    direction = item.direction or Objective.DIRECTION_MAXIMIZE
+    return f"{enum_word(Objective.Direction.Name(direction))} {item.metric}"
+
+
+def space(spec: StudySpec) -> Table:
+    """Return the parameters with the values searched."""
+    table = grid(("parameter", "values"), title="space")
+    for item in spec.parameters:
+        table.add_row(item.name, _domain(item))
+    return table
+
+
+def _domain(item: ParameterSpec) -> str:
+    kind = item.WhichOneof("domain")
+    if kind == "int_range":
+        return _range(item.int_range)
+    if kind == "double_range":
+        return _range(item.double_range)
+    if kind == "categories":
+        return ", ".join(item.categories.values)
+    return f"{value(item.fixed_value)} (fixed)"
+
+
+def _range(domain: IntRange | DoubleRange) -> str:
+    told = f"{domain.low:g} to {domain.high:g}"
+    if domain.HasField("step"):
+        told += f" step {domain.step:g}"
+    return told + (", logarithmic" if domain.log else "")
+
+
+def listing(studies: Iterable[Study]) -> Table:
+    """Return one row per study."""
+    table = grid(
+        ("study", "state", "strategy", "search", "objectives", "trials", "created (UTC)", "digest"),
+        right=("trials",),
+    )
+    for study in studies:
+        progress = study.progress
+        table.add_row(
+            study.name,
+            state(study),
+            study.spec.strategy.name.removeprefix("strategies/"),
+            study.spec.WhichOneof("search") or "",
+            "; ".join(objective(item) for item in study.spec.objectives),
+            f"{progress.finished_trial_count:,}/{progress.total_trial_count:,}",
+            moment(study.create_time),
+            study.trials_digest[:12],
+        )
+    return table
+
+
+def trials(found: Iterable[Trial], spec: StudySpec) -> Table:
+    """Return one row per trial: its parameters, objectives and the usual metrics."""
+    names = [item.name for item in spec.parameters]
+    objectives = [item.metric for item in spec.objectives]
+    extra = [name for name in _USUAL_METRICS if name not in objectives]
+    numbers = ("trial", *names, *objectives, *extra)
+    table = grid(("trial", "state", *names, *objectives, *extra, "remark"), right=numbers)
+    for trial in found:
+        given = {item.name: value(item.value) for item in trial.parameters}
+        values = dict(zip(objectives, trial.objective_values, strict=False))
+        failed = trial.state == Trial.STATE_FAILED
+        remark = trial.failure_reason if failed else "" if trial.feasible else "infeasible"
+        table.add_row(
+            f"{trial.number:,}",
+            enum_word(Trial.State.Name(trial.state)),
+            *(given.get(name, "-") for name in names),
+            *(metric_value(name, values[name]) if name in values else "-" for name in objectives),
+            *(metric(trial.metrics, name) for name in extra),
+            remark,
+        )
+    return table
+
+
+def estimate(response: CreateStudyResponse) -> Table:
+    """Return what a study would be."""
+    found = response.estimate
+    points = f"{found.space_point_count:,}" if found.HasField("space_point_count") else ""
+    return facts(
+        [
+            ("strategy", response.study.spec.strategy.name),
+            ("points before constraints", points),
+            ("trials", f"{found.trial_count:,}"),
+            ("bars", f"{found.bar_count:,}"),
+            ("longest lookback in bars", f"{found.lookback_bar_count:,}"),
+            ("predicted time", seconds(found.predicted_duration)),
+            ("warnings", "\n".join(response.study.warnings)),
+        ],
+        title="the study is valid; nothing was stored",
+    )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
 from assay.market.v1.candles_pb2 import TimeWindow
 
 from services.common.frames_codec import timestamp_from_ms
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def time_ms(text: str) -> int:
@@ -23,7 +25,7 @@ def time_ms(text: str) -> int:
         moment = moment.replace(tzinfo=UTC)
     if moment.microsecond % 1000:
         raise typer.BadParameter(f"{text!r} is finer than a millisecond")
-    return int(moment.timestamp()) * 1000 + moment.microsecond // 1000
+    return (moment - _EPOCH) // timedelta(milliseconds=1)
 
 
 def window_of(start_ms: int | None, end_ms: int | None) -> TimeWindow | None:

@@ -42,16 +42,13 @@ def parse_study(text: str) -> StudySpec:
         raise BadUsageError(f"not YAML: {error}") from None
     if not isinstance(content, dict):
         raise BadUsageError("it must be one mapping of StudySpec's fields")
-    unknown = list(_unknown_fields(content, StudySpec.DESCRIPTOR, ""))
-    if unknown:
-        raise BadUsageError("unknown fields", unknown)
+    misfits = list(_misfits(content, StudySpec.DESCRIPTOR, ""))
+    if misfits:
+        raise BadUsageError("its fields are not those of StudySpec", misfits)
     try:
         return ParseDict(_plain(content), StudySpec())
     except ParseError as error:
         raise BadUsageError(str(error).rstrip(".")) from None
-    except (TypeError, AttributeError):
-        # protobuf's own reader stumbles over a number where a message is meant.
-        raise BadUsageError("a value has another shape than StudySpec says") from None
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -70,9 +67,11 @@ class _StrictLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep=deep)
 
 
-def _unknown_fields(content: object, message: Descriptor, path: str) -> Iterator[str]:
-    """Yield every field of nested mappings that the message does not have."""
+def _misfits(content: object, message: Descriptor, path: str) -> Iterator[str]:
+    """Yield every place where the nested content has not the shape of the message."""
     if not isinstance(content, dict):
+        if content is not None:
+            yield f"{path}: must be a mapping of {message.name}'s fields"
         return
     for word, value in content.items():
         key = str(word)
@@ -80,11 +79,13 @@ def _unknown_fields(content: object, message: Descriptor, path: str) -> Iterator
         place = f"{path}.{key}" if path else key
         if field is None:
             yield place + _nearest(key, message)
+        elif field.is_repeated and not isinstance(value, list):
+            yield f"{place}: must be a list"
         elif field.message_type is not None and not _is_well_known(field):
             items = enumerate(value) if isinstance(value, list) else [(None, value)]
             for index, item in items:
                 where = place if index is None else f"{place}[{index}]"
-                yield from _unknown_fields(item, field.message_type, where)
+                yield from _misfits(item, field.message_type, where)
 
 
 def _is_well_known(field: FieldDescriptor) -> bool:

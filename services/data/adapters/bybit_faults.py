@@ -80,12 +80,13 @@ class Fault:
     wait_ms: int = 0
     answered: bool = True
 
-    def as_error(self) -> AssayError:
-        """Return the error the caller of the service gets."""
+    def as_error(self, attempts: int = 1) -> AssayError:
+        """Return the error the caller of the service gets after so many attempts."""
         limited = self.kind in {Kind.BUSY, Kind.BANNED}
         reason = "SOURCE_RATE_LIMITED" if limited else "SOURCE_UNAVAILABLE"
         wait_ms = self.wait_ms or (_LASTING_MS if self.kind is Kind.LASTING else 5_000)
-        return unavailable(reason, f"bybit: {self.message}", wait_ms)
+        tried = f" ({attempts} attempts)" if attempts > 1 else ""
+        return unavailable(reason, f"bybit: {self.message}{tried}", wait_ms)
 
 
 def fault_of(error: BaseException, now_ms: int) -> Fault:

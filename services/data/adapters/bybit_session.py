@@ -14,7 +14,6 @@ from typing import Any, Final, TypeVar
 
 from pybit.unified_trading import HTTP
 
-from services.common.errors import AssayError
 from services.data.adapters.bybit_faults import CALL_ERRORS, Fault, Kind, fault_of
 from services.data.adapters.bybit_parsing import Reply, reply_of
 from services.data.adapters.rate_limit import Bucket
@@ -156,7 +155,7 @@ class BybitSession:
         pause_ms = self._pause_ms(attempt) if fault.kind is Kind.PASSING else 0
         retried = fault.kind in {Kind.PASSING, Kind.BUSY} and attempt < self._patience.attempts
         if not retried or self._clock_ms() + pause_ms > began_ms + self._limit_ms():
-            raise self._final(fault, attempt)
+            raise fault.as_error(attempt)
         if pause_ms:
             await self._sleep(pause_ms / 1000)
 
@@ -169,10 +168,3 @@ class BybitSession:
         """Double from pause to pause, and take half of it at random so that clients spread."""
         pause_ms = min(_FIRST_PAUSE_MS << (attempt - 1), _LONGEST_PAUSE_MS)
         return round(pause_ms * (0.5 + self._jitter() / 2))
-
-    @staticmethod
-    def _final(fault: Fault, attempt: int) -> AssayError:
-        error = fault.as_error()
-        if attempt > 1:
-            error.message = f"{error.message} ({attempt} attempts)"
-        return error

@@ -11,8 +11,8 @@ import asyncio
 import hashlib
 import logging
 import time
-from collections.abc import Awaitable
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from redis.asyncio import Redis
@@ -23,8 +23,6 @@ from redis.exceptions import RedisError
 from services.common.frames import Candles
 
 logger = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 _PREFIX = "assay:frame:1:"
 _KEPT_SECONDS = 24 * 3600
@@ -50,7 +48,7 @@ class RedisFrameCache:
 
     async def get(self, key: str) -> Candles | None:
         """Return the frame under the key; None where there is none, a broken one, or no Redis."""
-        value = await self._asked(self._redis.get(_PREFIX + key))
+        value = await self._asked(lambda: self._redis.get(_PREFIX + key))
         if value is None:
             return None
         frame = await asyncio.to_thread(unpack, value)
@@ -62,19 +60,18 @@ class RedisFrameCache:
         """Keep a copy for a day, unless it is very large."""
         if frame.nbytes <= _LARGEST_BYTES:
             value = await asyncio.to_thread(pack, frame)
-            await self._asked(self._redis.set(_PREFIX + key, value, ex=_KEPT_SECONDS))
+            await self._asked(lambda: self._redis.set(_PREFIX + key, value, ex=_KEPT_SECONDS))
 
     async def close(self) -> None:
         """Give the connections back."""
         await self._redis.aclose()
 
-    async def _asked(self, question: Awaitable[Any]) -> Any:
+    async def _asked(self, question: Callable[[], Any]) -> Any:
         """Return Redis's answer, or None where it cannot be had."""
         if time.monotonic() < self._away_until:
-            question.close()  # type: ignore[attr-defined]
             return None
         try:
-            answer = await question
+            answer = await question()
         except (RedisError, OSError) as error:
             if not self._in_trouble:
                 logger.warning("frame_cache.lost", extra={"error": str(error)})

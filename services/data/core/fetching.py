@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -69,7 +69,7 @@ class Fetcher:
         instrument: InstrumentId,
         start_ms: int | None,
         end_ms: int | None,
-    ) -> AsyncIterator[Progress]:
+    ) -> AsyncGenerator[Progress, None]:
         """Fetch what is missing of a window; yields progress, and the dataset at last.
 
         Raises:
@@ -182,7 +182,7 @@ class _Held:
         if len(page) == 0:
             return 0
         gaps = frozenset({Acceptance.GAPS})
-        checked = quality.check(Upload.of(page), self._name.interval, gaps)
+        checked = quality.check(Upload(page), self._name.interval, gaps)
         first_revised_ms = merge(self.rows, checked.rows).first_revised_ms
         self._pending = merge(self._pending, checked.rows).joined(self._pending)
         now = asyncio.get_running_loop().time()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 
 from services.common.errors import Violation, refuse
 from services.common.frames import Candles
@@ -28,7 +28,7 @@ class Maker:
 
     async def make(
         self, name: str, interval: Interval, market: SyntheticMarket, window: Span
-    ) -> AsyncIterator[Progress]:
+    ) -> AsyncGenerator[Progress, None]:
         """Make the bars of a window; yields progress, and the dataset at last.
 
         A dataset that already reaches as far is left as it is; a shorter one is made longer, its

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -37,18 +37,18 @@ class Upload:
 
     Attributes:
         rows: The rows; cells that could not be read hold 0 in the time and NaN elsewhere.
-        unread_times: True where the time could not be read, shape (rows,).
+        unread: True where a cell could not be read, by column name, each of shape (rows,).
         violations: What was already found wrong while reading: cells, rows of the wrong length.
     """
 
     rows: Rows
-    unread_times: Mask
+    unread: Mapping[str, Mask] = field(default_factory=dict)
     violations: tuple[Violation, ...] = ()
 
-    @staticmethod
-    def of(rows: Rows) -> Upload:
-        """Wrap rows that came as columns, all readable."""
-        return Upload(rows, np.zeros(len(rows), dtype=np.bool_))
+    def was_read(self, name: str) -> Mask:
+        """Tell for each row whether its cell in the column could be read."""
+        unread = self.unread.get(name)
+        return np.ones(len(self.rows), dtype=np.bool_) if unread is None else ~unread
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +74,10 @@ def check(
     """
     rows = upload.rows
     moments = tables.times(rows)
-    readable = ~upload.unread_times
     path = "funding" if interval is None else "candles"
-    time_field = f"{path}.{tables.column_names(interval)[0]}"
+    time_name = tables.column_names(interval)[0]
+    time_field = f"{path}.{time_name}"
+    readable = upload.was_read(time_name)
     found = [*upload.violations]
     if len(rows) == 0:
         found.append(Violation(path, "there are no rows"))
@@ -86,14 +87,22 @@ def check(
     if interval is not None:
         off_grid = readable & ~aligned(moments, interval)
         found += _told(time_field, f"not on the grid of {interval.value} bars", off_grid, moments)
-    found += _values(rows, path, moments)
+    found += _values(upload, path)
     late = readable & _behind(moments, readable)
     if Acceptance.OUT_OF_ORDER not in accept:
-        found += _told(time_field, "earlier than a row before it", late, moments)
+        found += _told(
+            time_field, "earlier than a row before", late, moments, "ACCEPTANCE_OUT_OF_ORDER sorts"
+        )
     copies, differing = _copies(rows, readable)
     if Acceptance.EQUAL_DUPLICATES not in accept:
-        found += _told(time_field, "an equal copy of a row with the same time", copies, moments)
-    found += _told(time_field, "a differing row with the time of another", differing, moments)
+        found += _told(
+            time_field,
+            "equal to a row before of the same time",
+            copies,
+            moments,
+            "ACCEPTANCE_EQUAL_DUPLICATES stores one",
+        )
+    found += _told(time_field, "different from a row before of the same time", differing, moments)
     kept = readable & ~copies & ~differing
     order = np.flatnonzero(kept)[np.argsort(moments[kept], kind="stable")]
     stored = tables.take(rows, order)
@@ -158,16 +167,19 @@ def aligned(moments: Times, interval: Interval) -> Mask:
     return np.asarray((moments - phase) % interval.length_ms == 0)
 
 
-def _values(rows: Rows, path: str, moments: Times) -> list[Violation]:
+def _values(upload: Upload, path: str) -> list[Violation]:
     """Violations of single rows: numbers that are no prices, and highs below lows."""
     found = []
+    rows, moments = upload.rows, tables.times(upload.rows)
     if not isinstance(rows, Candles):
-        infinite = ~np.isfinite(rows.funding_rate_ratio)
-        return _told(f"{path}.funding_rate_ratio", "not a finite number", infinite, moments)
+        name = "funding_rate_ratio"
+        infinite = upload.was_read(name) & ~np.isfinite(rows.funding_rate_ratio)
+        return _told(f"{path}.{name}", "not a finite number", infinite, moments)
     for name in (*_PRICES, "volume"):
         column = getattr(rows, name)
         finite = np.isfinite(column)
-        found += _told(f"{path}.{name}", "not a finite number", ~finite, moments)
+        infinite = upload.was_read(name) & ~finite
+        found += _told(f"{path}.{name}", "not a finite number", infinite, moments)
         if name == "volume":
             found += _told(f"{path}.{name}", "negative", finite & (column < 0), moments)
         else:
@@ -204,23 +216,22 @@ def _copies(rows: Rows, readable: Mask) -> tuple[Mask, Mask]:
     return copies, differing
 
 
-def _told(field: str, what: str, places: Mask, moments: Times) -> list[Violation]:
+def _told(path: str, what: str, places: Mask, moments: Times, remedy: str = "") -> list[Violation]:
     """Return one violation that counts the marked rows and shows the first; none for no rows."""
     count = int(np.count_nonzero(places))
     if not count:
         return []
     first = int(np.argmax(places))
     rows = "1 row is" if count == 1 else f"{count:,} rows are"
-    return [
-        Violation(field, f"{rows} {what}, first row {first + 1:,} ({iso(int(moments[first]))})")
-    ]
+    where = f"first row {first + 1:,} ({iso(int(moments[first]))})"
+    return [Violation(path, "; ".join(filter(None, (f"{rows} {what}, {where}", remedy))))]
 
 
-def _gap_violation(field: str, report: QualityReport) -> Violation:
+def _gap_violation(path: str, report: QualityReport) -> Violation:
     first = report.gaps[0]
     gaps = "1 gap lacks" if report.gap_count == 1 else f"{report.gap_count:,} gaps lack"
     return Violation(
-        field,
+        path,
         f"{gaps} {report.missing_bar_count:,} bars, first {first.missing_bar_count:,} "
         f"from {iso(first.start_ms)}; ACCEPTANCE_GAPS takes them as they are",
     )

@@ -1,11 +1,11 @@
 """The BacktestService: messages outside, plain Python inside. Errors are common.status's matter."""
+# ruff: noqa: N802, ARG002 - names and arguments are the contract's
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol, TypeAlias
 
 import grpc
 from assay.backtest.v1 import backtest_service_pb2 as pb
@@ -19,6 +19,9 @@ from services.backtest.convert.snapshots import LoadedFrame, SnapshotChoice
 from services.backtest.core import batch, single
 from services.backtest.core.version import CODE_VERSION
 from services.backtest.slots import Slots
+
+# Quoted: only the stubs know it as generic.
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 
 class FrameSource(Protocol):
@@ -40,14 +43,14 @@ class BacktestServicer(backtest_service_pb2_grpc.BacktestServiceServicer):
         self._start_time = start_time
         self._finished_sets = 0
 
-    async def ListStrategies(  # noqa: N802 - the contract's name
-        self, request: pb.ListStrategiesRequest, context: Context[pb.ListStrategiesResponse]
+    async def ListStrategies(
+        self, request: pb.ListStrategiesRequest, context: Context
     ) -> pb.ListStrategiesResponse:
         """List the strategies with their parameters."""
         return strategies_page(request)
 
-    async def RunBacktest(  # noqa: N802 - the contract's name
-        self, request: pb.RunBacktestRequest, context: Context[pb.RunBacktestResponse]
+    async def RunBacktest(
+        self, request: pb.RunBacktestRequest, context: Context
     ) -> pb.RunBacktestResponse:
         """Run one parameter set."""
         job = run_job(request)
@@ -64,8 +67,8 @@ class BacktestServicer(backtest_service_pb2_grpc.BacktestServiceServicer):
         self._finished_sets += 1
         return response
 
-    async def RunBacktestBatch(  # noqa: N802 - the contract's name
-        self, request: pb.RunBacktestBatchRequest, context: Context[pb.RunBacktestBatchResponse]
+    async def RunBacktestBatch(
+        self, request: pb.RunBacktestBatchRequest, context: Context
     ) -> pb.RunBacktestBatchResponse:
         """Run many parameter sets on one frame; a cancelled call stops after the set in hand."""
         job = batch_job(request)
@@ -88,8 +91,8 @@ class BacktestServicer(backtest_service_pb2_grpc.BacktestServiceServicer):
         self._finished_sets += request.set_count
         return response
 
-    async def GetWorkerStatus(  # noqa: N802 - the contract's name
-        self, request: pb.GetWorkerStatusRequest, context: Context[pb.GetWorkerStatusResponse]
+    async def GetWorkerStatus(
+        self, request: pb.GetWorkerStatusRequest, context: Context
     ) -> pb.GetWorkerStatusResponse:
         """Say what this worker is doing."""
         return pb.GetWorkerStatusResponse(

@@ -126,9 +126,7 @@ class CandleClient:
 def _told(error: AssayError) -> AssayError:
     """Return what the caller should hear: the data service's own words, or that it said nothing."""
     if error.domain is None:
-        return unavailable(
-            "DATA_UNAVAILABLE", f"the data service did not answer: {error.message}"
-        )
+        return unavailable("DATA_UNAVAILABLE", f"the data service did not answer: {error.message}")
     return error
 
 

@@ -80,4 +80,8 @@ def execution_message(model: Execution) -> execution_pb2.ExecutionModel:
         value = getattr(model, name)
         if value is not None:
             setattr(message, name, value)
+    if model.take_profit_fee_bps is None:
+        message.take_profit_fee_bps = model.taker_fee_bps
+    if model.trailing_stop_ratio is not None and model.trailing_activation_ratio is None:
+        message.trailing_activation_ratio = 0.0
     return message

@@ -56,7 +56,7 @@ class BatchJob:
         choice: The candles.
         strategy: The strategy.
         direction: Sides allowed.
-        sets: A column per strategy parameter, and per execution parameter that differs between sets.
+        sets: A column per strategy parameter, and per execution parameter that differs in them.
         execution: The execution model, equal execution parameters included.
         metrics: Names of the metrics wanted, in the wanted order.
     """
@@ -85,6 +85,7 @@ def run_job(request: backtest_service_pb2.RunBacktestRequest) -> RunJob:
     choice.reader.require(choice.parameters, "parameters")
     chosen = _of_execution(given)
     execution = with_parameters(execution, chosen, {}, choice.reader.places, found)
+    choice.check_together(given)
     strategy = choice.strategy_or_refusal()
     return RunJob(
         choice=SnapshotChoice.from_proto(request.snapshot),
@@ -157,6 +158,17 @@ class _Choice:
         self.parameters = self._strategy.parameters if self._strategy else ()
         known = known_parameters(self.parameters, EXECUTION_PARAMETERS)
         self.reader = ParameterReader(known, found, complete=self._strategy is not None)
+
+    def check_together(self, given: Mapping[str, Value]) -> None:
+        """Note values that make no sense together, if each makes sense alone."""
+        if self._strategy is None or any(
+            item.field.startswith("parameters") for item in self._found
+        ):
+            return
+        self._found += [
+            Violation(self.reader.places.get(name, "parameters"), description)
+            for name, description in self._strategy.problems(_complete(self._strategy, given))
+        ]
 
     def strategy_or_refusal(self) -> Strategy:
         """Return the strategy when nothing at all is wrong with the request.

@@ -88,11 +88,6 @@ class LoadedFrame:
     missing_bar_count: int
     synthetic: bool
 
-    @property
-    def bar_count(self) -> int:
-        """Bars of the window."""
-        return len(self.frame.candles) - self.frame.window_start
-
 
 def problems_with_snapshot(snapshot: candles_pb2.CandleSnapshot) -> list[Violation]:
     """Return everything wrong with a request's `snapshot`."""

@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from assay.backtest.v1 import backtest_service_pb2, strategy_pb2
+from assay.backtest.v1 import strategy_pb2
 
 from services.backtest.core.parameters import ParameterInfo, ParameterType, Value, problem_with
 from services.common.errors import Violation

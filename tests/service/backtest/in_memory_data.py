@@ -49,12 +49,14 @@ class InMemoryData(data_service_pb2_grpc.DataServiceServicer):
     Attributes:
         datasets: Candles by dataset name. Names that begin with "datasets/synthetic." are made up.
         requests: Every request so far.
+        asked: Set by the first request.
         gate: Requests for rows wait until it is set.
         garbled: Whether rows are sent that differ from their digest.
     """
 
     datasets: dict[str, Candles] = field(default_factory=dict)
     requests: list[pb.ReadCandlesRequest] = field(default_factory=list)
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     garbled: bool = False
 
@@ -80,6 +82,7 @@ class InMemoryData(data_service_pb2_grpc.DataServiceServicer):
     ) -> AsyncIterator[pb.ReadCandlesResponse]:
         """Send the header and the rows of a frame."""
         self.requests.append(request)
+        self.asked.set()
         if request.row_limit == 0:
             await self.gate.wait()
         header, frame = self._frame(request.snapshot)
@@ -104,9 +107,7 @@ class InMemoryData(data_service_pb2_grpc.DataServiceServicer):
             end_ms = ms_from_timestamp(window.end_time)
         start, stop = np.searchsorted(times, [start_ms, end_ms]).tolist()
         if start == stop:
-            raise AssayError(
-                Code.OUT_OF_RANGE, "WINDOW_OUTSIDE_DATASET", "the window holds no bar"
-            )
+            raise AssayError(Code.OUT_OF_RANGE, "WINDOW_OUTSIDE_DATASET", "the window holds no bar")
         first = max(0, start - snapshot.lookback_bar_count)
         frame = candles.slice(first, stop)
         digest = frame.content_digest()

@@ -1,0 +1,89 @@
+"""Services as child processes on free ports, and what they cost."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+_START_SECONDS = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A running service.
+
+    Attributes:
+        address: Where it listens.
+        process: The process.
+    """
+
+    address: str
+    process: subprocess.Popen[bytes]
+
+    def cpu_seconds(self) -> float:
+        """Return the CPU time of all its threads so far, to the nanosecond (Linux)."""
+        tasks = Path(f"/proc/{self.process.pid}/task").iterdir()
+        return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+
+    def peak_rss_mb(self) -> float:
+        """Return the most memory it has held, in MiB (Linux)."""
+        lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
+        peak = next(line for line in lines if line.startswith("VmHWM:"))
+        return int(peak.split()[1]) / 1024
+
+
+@contextmanager
+def service(name: str, home: Path, **settings: str) -> Iterator[Service]:
+    """Run `services.<name>` until the block ends; `settings` are ASSAY_* variables.
+
+    Raises:
+        SystemExit: it did not start; its log is told.
+    """
+    address = f"127.0.0.1:{_free_port()}"
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("ASSAY_")}
+    own = {"ASSAY_HOME": str(home), "ASSAY_LISTEN_ADDRESS": address, **settings}
+    log = home / f"{name}.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", f"services.{name}"],
+            env=kept | own,
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        _wait_until_serving(address, log)
+        yield Service(address, process)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=60)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_until_serving(address: str, log: Path) -> None:
+    serving = health_pb2.HealthCheckResponse.SERVING
+    with grpc.insecure_channel(address) as channel:
+        stub: Any = health_pb2_grpc.HealthStub(channel)
+        request = health_pb2.HealthCheckRequest()
+        try:
+            answers = stub.Watch(request, wait_for_ready=True, timeout=_START_SECONDS)
+            if any(answer.status == serving for answer in answers):
+                return
+        except grpc.RpcError as error:
+            raise SystemExit(f"the service did not start:\n{log.read_text()}") from error
+    raise SystemExit(f"the service ended:\n{log.read_text()}")

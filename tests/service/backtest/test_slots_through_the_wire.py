@@ -1,0 +1,72 @@
+"""Busy workers: health answers, full queues refuse, cancelled calls give their slot back."""
+
+from __future__ import annotations
+
+import grpc
+import pytest
+from assay.backtest.v1 import backtest_service_pb2 as pb
+
+from tests.service.backtest.calls import DATASET, Stub, batch_request, run_request
+from tests.service.backtest.in_memory_data import InMemoryData, random_market
+
+
+async def _status(worker: Stub) -> pb.GetWorkerStatusResponse:
+    return await worker.GetWorkerStatus(pb.GetWorkerStatusRequest())
+
+
+def long_batch() -> pb.RunBacktestBatchRequest:
+    """Return a batch of ten thousand sets: seconds of work on the dataset of `busy_data`."""
+    return batch_request([5 + number % 500 for number in range(10_000)])
+
+
+@pytest.fixture
+def data() -> InMemoryData:
+    """A dataset on which the longest batch takes many seconds."""
+    return InMemoryData({DATASET: random_market(60_000)})
+
+
+async def test_the_status_of_an_idle_worker(worker: Stub) -> None:
+    """Slots, nothing running, nothing held, the version of the code and the start."""
+    status = await _status(worker)
+
+    assert (status.slot_count, status.busy_slot_count, status.queued_batch_count) == (1, 0, 0)
+    assert status.code_version
+    assert status.start_time.seconds > 0
+    assert status.finished_set_count == 0
+
+
+async def test_finished_sets_are_counted(worker: Stub, data: InMemoryData) -> None:
+    """A single backtest counts one, a batch its sets."""
+    data.datasets[DATASET] = random_market(600)
+    await worker.RunBacktest(run_request())
+    await worker.RunBacktestBatch(batch_request([5, 6, 7]))
+
+    assert (await _status(worker)).finished_set_count == 4
+
+
+async def test_a_cancelled_batch_gives_its_slot_back(worker: Stub) -> None:
+    """A running and a waiting call are counted; cancelling both frees the worker before its end."""
+    running, waiting = (worker.RunBacktestBatch(long_batch()) for _ in range(2))
+    status = await _status(worker)
+    while (status.busy_slot_count, status.queued_batch_count) != (1, 1):
+        status = await _status(worker)
+
+    waiting.cancel()
+    running.cancel()
+    while status.busy_slot_count or status.queued_batch_count:
+        status = await _status(worker)
+
+    assert status.finished_set_count == 0
+    assert running.cancelled()
+
+
+async def test_a_passed_deadline_gives_the_slot_back(worker: Stub) -> None:
+    """A caller that waits no longer costs no more than the set in hand."""
+    with pytest.raises(grpc.aio.AioRpcError) as late:
+        await worker.RunBacktestBatch(long_batch(), timeout=1.0)
+
+    assert late.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+    status = await _status(worker)
+    while status.busy_slot_count:
+        status = await _status(worker)
+    assert status.finished_set_count == 0

@@ -11,7 +11,7 @@ from services.common.intervals import DAY_MS, Interval
 from services.data.adapters.bybit import BybitSource
 from services.data.core.ports import InstrumentId
 from tests.service.bybit.conftest import Clock
-from tests.service.bybit.stand_in import HOUR_MS, LAUNCH_MS, NOW_MS, StandIn, refusal, row
+from tests.service.bybit.stand_in import HOUR_MS, LAUNCH_MS, NOW_MS, Canned, StandIn, refusal, row
 
 HOUR = Interval.HOUR_1
 FORMING_MS = NOW_MS - NOW_MS % HOUR_MS
@@ -57,16 +57,17 @@ async def test_numbers_are_the_decimals_the_exchange_sent(
         assert np.array_equal(column, [float(text) for text in texts])
 
 
-@pytest.mark.parametrize("ahead_ms", [0, 2 * HOUR_MS])
+@pytest.mark.parametrize("ahead_ms", [0, 2 * HOUR_MS, 5_000 * HOUR_MS])
 async def test_the_forming_bar_is_left_out_by_the_clock_of_the_exchange(
-    source: BybitSource, bitcoin: InstrumentId, clock: Clock, ahead_ms: int
+    exchange: StandIn, source: BybitSource, bitcoin: InstrumentId, clock: Clock, ahead_ms: int
 ) -> None:
-    """The bar in the making never comes, even where this machine's clock runs ahead."""
+    """The bar in the making ends the pages, even where this machine's clock runs ahead."""
     clock.now_ms += ahead_ms
 
-    pages = await collect(source, bitcoin, HOUR, NOW_MS - 10 * HOUR_MS, NOW_MS + 90 * HOUR_MS)
+    pages = await collect(source, bitcoin, HOUR, NOW_MS - 10 * HOUR_MS, NOW_MS + 9_000 * HOUR_MS)
 
     assert opens_of(pages)[-1] == FORMING_MS - HOUR_MS
+    assert len(exchange.windows()) == 1
 
 
 async def test_a_bar_is_closed_when_its_last_moment_has_passed(
@@ -102,6 +103,20 @@ async def test_bounds_inside_bars_select_the_bars_that_open_in_the_window(
     pages = await collect(source, bitcoin, HOUR, base_ms + 1, base_ms + 3 * HOUR_MS + 1)
 
     assert opens_of(pages) == [base_ms + HOUR_MS * number for number in (1, 2, 3)]
+
+
+async def test_rows_outside_the_window_are_dropped(
+    exchange: StandIn, source: BybitSource, bitcoin: InstrumentId
+) -> None:
+    """The exchange may send the bar before the start, or more than was asked for."""
+    await source.earliest_open_ms(bitcoin, HOUR)
+    rows = [row(HOUR, LAUNCH_MS + number * HOUR_MS) for number in (4, 3, 2, 1, 0)]
+    result = {"category": "linear", "symbol": "BTCUSDT", "list": rows}
+    exchange.faults.append(Canned({"retCode": 0, "result": result, "time": NOW_MS}))
+
+    pages = await collect(source, bitcoin, HOUR, LAUNCH_MS + HOUR_MS, LAUNCH_MS + 4 * HOUR_MS)
+
+    assert opens_of(pages) == [LAUNCH_MS + number * HOUR_MS for number in (1, 2, 3)]
 
 
 async def test_a_gap_is_asked_for_once_more_and_then_stays(

@@ -8,7 +8,6 @@ gets a new sampler with a seed of its own; no random state lives longer.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 
 import optuna
@@ -16,6 +15,7 @@ from optuna.samplers import TPESampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from services.optimizer.adapters.optuna_terms import (
+    constraints_of,
     directions_of,
     distribution_of,
     domain_of,
@@ -77,7 +77,7 @@ class TpeSearch:
         self._fixed = dict(fixed)
         self._order = tuple(order)
         self._maximize = tuple(maximize)
-        self._constraint_count = constraint_count
+        self._constraint_names = tuple(map(str, range(constraint_count)))
         self._seed = seed
         self._startup_trial_count = startup_trial_count
         self._accept = accept
@@ -149,15 +149,11 @@ class TpeSearch:
         return {name: values[name] for name in self._order}
 
     def _frozen(self, trial: core.Trial) -> FrozenTrial:
-        constraints = {str(place): value for place, value in enumerate(trial.constraint_values)}
-        if self._constraint_count and not constraints:
-            # A constraint whose metric is undefined does not hold; how far off it is, nobody knows.
-            constraints = {"undefined": math.inf}
         return create_trial(
             values=trial.objective_values,
             params={name: trial.parameters[name] for name in self._domains},
             distributions=self._distributions,
-            constraints=constraints,
+            constraints=constraints_of(trial, self._constraint_names),
         )
 
     def _discard(self, trial: optuna.Trial) -> None:

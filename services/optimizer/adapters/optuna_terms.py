@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Sequence
 
 import optuna
@@ -16,7 +17,7 @@ from optuna.study import StudyDirection
 
 from services.optimizer.core.ports import SearchedParameter
 from services.optimizer.core.space import Categories, Domain, DoubleRange, IntRange
-from services.optimizer.core.trial import Value
+from services.optimizer.core.trial import Trial, TrialState, Value
 
 CONSTRAINT_PREFIX = "constraints:"
 """Optuna 5 keeps each constraint of a trial as a system attribute of this prefix and its name."""
@@ -56,7 +57,8 @@ def typed_value(domain: Domain, value: Value) -> Value:
     if isinstance(domain, IntRange):
         return int(value)
     if isinstance(domain, DoubleRange):
-        number = float(value)
+        # Without the sign of zero, which SQLite does not keep.
+        number = float(value) + 0.0
         if domain.step is None:
             return number
         return domain.value_at(round((number - domain.low) / domain.step))
@@ -70,6 +72,19 @@ def constraint_names(texts: Sequence[str]) -> tuple[str, ...]:
         repeats = sum(1 for earlier in texts[: len(names)] if earlier == text)
         names.append(f"{text} ({repeats + 1})" if repeats else text)
     return tuple(names)
+
+
+def constraints_of(trial: Trial, names: Sequence[str]) -> dict[str, float]:
+    """Return a trial's constraints for Optuna, for which 0 and less is feasible.
+
+    A constraint whose metric is undefined does not hold. By how much nobody knows, so the trial
+    gets one more constraint, which says so and is broken by more than any other.
+    """
+    if trial.constraint_values:
+        return dict(zip(names, trial.constraint_values, strict=True))
+    if names and trial.state is TrialState.COMPLETE:
+        return {"undefined metric": sys.float_info.max}
+    return {}
 
 
 def speak_through_logging() -> None:

@@ -1,0 +1,205 @@
+"""What the bulk writer writes is what stock Optuna writes, field by field."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+import optuna
+import pytest
+import sqlalchemy as sa
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import FrozenTrial
+
+from services.optimizer.adapters.optuna_store import OptunaStore
+from services.optimizer.core.trial import Trial, TrialState
+
+Client = Callable[[], optuna.storages.RDBStorage]
+
+DISTRIBUTIONS: Mapping[str, optuna.distributions.BaseDistribution] = {
+    "fast_period": IntDistribution(2, 2**53),
+    "hold_bars": IntDistribution(1, 500, log=True),
+    "width": FloatDistribution(0.1, 3.1, step=0.1),
+    "stop_loss_ratio": FloatDistribution(1e-300, 0.5, log=True),
+    "threshold": FloatDistribution(-1e300, 1.0),
+    "average": CategoricalDistribution(("sma", "ema", "µ-average")),
+}
+CONSTRAINT_NAMES = ("trade_count >= 30", "total_return_ratio > 0", "trade_count >= 30 (2)")
+
+
+def as_optuna(trial: Trial) -> FrozenTrial:
+    """Return the trial as a user of Optuna would have made it."""
+    complete = trial.state is TrialState.COMPLETE
+    constraints = dict(zip(CONSTRAINT_NAMES, trial.constraint_values, strict=False))
+    if complete and not constraints:
+        constraints = {"undefined metric": 1.7976931348623157e308}
+    frozen = optuna.trial.create_trial(
+        state=optuna.trial.TrialState.COMPLETE if complete else optuna.trial.TrialState.FAIL,
+        values=trial.objective_values if complete else None,
+        params={name: trial.parameters[name] for name in DISTRIBUTIONS},
+        distributions=dict(DISTRIBUTIONS),
+        user_attrs=attributes(trial),
+        constraints=constraints,
+    )
+    frozen.datetime_start = datetime.fromtimestamp(trial.start_time_ms / 1000)  # noqa: DTZ006 - Optuna wants naive local time
+    frozen.datetime_complete = datetime.fromtimestamp(trial.end_time_ms / 1000)  # noqa: DTZ006 - the same
+    return frozen
+
+
+def attributes(trial: Trial) -> dict[str, Any]:
+    """Return the attributes that a trial must have for readers."""
+    told: dict[str, Any] = {
+        "generation_number": trial.generation_number,
+        "feasible": trial.feasible,
+        "fixed_parameters": {"position_fraction_ratio": 0.1 + 0.2, "max_bars": 7, "side": "both"},
+    }
+    if trial.state is TrialState.COMPLETE:
+        return {**told, "metrics": trial.outcome.metrics, "undefined": trial.outcome.undefined}
+    return {
+        **told,
+        "failure_reason": trial.outcome.failure_reason,
+        "failure_message": trial.outcome.failure_message,
+    }
+
+
+def dump(database_url: str, study_name: str) -> dict[str, list[tuple[Any, ...]]]:
+    """Return all rows of a study in all of Optuna's tables, ids of rows replaced by numbers."""
+    engine = sa.create_engine(database_url)
+    metadata = sa.MetaData()
+    metadata.reflect(engine)
+    rows: dict[str, list[tuple[Any, ...]]] = {}
+    with engine.connect() as connection:
+        studies = metadata.tables["studies"]
+        study_id = connection.execute(
+            sa.select(studies.c.study_id).where(studies.c.study_name == study_name)
+        ).scalar_one()
+        trials = metadata.tables["trials"]
+        found = connection.execute(
+            sa.select(trials.c.trial_id, trials.c.number).where(trials.c.study_id == study_id)
+        )
+        numbers = {row.trial_id: row.number for row in found}
+        for name, table in metadata.tables.items():
+            if name.startswith("assay_") or not {"study_id", "trial_id"} & set(table.c.keys()):
+                continue
+            rows[name] = sorted(
+                tuple(
+                    (key, comparable(key, numbers, value))
+                    for key, value in row.items()
+                    if key not in own_ids(table) and key not in {"study_id", "study_name"}
+                )
+                for row in connection.execute(sa.select(table)).mappings()
+                if row.get("study_id") == study_id or row.get("trial_id") in numbers
+            )
+    engine.dispose()
+    return rows
+
+
+def own_ids(table: sa.Table) -> set[str]:
+    """Return the names of the columns that only number rows."""
+    return set() if table.name == "trials" else {column.name for column in table.primary_key}
+
+
+def comparable(key: str, numbers: Mapping[int, int], value: Any) -> str:
+    """Return a cell as text that sorts and shows every bit."""
+    if key == "trial_id":
+        return f"{numbers[value]:05d}"
+    if key == "value_json":
+        return json.dumps(json.loads(value), sort_keys=True)
+    return repr(value)
+
+
+async def test_every_row_is_the_one_optuna_writes(
+    store: OptunaStore, cases: Any, database_url: str, optuna_storage: Client
+) -> None:
+    """All tables of Optuna hold the same for a study of ours and one made through its own API."""
+    written = cases.trials(0, 40)
+    await store.create(cases.record("ours"), cases.shape)
+    await store.append_generation("ours", written[:8], [])
+    await store.append_generation("ours", written[8:], [])
+    stock = optuna.create_study(
+        storage=optuna_storage(), study_name="stock", directions=["maximize", "minimize"]
+    )
+    with pytest.warns(optuna.exceptions.ExperimentalWarning, match="set_metric_names"):
+        stock.set_metric_names(["sharpe_ratio", "max_drawdown_ratio"])
+    stock.add_trials([as_optuna(trial) for trial in written])
+
+    ours, theirs = dump(database_url, "ours"), dump(database_url, "stock")
+
+    assert len(ours["trials"]) == 40
+    assert len(ours["trial_params"]) == 40 * 6
+    assert ours == theirs
+
+
+async def test_optuna_loads_every_field_of_every_trial(
+    store: OptunaStore, cases: Any, optuna_storage: Client
+) -> None:
+    """`optuna.load_study` gives numbers, states, parameters, values, times and attributes."""
+    written = cases.trials(0, 40)
+    await store.create(cases.record("ours"), cases.shape)
+    await store.append_generation("ours", written, [])
+
+    study = optuna.load_study(study_name="ours", storage=optuna_storage())
+
+    assert study.metric_names == ["sharpe_ratio", "max_drawdown_ratio"]
+    assert [direction.name for direction in study.directions] == ["MAXIMIZE", "MINIMIZE"]
+    for number, (loaded, trial) in enumerate(zip(study.trials, written, strict=True)):
+        expected = as_optuna(trial)
+        assert loaded.number == number
+        for field in (
+            "state",
+            "params",
+            "distributions",
+            "values",
+            "user_attrs",
+            "system_attrs",
+            "constraints",
+            "intermediate_values",
+            "datetime_start",
+            "datetime_complete",
+        ):
+            assert getattr(loaded, field) == getattr(expected, field), field
+        assert [type(value) for value in loaded.params.values()] == [int, int, *[float] * 3, str]
+
+
+async def test_optuna_finds_the_feasible_best(
+    store: OptunaStore, cases: Any, optuna_storage: Client
+) -> None:
+    """Optuna's own Pareto front is made of feasible trials only, undefined constraints included."""
+    written = cases.trials(0, 60)
+    await store.create(cases.record("ours"), cases.shape)
+    await store.append_generation("ours", written, [])
+
+    front = optuna.load_study(study_name="ours", storage=optuna_storage()).best_trials
+
+    assert front
+    assert all(written[trial.number].feasible for trial in front)
+
+
+async def test_optuna_can_go_on_with_a_finished_study(
+    store: OptunaStore, cases: Any, optuna_storage: Client
+) -> None:
+    """An ordinary client that asks for one more trial gets the next number."""
+    await store.create(cases.record("ours"), cases.shape)
+    await store.append_generation("ours", cases.trials(0, 16), [])
+
+    sampler = optuna.samplers.RandomSampler(seed=1)
+    study = optuna.load_study(study_name="ours", storage=optuna_storage(), sampler=sampler)
+    asked = study.ask(dict(DISTRIBUTIONS))
+    study.tell(asked, [0.0, 1.0])
+
+    assert asked.number == 16
+
+
+@pytest.mark.parametrize("suffix", ["", "+psycopg"])
+async def test_both_spellings_of_postgresql_name_the_same_store(
+    store: OptunaStore, cases: Any, database_url: str, suffix: str
+) -> None:
+    """postgresql:// is opened with the driver that is installed."""
+    if not database_url.startswith("postgresql"):
+        pytest.skip("only PostgreSQL has two spellings")
+    await store.create(cases.record("ours"), cases.shape)
+    other = await OptunaStore.open(database_url.replace("+psycopg", suffix))
+    assert await other.get("ours") == cases.record("ours")
+    await other.close()

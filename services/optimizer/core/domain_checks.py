@@ -131,18 +131,16 @@ def _step_violations(path: str, domain: IntRange | DoubleRange) -> Iterator[Viol
 def _value_violations(path: str, value: Value, rule: ParameterRule) -> Iterator[Violation]:
     if isinstance(value, str):
         yield from _word_violations(path, value, rule)
-        return
-    if rule.minimum is not None and value < rule.minimum:
-        yield Violation(path, f"is {value}, but {rule.name!r} is at least {_shown(rule.minimum)}")
-    if rule.maximum is not None and value > rule.maximum:
-        yield Violation(path, f"is {value}, but {rule.name!r} is at most {_shown(rule.maximum)}")
+    elif rule.minimum is not None and value < rule.minimum:
+        least = "above 0" if rule.minimum == math.ulp(0.0) else f"at least {rule.minimum:.15g}"
+        yield Violation(path, f"is {value}, but {rule.name!r} must be {least}")
+    elif rule.maximum is not None and value > rule.maximum:
+        below_one = rule.maximum == math.nextafter(1.0, 0.0)
+        most = "below 1" if below_one else f"at most {rule.maximum:.15g}"
+        yield Violation(path, f"is {value}, but {rule.name!r} must be {most}")
 
 
 def _word_violations(path: str, word: str, rule: ParameterRule) -> Iterator[Violation]:
     if word not in rule.categories:
         known = ", ".join(rule.categories)
         yield Violation(path, f"{word!r} is none of the words of {rule.name!r}: {known}")
-
-
-def _shown(number: float) -> str:
-    return str(int(number)) if number == int(number) else str(number)

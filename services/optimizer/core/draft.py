@@ -69,6 +69,7 @@ class ParameterRule:
         minimum: Smallest value allowed; None for words.
         maximum: Largest value allowed; None for words.
         categories: Allowed words; empty for numbers.
+        required: Whether it has no default, so that a spec must give it.
     """
 
     name: str
@@ -76,3 +77,4 @@ class ParameterRule:
     minimum: float | None = None
     maximum: float | None = None
     categories: tuple[str, ...] = ()
+    required: bool = False

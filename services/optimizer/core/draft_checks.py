@@ -86,6 +86,10 @@ def _parameter_violations(
         yield from domain_violations(path, parameter.domain, draft.search)
         if rule is not None:
             yield from rule_violations(path, parameter.domain, rule)
+    missing = [rule.name for rule in (rules or {}).values() if rule.required]
+    for name in missing:
+        if name not in counts:
+            yield Violation("spec.parameters", f"{name!r} has no default and must be given")
     searched = any(not isinstance(one.domain, Fixed) for one in draft.parameters)
     if count and not searched and draft.search not in {SearchKind.GRID, None}:
         yield Violation("spec.parameters", "are all fixed: nothing is left to search")

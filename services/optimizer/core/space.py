@@ -141,6 +141,13 @@ class Space:
         return tuple(one for one in self.parameters if not isinstance(one.domain, Fixed))
 
     @property
+    def fixed(self) -> dict[str, Value]:
+        """The values of the fixed parameters."""
+        return {
+            one.name: one.domain.value for one in self.parameters if isinstance(one.domain, Fixed)
+        }
+
+    @property
     def point_count(self) -> int | None:
         """Points of the full grid, before any constraint; None where a range has no step."""
         total = 1

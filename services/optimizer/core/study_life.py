@@ -62,9 +62,8 @@ class StudyLife:
         """Write STOPPING, unless the study has ended, and let the runner know."""
         async with self._writing:
             if self.record.state in {StudyState.PENDING, StudyState.RUNNING}:
-                await self._write(
-                    replace(self.record, state=StudyState.STOPPING), self._state_event
-                )
+                stopping = replace(self.record, state=StudyState.STOPPING)
+                await self._write(stopping, self._state_event(stopping))
             if self.record.state is StudyState.STOPPING:
                 self._stop_wanted = True
                 if self._runner is not None:
@@ -103,7 +102,8 @@ class StudyLife:
                     state=StudyState.RUNNING,
                     start_time_ms=self.record.start_time_ms or now,
                 )
-                await patiently(lambda: self._write(begun, self._state_event), self._clock, "store")
+                event = self._state_event(begun)
+                await patiently(lambda: self._write(begun, event), self._clock, "store")
         await runner.run()
         return None
 
@@ -124,18 +124,18 @@ class StudyLife:
                 trials_digest=runner.tally.digest.hexdigest() if runner else "",
                 outcome=self._writer.outcome(self.record.study_id, progress, best),
             )
-            await patiently(
-                lambda: self._write(ended, self._writer.study_finished), self._clock, "store"
-            )
+            event = self._writer.study_finished(ended, self._clock.now_ms())
+            await patiently(lambda: self._write(ended, event), self._clock, "store")
         logger.info("study.finished", extra={"study": self.record.study_id, "state": state.name})
 
-    async def _write(self, record: StudyRecord, event: Callable[[StudyRecord, int], bytes]) -> None:
-        await self._store.update(record, [event(record, self._clock.now_ms())])
+    async def _write(self, record: StudyRecord, event: bytes) -> None:
+        # The event is made by the caller, once: a retry must not tell it twice.
+        await self._store.update(record, [event])
         self.record = record
         self._notify(record.study_id)
 
-    def _state_event(self, record: StudyRecord, time_ms: int) -> bytes:
-        return self._writer.state_changed(record.state, time_ms)
+    def _state_event(self, record: StudyRecord) -> bytes:
+        return self._writer.state_changed(record.state, self._clock.now_ms())
 
     def _take_note(self, trials: Sequence[Trial]) -> None:
         self._stored(self.record.study_id, trials)

@@ -55,13 +55,16 @@ class Supervisor:
 
     async def take_up(self) -> None:
         """Go on with every study an earlier process left unfinished."""
+        unfinished: list[StudyRecord] = []
         for state in (StudyState.PENDING, StudyState.RUNNING, StudyState.STOPPING):
             offset = 0
             while records := await self._store.list(RECORD_PAGE, offset, state):
                 offset += len(records)
-                for record in records:
-                    logger.info("study.taken_up", extra={"study": record.study_id})
-                    self.start(record)
+                unfinished += records
+        # Only now, since what runs moves from list to list. Oldest first.
+        for record in reversed(unfinished):
+            logger.info("study.taken_up", extra={"study": record.study_id})
+            self.start(record)
 
     def start(self, record: StudyRecord) -> None:
         """Begin a life of a stored study."""

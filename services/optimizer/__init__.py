@@ -1,0 +1,1 @@
+"""The optimizer service: studies that search the parameters of strategies."""

@@ -1,0 +1,131 @@
+"""The trial run of a few points before a study starts: what is asked, what the answer means."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from assay.backtest.v1 import backtest_service_pb2
+from assay.optimizer.v1 import study_pb2
+
+from services.common.errors import AssayError, Code, Violation
+from services.optimizer.convert.studies import duration_of
+from services.optimizer.convert.values import column_message
+from services.optimizer.core.draft import SearchKind
+from services.optimizer.core.plan import StudyPlan
+from services.optimizer.core.trial import Point
+
+TPE_SECONDS_PER_TRIAL: Final = 0.006
+"""What a suggestion costs beside its evaluation, roughly: 3 to 13 ms were measured."""
+
+FEW_TRIALS: Final = 20
+"""Below this no parameter importance is told."""
+
+GENERATIONS_TO_LEARN: Final = 8
+"""Fewer generations than this leave a Bayesian search little to learn from."""
+
+_SPEC_FIELDS: Final[Mapping[str, str]] = {
+    "snapshot": "spec.data[0]",
+    "strategy": "spec.strategy",
+    "execution": "spec.execution",
+}
+
+
+def probe_request(
+    spec: study_pb2.StudySpec, points: Sequence[Point]
+) -> backtest_service_pb2.RunBacktestBatchRequest:
+    """Return the request that runs some points of a spec and asks for next to nothing."""
+    return backtest_service_pb2.RunBacktestBatchRequest(
+        snapshot=spec.data[0],
+        strategy=spec.strategy,
+        set_count=len(points),
+        columns=[column_message(name, [point[name] for point in points]) for name in points[0]],
+        execution=spec.execution,
+        metrics=["trade_count"],
+    )
+
+
+def check_window(response: backtest_service_pb2.RunBacktestBatchResponse) -> None:
+    """Refuse a window that is too short for a point of the probe.
+
+    Raises:
+        AssayError: FAILED_PRECONDITION/WINDOW_TOO_SHORT with the largest need.
+    """
+    short = [failure for failure in response.failures if failure.reason == "WINDOW_TOO_SHORT"]
+    if short:
+        worst = max(short, key=lambda one: int(one.metadata.get("needed_bar_count") or 0))
+        raise AssayError(
+            Code.FAILED_PRECONDITION,
+            "WINDOW_TOO_SHORT",
+            f"the window is too short for the longest warm-up of the space: {worst.message}",
+            metadata=dict(worst.metadata),
+        )
+
+
+def in_terms_of_spec(error: AssayError, points: Sequence[Point]) -> AssayError:
+    """Return a worker's refusal of a probe with the paths of the study's own request."""
+    if error.reason != "FIELD_INVALID":
+        return error
+    names = list(points[0])
+    violations = [
+        Violation(_spec_path(item.field, names), item.description) for item in error.violations
+    ]
+    message = "; ".join(f"{item.field}: {item.description}" for item in violations)
+    return AssayError(error.code, error.reason, message, violations=violations)
+
+
+def warnings_of(
+    plan: StudyPlan, response: backtest_service_pb2.RunBacktestBatchResponse
+) -> tuple[str, ...]:
+    """Return what the user should know before a study runs."""
+    found = []
+    if response.synthetic:
+        found.append("The data are synthetic: nothing found here says anything about a market.")
+    if response.missing_bar_count:
+        found.append(
+            f"{response.missing_bar_count} bars are missing in the window and its lookback; "
+            "nothing is filled in for them."
+        )
+    bayesian = plan.search is SearchKind.BAYESIAN
+    if bayesian and plan.generation_size * GENERATIONS_TO_LEARN > plan.trial_count:
+        found.append(
+            f"Generations of {plan.generation_size} in a study of {plan.trial_count} trials leave "
+            f"fewer than {GENERATIONS_TO_LEARN} to learn from; a smaller generation_size finds "
+            "more."
+        )
+    if plan.trial_count < FEW_TRIALS:
+        found.append(
+            f"{plan.trial_count} trials are few: below {FEW_TRIALS} no parameter importance is "
+            "told."
+        )
+    return tuple(found)
+
+
+def estimate_message(
+    plan: StudyPlan,
+    response: backtest_service_pb2.RunBacktestBatchResponse,
+    set_count: int,
+    seconds: float,
+) -> study_pb2.StudyEstimate:
+    """Return the estimate of a study of which `set_count` sets took `seconds`. It is rough."""
+    per_trial = seconds / set_count
+    if plan.search is SearchKind.BAYESIAN:
+        per_trial += TPE_SECONDS_PER_TRIAL
+    return study_pb2.StudyEstimate(
+        space_point_count=plan.space.point_count,
+        trial_count=plan.trial_count,
+        predicted_duration=duration_of(round(per_trial * plan.trial_count * 1000)),
+        bar_count=response.bar_count,
+        lookback_bar_count=response.snapshot.lookback_bar_count,
+    )
+
+
+def _spec_path(field: str, names: Sequence[str]) -> str:
+    """Return the spec's path of a field of the probe's request."""
+    head, separator, rest = field.partition(".")
+    if head.startswith("columns["):
+        index = int(head.removeprefix("columns[").removesuffix("]"))
+        return f"spec.parameters[{index}]" if index < len(names) else "spec.parameters"
+    if head == "columns":
+        return "spec.parameters"
+    return _SPEC_FIELDS.get(head, head) + separator + rest

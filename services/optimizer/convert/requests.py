@@ -1,0 +1,121 @@
+"""Names, ids, pages and tokens of requests, checked."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Final, TypeVar
+
+from google.protobuf.message import Message
+
+from services.common.errors import Violation, fields_invalid
+
+LONGEST_PAGE: Final = 1_000
+LONGEST_REQUEST_ID: Final = 64
+
+_STUDY_ID: Final = re.compile(r"[a-z][a-z0-9-]{0,62}")
+_TOKEN_BYTES: Final = 8
+
+T = TypeVar("T")
+
+
+def study_id_violations(study_id: str) -> Iterator[Violation]:
+    """Yield what is wrong with an id a caller chose; empty means it chose none."""
+    if study_id and not _STUDY_ID.fullmatch(study_id):
+        yield Violation(
+            "study_id",
+            "must be 1 to 63 lower-case letters, digits and hyphens, beginning with a letter",
+        )
+
+
+def request_id_violations(request_id: str) -> Iterator[Violation]:
+    """Yield what is wrong with a request id."""
+    if len(request_id) > LONGEST_REQUEST_ID:
+        yield Violation("request_id", f"must have at most {LONGEST_REQUEST_ID} characters")
+
+
+def name_violations(field: str, name: str) -> Iterator[Violation]:
+    """Yield what is wrong with a study's name."""
+    if not _STUDY_ID.fullmatch(name.removeprefix("studies/")) or not name.startswith("studies/"):
+        yield Violation(field, f'must have the form "studies/{{study}}", but is {name!r}')
+
+
+def study_id_of(name: str, field: str = "name") -> str:
+    """Return the id in a study's name.
+
+    Raises:
+        AssayError: INVALID_ARGUMENT/FIELD_INVALID.
+    """
+    violations = list(name_violations(field, name))
+    if violations:
+        raise fields_invalid(violations)
+    return name.removeprefix("studies/")
+
+
+def request_digest(request: Message) -> str:
+    """Return a digest that tells one request from another."""
+    content = request.SerializeToString(deterministic=True)
+    return blake2b(content, digest_size=32).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Which part of a list is wanted.
+
+    Attributes:
+        offset: Entries before it.
+        size: Most entries in it.
+        binding: What ties its tokens to the request.
+    """
+
+    offset: int
+    size: int
+    binding: bytes
+
+    def cut(self, entries: Sequence[T]) -> tuple[Sequence[T], str]:
+        """Return the page of a whole list and the token of the next one."""
+        end = self.offset + self.size
+        return entries[self.offset : end], self.next_token(more=end < len(entries))
+
+    def next_token(self, *, more: bool) -> str:
+        """Return the token of the next page; empty when there is none."""
+        if not more:
+            return ""
+        offset = (self.offset + self.size).to_bytes(_TOKEN_BYTES, "big")
+        return base64.urlsafe_b64encode(offset + self.binding).decode()
+
+
+def page_of(
+    page_size: int, page_token: str, default_size: int, *bound: object
+) -> tuple[Page, list[Violation]]:
+    """Read the paging fields of a request.
+
+    Args:
+        page_size: As given; 0 means `default_size`, more than 1,000 means 1,000.
+        page_token: As given.
+        default_size: The method's default.
+        bound: The method's name and its other fields, which must not change from page to page.
+
+    Returns:
+        The page, and what is wrong with the fields.
+    """
+    violations = []
+    if page_size < 0:
+        violations.append(Violation("page_size", f"must be 0 to {LONGEST_PAGE:,}"))
+    binding = blake2b(repr(bound).encode(), digest_size=_TOKEN_BYTES).digest()
+    offset = 0
+    if page_token:
+        try:
+            token = base64.b64decode(page_token, altchars=b"-_", validate=True)
+        except (binascii.Error, ValueError):
+            token = b""
+        offset = int.from_bytes(token[:_TOKEN_BYTES], "big")
+        if len(token) != 2 * _TOKEN_BYTES or token[_TOKEN_BYTES:] != binding:
+            violations.append(
+                Violation("page_token", "is no token of an earlier answer to the same request")
+            )
+    return Page(offset, min(page_size or default_size, LONGEST_PAGE), binding), violations

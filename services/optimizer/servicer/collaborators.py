@@ -1,0 +1,63 @@
+"""Who does the work behind the RPCs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from assay.backtest.v1 import backtest_service_pb2
+
+from services.optimizer.convert.reports import ImportanceLike
+from services.optimizer.core.events import Clock
+from services.optimizer.core.ports import StudyShape, StudyStore
+from services.optimizer.core.supervisor import Supervisor
+from services.optimizer.core.trial import Trial
+from services.optimizer.core.trial_cache import TrialCache
+
+
+class Backtests(Protocol):
+    """The workers outside a study's loop."""
+
+    async def catalog(self) -> backtest_service_pb2.ListStrategiesResponse:
+        """Return all strategies, with the execution model's parameters."""
+
+    async def run_batch(
+        self, request: backtest_service_pb2.RunBacktestBatchRequest
+    ) -> backtest_service_pb2.RunBacktestBatchResponse:
+        """Run a few sets."""
+
+    async def run(
+        self, request: backtest_service_pb2.RunBacktestRequest
+    ) -> backtest_service_pb2.RunBacktestResponse:
+        """Run one set."""
+
+    async def code_version(self) -> str:
+        """Return the version of the workers' code."""
+
+
+@dataclass(frozen=True, slots=True)
+class Collaborators:
+    """Who does the work.
+
+    Attributes:
+        store: Studies, trials and events.
+        supervisor: Runs the studies.
+        trials: Reads trials.
+        backtests: The workers.
+        importances: Judges parameters by finished trials, one entry per objective; blocks.
+        clock: Time.
+        draw_seed: Draws a seed for a study that gives none.
+        make_study_id: Makes an id for a study that chooses none.
+        trial_limit: Most trials of a study.
+    """
+
+    store: StudyStore
+    supervisor: Supervisor
+    trials: TrialCache
+    backtests: Backtests
+    importances: Callable[[StudyShape, Sequence[Trial]], Sequence[ImportanceLike]]
+    clock: Clock
+    draw_seed: Callable[[], int]
+    make_study_id: Callable[[], str]
+    trial_limit: int

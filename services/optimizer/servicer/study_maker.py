@@ -1,0 +1,133 @@
+"""Making a study: check everything, run a few points, pin the data, store, start."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from weakref import WeakValueDictionary
+
+from assay.backtest.v1 import backtest_service_pb2
+from assay.optimizer.v1 import optimizer_service_pb2 as pb
+from assay.optimizer.v1 import study_pb2
+
+from services.common.errors import AssayError
+from services.optimizer.convert import probing
+from services.optimizer.convert.creation import (
+    check_repetition,
+    check_request,
+    reachable_plan,
+    study_exists,
+)
+from services.optimizer.convert.requests import request_digest
+from services.optimizer.convert.specs import with_defaults
+from services.optimizer.core.plan import StudyPlan
+from services.optimizer.core.ports import StudyRecord, StudyState
+from services.optimizer.core.probe import corner_points
+from services.optimizer.servicer.collaborators import Collaborators
+
+
+@dataclass(frozen=True, slots=True)
+class _Examined:
+    """A study that may begin.
+
+    Attributes:
+        spec: Its spec with every default and the pinned data.
+        plan: Its plan.
+        probe: The trial run of a few points.
+        response: What the trial run said.
+    """
+
+    spec: study_pb2.StudySpec
+    plan: StudyPlan
+    probe: backtest_service_pb2.RunBacktestBatchRequest
+    response: backtest_service_pb2.RunBacktestBatchResponse
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the user should know."""
+        return probing.warnings_of(self.plan, self.response)
+
+
+class StudyMaker:
+    """Makes studies of requests, each once."""
+
+    def __init__(self, collaborators: Collaborators) -> None:
+        self._with = collaborators
+        # A request that is repeated while its first copy is being served waits for it.
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    async def made(self, request: pb.CreateStudyRequest) -> StudyRecord:
+        """Return the study of a request: the one it made before, or a new one, started."""
+        key = request.request_id or request.study_id
+        async with self._turns.setdefault(key, asyncio.Lock()) if key else asyncio.Lock():
+            record = await self._made_before(request)
+            if record is not None:
+                return record
+            examined = await self._examined(request)
+            code_version = await self._with.backtests.code_version()
+            # Once stored it must be started, even when the caller has gone.
+            return await asyncio.shield(self._begun(request, examined, code_version))
+
+    async def estimated(self, request: pb.CreateStudyRequest) -> pb.CreateStudyResponse:
+        """Check a request and estimate its study; nothing is stored.
+
+        The trial run is made twice: the second time the candles are cached, as they will be.
+        """
+        if request.study_id and await self._with.store.get(request.study_id) is not None:
+            raise study_exists(request.study_id)
+        examined = await self._examined(request)
+        began = self._with.clock.monotonic()
+        await self._with.backtests.run_batch(examined.probe)
+        seconds = self._with.clock.monotonic() - began
+        return pb.CreateStudyResponse(
+            study=study_pb2.Study(spec=examined.spec, warnings=examined.warnings),
+            estimate=probing.estimate_message(
+                examined.plan, examined.response, examined.probe.set_count, seconds
+            ),
+        )
+
+    async def _made_before(self, request: pb.CreateStudyRequest) -> StudyRecord | None:
+        """Return the study a repeated request made; refuse an id that is taken."""
+        store = self._with.store
+        if request.request_id:
+            record = await store.find_request(request.request_id)
+            if record is not None:
+                check_repetition(request, record)
+                return await self._with.supervisor.record(record.study_id)
+        if request.study_id and await store.get(request.study_id) is not None:
+            raise study_exists(request.study_id)
+        return None
+
+    async def _examined(self, request: pb.CreateStudyRequest) -> _Examined:
+        """Check a study and run a few of its points, which pins its data."""
+        spec = with_defaults(request.spec, self._with.draw_seed())
+        catalog = await self._with.backtests.catalog()
+        check_request(request, spec, catalog, self._with.trial_limit)
+        plan = await asyncio.to_thread(reachable_plan, spec, self._with.trial_limit)
+        points = corner_points(plan.space)
+        probe = probing.probe_request(spec, points)
+        try:
+            response = await self._with.backtests.run_batch(probe)
+        except AssayError as error:
+            raise probing.in_terms_of_spec(error, points) from error
+        probing.check_window(response)
+        spec.data[0].CopyFrom(response.snapshot)
+        return _Examined(spec, plan, probe, response)
+
+    async def _begun(
+        self, request: pb.CreateStudyRequest, examined: _Examined, code_version: str
+    ) -> StudyRecord:
+        """Store a study and start it."""
+        record = StudyRecord(
+            study_id=request.study_id or self._with.make_study_id(),
+            request_id=request.request_id,
+            request_digest=request_digest(request),
+            state=StudyState.PENDING,
+            spec=examined.spec.SerializeToString(deterministic=True),
+            create_time_ms=self._with.clock.now_ms(),
+            warnings=examined.warnings,
+            code_version=code_version,
+        )
+        await self._with.store.create(record, examined.plan.shape)
+        self._with.supervisor.start(record)
+        return record

@@ -1,0 +1,58 @@
+"""Settings of the optimizer service."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from services.common.settings import ServiceSettings, SettingsError
+
+
+@dataclass(frozen=True, slots=True)
+class OptimizerSettings(ServiceSettings):
+    """What the optimizer reads besides what every service reads.
+
+    Attributes:
+        listen_address: Where to listen, `host:port`.
+        home: Folder of the embedded store; made where it is missing.
+        database_url: The study database as SQLAlchemy writes it; None: SQLite in `home`.
+        backtest_address: Where the workers are: `host:port`, several with commas between, or any
+            name gRPC resolves, such as `dns:///backtest:50052`.
+        trial_limit: Most trials of a study.
+        rpc_timeout_seconds: Longest wait for a worker's answer.
+    """
+
+    listen_address: str = "127.0.0.1:50053"
+    home: str = "./assay-home"
+    database_url: str | None = None
+    backtest_address: str = "127.0.0.1:50052"
+    trial_limit: int = 10_000
+    rpc_timeout_seconds: float = 60.0
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that make no sense; SettingsError names every one."""
+        problems = [
+            f"ASSAY_{name.upper()} must be {wanted}"
+            for name, wanted, good in (
+                ("trial_limit", "1 to 1,000,000", 1 <= self.trial_limit <= 1_000_000),
+                ("rpc_timeout_seconds", "above 0", self.rpc_timeout_seconds > 0),
+            )
+            if not good
+        ]
+        if problems:
+            raise SettingsError("; ".join(problems))
+
+    @property
+    def store_url(self) -> str:
+        """The study database's URL, resolved."""
+        if self.database_url is not None:
+            return self.database_url
+        return f"sqlite:///{Path(self.home).absolute() / 'optimizer.sqlite3'}"
+
+    @property
+    def worker_target(self) -> str:
+        """The workers' address as gRPC reads it."""
+        address = self.backtest_address
+        if "," not in address or ":///" in address or address.startswith(("ipv4:", "ipv6:")):
+            return address
+        return f"ipv4:{address}"

@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 import time
+from collections.abc import Callable
 
 import grpc
 from assay.data.v1 import data_service_pb2_grpc
@@ -33,17 +34,17 @@ def clock_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def application(settings: DataSettings) -> Application:
+def application(settings: DataSettings, clock: Callable[[], int] = clock_ms) -> Application:
     """Build the service; call it inside the event loop that will serve it."""
     store = DeltaStore(settings.candle_store)
     shared = RedisFrameCache(settings.redis_url) if settings.redis_url else None
-    bybit = BybitSource(settings.bybit_url, clock_ms, settings.redis_url)
+    bybit = BybitSource(settings.bybit_url, clock, settings.redis_url)
     servicer = DataServicer(
         store=store,
         reader=FrameReader(store, shared, settings.frame_cache_mb * _MIB),
-        fetcher=Fetcher(store, {"bybit": bybit}, clock_ms),
-        maker=Maker(store, SyntheticSource(), clock_ms),
-        importer=Importer(store, FileReader(), clock_ms),
+        fetcher=Fetcher(store, {"bybit": bybit}, clock),
+        maker=Maker(store, SyntheticSource(), clock),
+        importer=Importer(store, FileReader(), clock),
         exchanges={"bybit": bybit},
     )
 

@@ -73,7 +73,7 @@ class StandIn:
         launch_ms: When its instruments began to trade.
         listed: Symbols by category.
         missing: Open times of bars it does not have.
-        faults: Answers to give, once each, before it goes back to its market.
+        faults: Answers to the next requests, once each; None answers as usual.
         asked: Every request so far.
         first_fetch_misses: Open times left out the first time they are asked for.
         funding_interval_ms: Time between settlements.
@@ -90,7 +90,7 @@ class StandIn:
         }
         self.missing: set[int] = set()
         self.first_fetch_misses: set[int] = set()
-        self.faults: deque[Canned] = deque()
+        self.faults: deque[Canned | None] = deque()
         self.asked: list[Asked] = []
         self.funding_interval_ms = 8 * HOUR_MS
         self.instrument_page = 1_000
@@ -118,8 +118,9 @@ class StandIn:
     def answer(self, asked: Asked) -> Canned:
         """Answer one request."""
         self.asked.append(asked)
-        if self.faults:
-            return self.faults.popleft()
+        fault = self.faults.popleft() if self.faults else None
+        if fault is not None:
+            return fault
         routes = {
             "/v5/market/kline": self._kline,
             "/v5/market/funding/history": self._funding,

@@ -1,0 +1,1 @@
+"""Indicators: kernels over price columns, and the rows made of them."""

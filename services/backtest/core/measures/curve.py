@@ -1,0 +1,300 @@
+"""Metrics of the equity curve: per bar and per day.
+
+Sums run in four lanes, elements 0, 4, 8, ... in the first and so on, added as (0 + 1) + (2 + 3), the
+rest behind them one by one: a fixed order that a processor can follow quickly.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from services.backtest.core.kernel import Bytes, Integers, Numbers, inner, kernel
+from services.backtest.core.metrics import Metric, UndefinedReason
+
+DAYS_PER_YEAR: Final = 365.0
+_TOO_FEW: Final = int(UndefinedReason.TOO_FEW_OBSERVATIONS)
+_NO_VARIANCE: Final = int(UndefinedReason.NO_VARIANCE)
+_NO_LOSSES: Final = int(UndefinedReason.NO_LOSSES)
+_NO_DRAWDOWN: Final = int(UndefinedReason.NO_DRAWDOWN)
+_RUINED: Final = int(UndefinedReason.RUINED)
+_OF_RETURNS: Final = (
+    int(Metric.SHARPE_RATIO),
+    int(Metric.SORTINO_RATIO),
+    int(Metric.OMEGA_RATIO),
+    int(Metric.ANNUALIZED_VOLATILITY_RATIO),
+    int(Metric.VALUE_AT_RISK_95_RATIO),
+    int(Metric.CONDITIONAL_VALUE_AT_RISK_95_RATIO),
+    int(Metric.TAIL_RATIO),
+    int(Metric.SKEWNESS),
+    int(Metric.EXCESS_KURTOSIS),
+)
+_OF_DAYS: Final = (*_OF_RETURNS, int(Metric.ULCER_INDEX_RATIO))
+_GAPS: Final = np.array([1750, 701, 301, 132, 57, 23, 10, 4, 1])
+
+
+@inner
+def _total(numbers: Numbers) -> float:
+    a = b = c = d = 0.0
+    whole = len(numbers) - len(numbers) % 4
+    for place in range(0, whole, 4):
+        a += numbers[place]
+        b += numbers[place + 1]
+        c += numbers[place + 2]
+        d += numbers[place + 3]
+    total = (a + b) + (c + d)
+    for place in range(whole, len(numbers)):
+        total += numbers[place]
+    return total
+
+
+@inner
+def _squares(numbers: Numbers, middle: float) -> float:
+    """Return the sum of squared distances from `middle`."""
+    a = b = c = d = 0.0
+    whole = len(numbers) - len(numbers) % 4
+    for place in range(0, whole, 4):
+        a += (numbers[place] - middle) * (numbers[place] - middle)
+        b += (numbers[place + 1] - middle) * (numbers[place + 1] - middle)
+        c += (numbers[place + 2] - middle) * (numbers[place + 2] - middle)
+        d += (numbers[place + 3] - middle) * (numbers[place + 3] - middle)
+    total = (a + b) + (c + d)
+    for place in range(whole, len(numbers)):
+        total += (numbers[place] - middle) * (numbers[place] - middle)
+    return total
+
+
+@inner
+def _mean_and_deviation(numbers: Numbers) -> tuple[float, float]:
+    """Return mean and sample deviation; numbers that are all equal deviate by exactly 0."""
+    count = len(numbers)
+    mean = _total(numbers) / count
+    for number in numbers:
+        if number != numbers[0]:
+            return mean, np.sqrt(_squares(numbers, mean) / (count - 1))
+    return numbers[0], 0.0
+
+
+@inner
+def _returns(equity: Numbers, first: float, out: Numbers) -> None:
+    """Set out to the returns of equity, the first one over `first`."""
+    out[0] = equity[0] / first - 1.0
+    for place in range(1, len(equity)):
+        out[place] = equity[place] / equity[place - 1] - 1.0
+
+
+@inner
+def _unset(values: Numbers, reasons: Bytes, metric: int, reason: int) -> None:
+    values[metric] = np.nan
+    reasons[metric] = reason
+
+
+@inner
+def _set(values: Numbers, reasons: Bytes, metric: int, value: float) -> None:
+    values[metric] = value
+    reasons[metric] = 0
+
+
+@kernel
+def measure_bars(
+    equity: Numbers,
+    capital: float,
+    bars_per_year: float,
+    scratch: Numbers,
+    values: Numbers,
+    reasons: Bytes,
+) -> float:
+    """Measure the curve bar by bar and return its mean.
+
+    `equity` holds the closes of the window, at least one; `capital` comes before them. `scratch`
+    has its shape. `values` and `reasons` have a place per metric; reasons must be 0 before.
+    """
+    last = equity[-1]
+    values[Metric.TOTAL_RETURN_RATIO] = last / capital - 1.0
+    values[Metric.NET_PROFIT_QUOTE] = last - capital
+    values[Metric.FINAL_EQUITY_QUOTE] = last
+    _measure_drawdown(equity, capital, values, reasons)
+    _measure_bar_sharpe(equity, capital, bars_per_year, scratch, values, reasons)
+    return _total(equity) / len(equity)
+
+
+@inner
+def _measure_bar_sharpe(
+    equity: Numbers,
+    capital: float,
+    bars_per_year: float,
+    scratch: Numbers,
+    values: Numbers,
+    reasons: Bytes,
+) -> None:
+    metric = Metric.BAR_SHARPE_RATIO
+    if len(equity) < 2:
+        _unset(values, reasons, metric, _TOO_FEW)
+        return
+    if equity[-2] <= 0.0:
+        _unset(values, reasons, metric, _RUINED)
+        return
+    _returns(equity, capital, scratch)
+    mean, deviation = _mean_and_deviation(scratch)
+    values[metric] = mean / deviation * np.sqrt(bars_per_year)
+    if deviation == 0.0:
+        _unset(values, reasons, metric, _NO_VARIANCE)
+
+
+@inner
+def _measure_drawdown(equity: Numbers, capital: float, values: Numbers, reasons: Bytes) -> None:
+    """A drawdown lasts from the last bar at its peak to the first bar back at it."""
+    peak, peak_bar = capital, 0
+    least = 1.0
+    longest, recovered = 0, False
+    for bar in range(len(equity)):
+        if equity[bar] < peak:
+            least = min(least, equity[bar] / peak)
+            continue
+        if bar - peak_bar > max(longest, 1):
+            longest, recovered = bar - peak_bar, True
+        peak, peak_bar = equity[bar], bar
+    under = len(equity) - 1 - peak_bar
+    if under > longest:
+        longest, recovered = under, False
+    values[Metric.MAX_DRAWDOWN_RATIO] = 1.0 - least
+    values[Metric.MAX_DRAWDOWN_DURATION_BARS] = longest
+    values[Metric.MAX_DRAWDOWN_RECOVERED] = 1.0 if recovered else 0.0
+    if longest == 0:
+        _unset(values, reasons, Metric.MAX_DRAWDOWN_RECOVERED, _NO_DRAWDOWN)
+
+
+@kernel
+def measure_days(
+    equity: Numbers, capital: float, midnights: Integers, values: Numbers, reasons: Bytes
+) -> None:
+    """Measure the curve at UTC midnights.
+
+    `midnights` holds for each the bar whose close tells its equity, -1 for the capital. Without two
+    of them there is no day; a day that begins without equity has no return.
+    """
+    for metric in _OF_DAYS:
+        _unset(values, reasons, metric, _TOO_FEW)
+    if len(midnights) < 2:
+        return
+    levels = np.empty(len(midnights))
+    for place in range(len(midnights)):
+        levels[place] = equity[midnights[place]] if midnights[place] >= 0 else capital
+    _set(values, reasons, Metric.ULCER_INDEX_RATIO, _ulcer_index(levels))
+    if levels[-2] <= 0.0:
+        for metric in _OF_RETURNS:
+            _unset(values, reasons, metric, _RUINED)
+        return
+    returns = np.empty(len(levels) - 1)
+    _returns(levels[1:], levels[0], returns)
+    _measure_spread(returns, values, reasons)
+    _measure_shortfall(returns, values, reasons)
+    _measure_shape(returns, values, reasons)
+    _sort(returns)
+    _measure_tails(returns, values, reasons)
+
+
+@inner
+def _ulcer_index(levels: Numbers) -> float:
+    """Return the root mean square of drawdowns from the highest level so far (Martin 1989)."""
+    peak = levels[0]
+    total = 0.0
+    for level in levels:
+        peak = max(peak, level)
+        drawdown = 1.0 - level / peak
+        total += drawdown * drawdown
+    return np.sqrt(total / len(levels))
+
+
+@inner
+def _measure_spread(returns: Numbers, values: Numbers, reasons: Bytes) -> None:
+    if len(returns) < 2:
+        return
+    mean, deviation = _mean_and_deviation(returns)
+    root = np.sqrt(DAYS_PER_YEAR)
+    _set(values, reasons, Metric.ANNUALIZED_VOLATILITY_RATIO, deviation * root)
+    _set(values, reasons, Metric.SHARPE_RATIO, mean / deviation * root)
+    if deviation == 0.0:
+        _unset(values, reasons, Metric.SHARPE_RATIO, _NO_VARIANCE)
+
+
+@inner
+def _measure_shortfall(returns: Numbers, values: Numbers, reasons: Bytes) -> None:
+    gained = lost = squares = 0.0
+    for number in returns:
+        if number > 0.0:
+            gained += number
+        else:
+            lost -= number
+            squares += number * number
+    count = len(returns)
+    downside = np.sqrt(squares / count)
+    sortino = _total(returns) / count / downside * np.sqrt(DAYS_PER_YEAR)
+    _set(values, reasons, Metric.SORTINO_RATIO, sortino)
+    _set(values, reasons, Metric.OMEGA_RATIO, gained / lost)
+    if lost == 0.0:
+        _unset(values, reasons, Metric.SORTINO_RATIO, _NO_LOSSES)
+        _unset(values, reasons, Metric.OMEGA_RATIO, _NO_LOSSES)
+
+
+@inner
+def _measure_shape(returns: Numbers, values: Numbers, reasons: Bytes) -> None:
+    """Moments of the population: m3 / m2^1.5 and m4 / m2^2 - 3."""
+    count = len(returns)
+    mean = _total(returns) / count
+    squares = cubes = fourths = 0.0
+    constant = True
+    for number in returns:
+        constant = constant and number == returns[0]
+        distance = number - mean
+        square = distance * distance
+        squares += square
+        cubes += square * distance
+        fourths += square * square
+    second = squares / count
+    _set(values, reasons, Metric.SKEWNESS, cubes / count / (second * np.sqrt(second)))
+    _set(values, reasons, Metric.EXCESS_KURTOSIS, fourths / count / (second * second) - 3.0)
+    if constant:
+        _unset(values, reasons, Metric.SKEWNESS, _NO_VARIANCE)
+        _unset(values, reasons, Metric.EXCESS_KURTOSIS, _NO_VARIANCE)
+
+
+@inner
+def _sort(numbers: Numbers) -> None:
+    """Shell's sort with the gaps of Ciura (2001)."""
+    for gap in _GAPS:
+        for place in range(gap, len(numbers)):
+            number = numbers[place]
+            hole = place
+            while hole >= gap and numbers[hole - gap] > number:
+                numbers[hole] = numbers[hole - gap]
+                hole -= gap
+            numbers[hole] = number
+
+
+@inner
+def _quantile(rising: Numbers, twentieths: int) -> float:
+    """Return a quantile in twentieths, interpolated between neighbours."""
+    steps = (len(rising) - 1) * twentieths
+    low, rest = steps // 20, steps % 20
+    if rest == 0:
+        return rising[low]
+    return rising[low] + rest / 20.0 * (rising[low + 1] - rising[low])
+
+
+@inner
+def _measure_tails(rising: Numbers, values: Numbers, reasons: Bytes) -> None:
+    at_risk, best = _quantile(rising, 1), _quantile(rising, 19)
+    total = 0.0
+    count = 0
+    for number in rising:
+        if number > at_risk:
+            break
+        total += number
+        count += 1
+    _set(values, reasons, Metric.VALUE_AT_RISK_95_RATIO, at_risk)
+    _set(values, reasons, Metric.CONDITIONAL_VALUE_AT_RISK_95_RATIO, total / count)
+    _set(values, reasons, Metric.TAIL_RATIO, best / abs(at_risk))
+    if at_risk == 0.0:
+        _unset(values, reasons, Metric.TAIL_RATIO, _NO_LOSSES)

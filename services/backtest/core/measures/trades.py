@@ -1,0 +1,179 @@
+"""Metrics of trades, and what the engine counted."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from services.backtest.core.engine import (
+    ADVERSE,
+    AMBIGUOUS_BARS,
+    BUSTS,
+    CONFLICTING_ENTRIES,
+    ENTRY_BAR,
+    ENTRY_PRICE,
+    EXIT_BAR,
+    EXIT_PRICE,
+    FAVORABLE,
+    FEES,
+    GAP_FILLS,
+    HELD_BARS,
+    NET_PROFIT,
+    QUANTITY,
+    REJECTED_ORDERS,
+    SIDE,
+)
+from services.backtest.core.kernel import Bytes, Integers, Numbers, inner, kernel
+from services.backtest.core.metrics import Metric, UndefinedReason
+
+_TOO_FEW: Final = int(UndefinedReason.TOO_FEW_OBSERVATIONS)
+_NO_VARIANCE: Final = int(UndefinedReason.NO_VARIANCE)
+_NO_TRADES: Final = int(UndefinedReason.NO_TRADES)
+_NO_LOSSES: Final = int(UndefinedReason.NO_LOSSES)
+_NO_WINS: Final = int(UndefinedReason.NO_WINS)
+
+
+@inner
+def _put(
+    values: Numbers, reasons: Bytes, metric: int, value: float, undefined: bool, reason: int
+) -> None:
+    """Set a metric, or unset it for a reason when it is undefined."""
+    values[metric] = np.nan if undefined else value
+    reasons[metric] = reason if undefined else 0
+
+
+@kernel
+def measure_trades(trades: Numbers, values: Numbers, reasons: Bytes) -> None:
+    """Measure the closed trades, the rows of `trades`."""
+    _measure_sides(trades, values, reasons)
+    _measure_profits(trades, values, reasons)
+    _measure_streaks(trades, values)
+    _measure_holding(trades, values, reasons)
+
+
+@inner
+def _measure_sides(trades: Numbers, values: Numbers, reasons: Bytes) -> None:
+    count = len(trades)
+    longs = long_wins = wins = 0
+    long_profit = short_profit = 0.0
+    for place in range(count):
+        profit = trades[place, NET_PROFIT]
+        wins += profit > 0.0
+        if trades[place, SIDE] > 0.0:
+            longs += 1
+            long_wins += profit > 0.0
+            long_profit += profit
+        else:
+            short_profit += profit
+    shorts, short_wins = count - longs, wins - long_wins
+    values[Metric.TRADE_COUNT] = count
+    values[Metric.LONG_TRADE_COUNT] = longs
+    values[Metric.SHORT_TRADE_COUNT] = shorts
+    values[Metric.LONG_NET_PROFIT_QUOTE] = long_profit
+    values[Metric.SHORT_NET_PROFIT_QUOTE] = short_profit
+    _put(values, reasons, Metric.WIN_RATE_RATIO, wins / count, count == 0, _NO_TRADES)
+    metric = Metric.LONG_WIN_RATE_RATIO
+    _put(values, reasons, metric, long_wins / longs, longs == 0, _NO_TRADES)
+    metric = Metric.SHORT_WIN_RATE_RATIO
+    _put(values, reasons, metric, short_wins / shorts, shorts == 0, _NO_TRADES)
+
+
+@inner
+def _measure_profits(trades: Numbers, values: Numbers, reasons: Bytes) -> None:
+    count = len(trades)
+    won = lost = 0.0
+    wins = 0
+    largest, smallest = -np.inf, np.inf
+    for place in range(count):
+        profit = trades[place, NET_PROFIT]
+        largest, smallest = max(largest, profit), min(smallest, profit)
+        if profit > 0.0:
+            won += profit
+            wins += 1
+        else:
+            lost -= profit
+    mean = (won - lost) / count
+    none = count == 0
+    _put(values, reasons, Metric.EXPECTANCY_QUOTE, mean, none, _NO_TRADES)
+    _put(values, reasons, Metric.LARGEST_WIN_QUOTE, largest, none, _NO_TRADES)
+    _put(values, reasons, Metric.LARGEST_LOSS_QUOTE, smallest, none, _NO_TRADES)
+    reason = _NO_TRADES if none else _NO_WINS
+    _put(values, reasons, Metric.AVERAGE_WIN_QUOTE, won / wins, wins == 0, reason)
+    reason = _NO_TRADES if none else _NO_LOSSES
+    losses = count - wins
+    _put(values, reasons, Metric.AVERAGE_LOSS_QUOTE, -lost / losses, losses == 0, reason)
+    _put(values, reasons, Metric.PROFIT_FACTOR, won / lost, lost == 0.0, reason)
+    squares = 0.0
+    for place in range(count):
+        squares += (trades[place, NET_PROFIT] - mean) * (trades[place, NET_PROFIT] - mean)
+    sqn = np.sqrt(float(count)) * (mean / np.sqrt(squares / (count - 1.0)))
+    constant = largest == smallest
+    reason = _NO_TRADES if none else _TOO_FEW if count == 1 else _NO_VARIANCE
+    _put(values, reasons, Metric.SQN, sqn, none or constant, reason)
+
+
+@inner
+def _measure_streaks(trades: Numbers, values: Numbers) -> None:
+    wins = losses = most_wins = most_losses = 0
+    for place in range(len(trades)):
+        if trades[place, NET_PROFIT] > 0.0:
+            wins, losses = wins + 1, 0
+        else:
+            wins, losses = 0, losses + 1
+        most_wins, most_losses = max(most_wins, wins), max(most_losses, losses)
+    values[Metric.MAX_CONSECUTIVE_WINS] = most_wins
+    values[Metric.MAX_CONSECUTIVE_LOSSES] = most_losses
+
+
+@inner
+def _measure_holding(trades: Numbers, values: Numbers, reasons: Bytes) -> None:
+    count = len(trades)
+    held = most = adverse = favorable = 0.0
+    for place in range(count):
+        bars = trades[place, EXIT_BAR] - trades[place, ENTRY_BAR]
+        held += bars
+        most = max(most, bars)
+        adverse += trades[place, ADVERSE]
+        favorable += trades[place, FAVORABLE]
+    none = count == 0
+    _put(values, reasons, Metric.AVERAGE_BARS_HELD, held / count, none, _NO_TRADES)
+    _put(values, reasons, Metric.MAX_BARS_HELD, most, none, _NO_TRADES)
+    metric = Metric.AVERAGE_ADVERSE_EXCURSION_RATIO
+    _put(values, reasons, metric, adverse / count, none, _NO_TRADES)
+    metric = Metric.AVERAGE_FAVORABLE_EXCURSION_RATIO
+    _put(values, reasons, metric, favorable / count, none, _NO_TRADES)
+
+
+@kernel
+def measure_activity(
+    trades: Numbers,
+    counts: Integers,
+    bars: int,
+    mean_equity: float,
+    values: Numbers,
+    reasons: Bytes,
+) -> bool:
+    """Measure what was done in `bars` bars, an open trade in the last row of `trades` included.
+
+    Called last; returns whether all metrics that have a value are finite.
+    """
+    fees = notional = 0.0
+    for place in range(len(trades)):
+        fees += trades[place, FEES]
+        notional += trades[place, QUANTITY] * trades[place, ENTRY_PRICE]
+        if trades[place, EXIT_BAR] >= 0.0:
+            notional += trades[place, QUANTITY] * trades[place, EXIT_PRICE]
+    values[Metric.EXPOSURE_RATIO] = counts[HELD_BARS] / bars
+    values[Metric.TURNOVER_RATIO] = notional / mean_equity
+    values[Metric.FEES_QUOTE] = fees
+    values[Metric.FUNDING_QUOTE] = 0.0
+    values[Metric.AMBIGUOUS_BAR_COUNT] = counts[AMBIGUOUS_BARS]
+    values[Metric.GAP_FILL_COUNT] = counts[GAP_FILLS]
+    values[Metric.REJECTED_ORDER_COUNT] = counts[REJECTED_ORDERS]
+    values[Metric.CONFLICTING_ENTRY_COUNT] = counts[CONFLICTING_ENTRIES]
+    values[Metric.BUST] = counts[BUSTS]
+    for metric in range(len(values)):
+        if reasons[metric] == 0 and not abs(values[metric]) < np.inf:
+            return False
+    return True

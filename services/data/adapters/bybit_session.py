@@ -72,6 +72,7 @@ class BybitSession:
         self._jitter = jitter
         self._idle: deque[HTTP] = deque()
         self._has_answered = False
+        self._out_of_reach: tuple[int, Fault] = (0, Fault(Kind.PASSING, ""))
         self._is_closed = False
 
     async def ask(
@@ -86,6 +87,9 @@ class BybitSession:
             AssayError: SOURCE_UNAVAILABLE or SOURCE_RATE_LIMITED, when trying again did not help.
         """
         began_ms = self._clock_ms()
+        until_ms, fault = self._out_of_reach
+        if began_ms < until_ms and not self._has_answered:
+            raise fault.as_error()
         for attempt in range(1, self._patience.attempts + 1):
             await self._take_turn()
             try:
@@ -155,7 +159,11 @@ class BybitSession:
         pause_ms = self._pause_ms(attempt) if fault.kind is Kind.PASSING else 0
         retried = fault.kind in {Kind.PASSING, Kind.BUSY} and attempt < self._patience.attempts
         if not retried or self._clock_ms() + pause_ms > began_ms + self._limit_ms():
-            raise fault.as_error(attempt)
+            error = fault.as_error(attempt)
+            if not self._has_answered:
+                # Others who ask meanwhile, gRPC's own retries among them, need not wait as well.
+                self._out_of_reach = (self._clock_ms() + (error.retry_after_ms or 0), fault)
+            raise error
         if pause_ms:
             await self._sleep(pause_ms / 1000)
 

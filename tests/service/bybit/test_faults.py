@@ -182,6 +182,25 @@ async def test_an_exchange_out_of_reach_is_told_within_seconds(
     assert 0 < sum(clock.sleeps) <= 3
 
 
+async def test_an_exchange_out_of_reach_is_left_alone_for_the_time_told(
+    new_source: Callable[..., BybitSource], bitcoin: InstrumentId, clock: Clock
+) -> None:
+    """Until then others hear the same at once; after it the exchange is tried again."""
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        source = new_source(f"http://127.0.0.1:{nobody.getsockname()[1]}")
+
+        slept = []
+        for later_ms in (0, 1_000, 4_000):
+            clock.now_ms += later_ms
+            with pytest.raises(AssayError, match="cannot be reached") as caught:
+                await bars(source, bitcoin)
+            assert caught.value.retry_after_ms == 5_000
+            slept.append(len(clock.sleeps))
+
+    assert slept[0] == slept[1] < slept[2]
+
+
 async def test_an_exchange_that_never_answers_is_given_up(
     new_source: Callable[..., BybitSource], bitcoin: InstrumentId
 ) -> None:

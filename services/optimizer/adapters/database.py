@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import sqlalchemy as sa
 from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
@@ -17,7 +18,13 @@ from services.optimizer.adapters.study_tables import METADATA
 _SCHEMA_LOCK = 0x0A55A7
 """Key of PostgreSQL's advisory lock under which the tables are made."""
 
-_OUTAGES = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError)
+_OUTAGES = (
+    sa.exc.OperationalError,
+    sa.exc.InterfaceError,
+    sa.exc.TimeoutError,
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+)
 
 _SQLITE_BEGIN = "sqlite_begin"
 

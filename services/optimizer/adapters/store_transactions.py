@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from services.common.errors import AssayError, Code
 from services.optimizer.adapters import optuna_studies
+from services.optimizer.adapters.bulk_insert import insert_rows
 from services.optimizer.adapters.optuna_rows import TRIALS, TrialRows
 from services.optimizer.adapters.study_tables import (
     EVENTS,
@@ -98,19 +99,15 @@ def _insert_trials(connection: sa.Connection, study: Any, trials: Sequence[Trial
     ids = connection.execute(_INSERT_TRIALS, rows.trial_rows(study.optuna_study_id, trials))
     details = rows.detail_rows(zip(ids.scalars(), trials, strict=True))
     for table, table_rows in details.items():
-        if table_rows:
-            connection.execute(table.insert(), table_rows)
+        insert_rows(connection, table, table_rows)
 
 
 def _insert_events(connection: sa.Connection, study: Any, events: Sequence[bytes]) -> None:
-    if events:
-        connection.execute(
-            EVENTS.insert(),
-            [
-                {"study_id": study.study_id, "number": number, "event": event}
-                for number, event in enumerate(events, start=study.event_count + 1)
-            ],
-        )
+    rows = [
+        {"study_id": study.study_id, "number": number, "event": event}
+        for number, event in enumerate(events, start=study.event_count + 1)
+    ]
+    insert_rows(connection, EVENTS, rows)
 
 
 def read_trials(connection: sa.Connection, study_id: str) -> list[Trial]:

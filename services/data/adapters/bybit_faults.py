@@ -18,18 +18,11 @@ from pybit.exceptions import FailedRequestError, InvalidRequestError
 from services.common.errors import AssayError, unavailable
 from services.data.adapters.bybit_parsing import ReplyMalformedError
 
-CALL_ERRORS: Final = (
-    FailedRequestError,
-    InvalidRequestError,
-    ReplyMalformedError,
-    OSError,
-    TimeoutError,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-)
-"""Everything one call may raise: pybit's own errors, and those its reading of a reply lets out."""
+CALL_ERRORS: Final = (FailedRequestError, InvalidRequestError, ReplyMalformedError, OSError)
+"""Everything one call may raise when the exchange or the way to it is at fault."""
+
+SHAPE_ERRORS: Final = (AttributeError, LookupError, TypeError)
+"""What pybit lets out when it meets JSON of another shape."""
 
 BAN_MS: Final = 600_000
 """The exchange bans an address for at least ten minutes."""
@@ -97,7 +90,7 @@ def fault_of(error: BaseException, now_ms: int) -> Fault:
         return _of_status(error)
     if isinstance(error, OSError):
         return Fault(Kind.PASSING, _unreachable(error), answered=False)
-    return Fault(Kind.PASSING, f"the answer cannot be read: {error!r}")
+    return Fault(Kind.PASSING, f"the answer cannot be read: {error}")
 
 
 def _of_return_code(error: InvalidRequestError, now_ms: int) -> Fault:

@@ -14,8 +14,8 @@ from typing import Any, Final, TypeVar
 
 from pybit.unified_trading import HTTP
 
-from services.data.adapters.bybit_faults import CALL_ERRORS, Fault, Kind, fault_of
-from services.data.adapters.bybit_parsing import Reply, reply_of
+from services.data.adapters.bybit_faults import CALL_ERRORS, SHAPE_ERRORS, Fault, Kind, fault_of
+from services.data.adapters.bybit_parsing import Reply, ReplyMalformedError, reply_of
 from services.data.adapters.rate_limit import Bucket
 
 T = TypeVar("T")
@@ -132,6 +132,8 @@ class BybitSession:
             http = self._open()
         try:
             answer: object = getattr(http, method)(**query)
+        except SHAPE_ERRORS as error:
+            raise ReplyMalformedError(repr(error)) from error
         finally:
             if self._is_closed:
                 http.client.close()

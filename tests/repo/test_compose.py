@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from services.common.settings import KNOWN_NAMES
+from services.backtest.settings import BacktestSettings
+from services.common.settings import KNOWN_NAMES, ServiceSettings
+from services.data.settings import DataSettings
+from services.optimizer.settings import OptimizerSettings
 
-SERVICES = ("data", "backtest", "optimizer")
+SETTINGS: dict[str, type[ServiceSettings]] = {
+    "data": DataSettings,
+    "backtest": BacktestSettings,
+    "optimizer": OptimizerSettings,
+}
+SERVICES = tuple(SETTINGS)
 
 
 @pytest.fixture(scope="module")
@@ -33,13 +42,16 @@ def test_the_system_is_complete(composed: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_the_services_know_their_settings(
-    composed: dict[str, Any], recipe: str, service: str
-) -> None:
-    """A service refuses a setting it does not know; here none would."""
-    names = {*composed[service]["environment"], *re.findall(r"\b(ASSAY_\w+)=", recipe)}
+def test_a_service_is_given_only_settings_it_reads(composed: dict[str, Any], service: str) -> None:
+    """A setting that does nothing would mislead whoever changes it."""
+    wanted = {f"ASSAY_{field.name.upper()}" for field in fields(SETTINGS[service])}
 
-    assert names - KNOWN_NAMES == set()
+    assert set(composed[service]["environment"]) <= wanted
+
+
+def test_images_set_only_known_names(recipe: str) -> None:
+    """A service refuses a setting outside the vocabulary; none of an image's is."""
+    assert set(re.findall(r"\b(ASSAY_\w+)=", recipe)) <= KNOWN_NAMES
 
 
 @pytest.mark.parametrize("service", SERVICES)

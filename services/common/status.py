@@ -17,6 +17,8 @@ from services.common.telemetry import Continuation, Handler, request_id, rewrapp
 
 logger = logging.getLogger(__name__)
 
+_NO_BLIND_RETRY = (("grpc-retry-pushback-ms", "-1"),)
+"""Tells channels that this refusal is meant; RetryInfo tells the caller when to come back."""
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
@@ -145,6 +147,5 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
                 metadata={"request_id": request_id.get()},
             )
         status = rpc_status.to_status(to_status(error, self._domain))
-        await context.abort(
-            _CODES[error.code.value], error.message, tuple(status.trailing_metadata or ())
-        )
+        metadata = tuple(status.trailing_metadata or ()) + _NO_BLIND_RETRY
+        await context.abort(_CODES[error.code.value], error.message, metadata)

@@ -101,11 +101,13 @@ async def test_an_error_travels_with_reason_domain_and_every_violation() -> None
 
 
 async def test_an_unavailable_service_says_when_to_come_back() -> None:
-    """RetryInfo survives the wire."""
-    async with served(Scripted()) as stub:
+    """RetryInfo survives the wire, and the channel does not ask again by itself."""
+    servicer = Scripted()
+    async with served(servicer) as stub:
         error = await failure_of(stub.GetDataset(pb.GetDatasetRequest(name="busy")))
 
     assert (error.code, error.retry_after_ms) == (Code.UNAVAILABLE, 2_500)
+    assert len(servicer.seen_request_ids) == 1
 
 
 async def test_an_error_of_another_service_keeps_its_domain() -> None:

@@ -9,6 +9,10 @@ decimals, and where two means are equal a floating-point sum may say otherwise. 
 and closed trades of both, which sets had other signals, and the CPU seconds of the first.
 """
 
+
+# The libraries are in the peer's environment only.
+# mypy: ignore-errors
+
 from __future__ import annotations
 
 import sys

@@ -63,7 +63,8 @@ def main() -> None:
     try:
         settings = read_settings(BacktestSettings, os.environ)
     except SettingsError as error:
-        sys.exit(f"services.backtest: {error}")
+        print(f"services.backtest: {error}", file=sys.stderr)  # noqa: T201 - there is no log yet
+        sys.exit(2)
     asyncio.run(_serve(settings))
 
 

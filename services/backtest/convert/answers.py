@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from assay.backtest.v1 import (
-    metrics_pb2,
-)
+from assay.backtest.v1 import backtest_service_pb2 as pb
+from assay.backtest.v1 import metrics_pb2, strategy_pb2
 
+from services.backtest.convert.execution_model import execution_message
+from services.backtest.convert.jobs import STRATEGY_PREFIX, BatchJob, RunJob
+from services.backtest.convert.snapshots import LoadedFrame
+from services.backtest.convert.values import value_message
+from services.backtest.core.batch import BatchResult
 from services.backtest.core.metrics import INTEGER_METRICS, METRIC_NAMES
+from services.backtest.core.single import SingleResult, Trade
+from services.common.frames_codec import timestamp_from_ms
 
 MOST_TRADES: Final = 10_000
 
@@ -25,3 +31,79 @@ def metrics_message(values: Mapping[str, float], reasons: Mapping[str, int]) -> 
         else:
             setattr(message, name, values[name])
     return message
+
+
+def batch_response(
+    job: BatchJob, loaded: LoadedFrame, result: BatchResult
+) -> pb.RunBacktestBatchResponse:
+    """Return a batch as columns; undefined values are left out and their reasons told instead."""
+    response = pb.RunBacktestBatchResponse(
+        snapshot=loaded.snapshot.to_proto(),
+        bar_count=loaded.frame.bar_count,
+        missing_bar_count=loaded.missing_bar_count,
+        synthetic=loaded.synthetic,
+    )
+    for name in job.metrics:
+        values, reasons = result.values[name], result.reasons[name]
+        column = response.columns.add(metric=name)
+        if reasons.any():
+            column.undefined_reasons.extend(reasons.tolist())
+            values = values[reasons == 0]
+        column.values.extend(values.tolist())
+    for failure in result.failures:
+        response.failures.add(
+            index=failure.index,
+            reason=failure.reason,
+            message=failure.message,
+            metadata=failure.metadata,
+        )
+    return response
+
+
+def run_response(job: RunJob, loaded: LoadedFrame, result: SingleResult) -> pb.RunBacktestResponse:
+    """Return one backtest in the detail asked for, with everything that was used."""
+    decided_at = int(result.open_time_ms[result.first_decision_index])
+    response = pb.RunBacktestResponse(
+        metrics=metrics_message(result.metrics, result.reasons),
+        snapshot=loaded.snapshot.to_proto(),
+        strategy=strategy_pb2.StrategyChoice(
+            name=STRATEGY_PREFIX + job.strategy.name,
+            direction=strategy_pb2.Direction.ValueType(job.direction),
+        ),
+        parameters=[
+            strategy_pb2.ParameterAssignment(name=name, value=value_message(value))
+            for name, value in (*job.values.items(), *job.given_execution.items())
+        ],
+        execution=execution_message(job.execution),
+        first_decision_time=timestamp_from_ms(loaded.frame.interval.next_open_ms(decided_at)),
+        bar_count=loaded.frame.bar_count,
+        missing_bar_count=loaded.missing_bar_count,
+        synthetic=loaded.synthetic,
+    )
+    if job.detail in {pb.DETAIL_TRADES, pb.DETAIL_EQUITY_CURVE}:
+        response.trades.extend(_trade_message(trade) for trade in result.trades[:MOST_TRADES])
+        response.omitted_trade_count = max(0, len(result.trades) - MOST_TRADES)
+    if job.detail == pb.DETAIL_EQUITY_CURVE:
+        response.equity_curve.open_time_ms.extend(result.open_time_ms.tolist())
+        response.equity_curve.equity_quote.extend(result.equity.tolist())
+        response.equity_curve.position_base.extend(result.position.tolist())
+        response.equity_curve.drawdown_ratio.extend(result.drawdown.tolist())
+    return response
+
+
+def _trade_message(trade: Trade) -> pb.Trade:
+    leave = trade.exit_time_ms
+    return pb.Trade(
+        side=strategy_pb2.Direction.ValueType(trade.side),
+        entry_time=timestamp_from_ms(trade.entry_time_ms),
+        exit_time=None if leave is None else timestamp_from_ms(leave),
+        entry_price_quote=trade.entry_price_quote,
+        exit_price_quote=trade.exit_price_quote,
+        quantity_base=trade.quantity_base,
+        fees_quote=trade.fees_quote,
+        net_profit_quote=trade.net_profit_quote,
+        bars_held=trade.bars_held,
+        exit_reason=pb.Trade.ExitReason.ValueType(trade.exit_reason),
+        adverse_excursion_ratio=trade.adverse_excursion_ratio,
+        favorable_excursion_ratio=trade.favorable_excursion_ratio,
+    )

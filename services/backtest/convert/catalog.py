@@ -54,7 +54,7 @@ def _strategy_message(name: str) -> strategy_pb2.Strategy:
 def _info_message(info: ParameterInfo) -> strategy_pb2.ParameterInfo:
     return strategy_pb2.ParameterInfo(
         name=info.name,
-        type=int(info.type),
+        type=strategy_pb2.ParameterInfo.Type.ValueType(info.type),
         minimum=info.minimum,
         maximum=info.maximum,
         categories=info.categories,

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Final, TypeVar
+from typing import Any, Final
 
 from assay.backtest.v1 import execution_pb2
 
@@ -15,7 +14,6 @@ from services.backtest.core.execution import (
     TargetFill,
     problems_with,
 )
-from services.backtest.core.parameters import Value
 from services.common.errors import Violation
 
 _NUMBERS: Final = (
@@ -30,8 +28,6 @@ _NUMBERS: Final = (
     "trailing_activation_ratio",
 )
 
-E = TypeVar("E", bound=enum.IntEnum)
-
 
 def read_execution(message: execution_pb2.ExecutionModel, found: list[Violation]) -> Execution:
     """Return the model with its defaults filled; notes unknown choices in `found`."""
@@ -40,7 +36,8 @@ def read_execution(message: execution_pb2.ExecutionModel, found: list[Violation]
     for name, kind in (("intrabar_policy", IntrabarPolicy), ("target_fill", TargetFill)):
         number = getattr(message, name)
         if number in list(kind):
-            model = replace(model, **{name: kind(number)})
+            chosen: dict[str, Any] = {name: kind(number)}
+            model = replace(model, **chosen)
         elif number:
             found.append(Violation(f"execution.{name}", f"{number} is not one of the choices"))
     return model
@@ -48,8 +45,8 @@ def read_execution(message: execution_pb2.ExecutionModel, found: list[Violation]
 
 def with_parameters(
     model: Execution,
-    fixed: Mapping[str, Value],
-    columns: Mapping[str, Sequence[Value]],
+    fixed: Mapping[str, Any],
+    columns: Mapping[str, Sequence[Any]],
     places: Mapping[str, str],
     found: list[Violation],
 ) -> Execution:
@@ -71,9 +68,10 @@ def with_parameters(
 
 def execution_message(model: Execution) -> execution_pb2.ExecutionModel:
     """Return the model as a message with every default written out; what is off stays unset."""
-    message = execution_pb2.ExecutionModel(
-        intrabar_policy=int(model.intrabar_policy),
-        target_fill=int(model.target_fill),
+    message_type = execution_pb2.ExecutionModel
+    message = message_type(
+        intrabar_policy=message_type.IntrabarPolicy.ValueType(model.intrabar_policy),
+        target_fill=message_type.TargetFill.ValueType(model.target_fill),
         close_at_end=model.close_at_end,
     )
     for name in _NUMBERS:

@@ -150,7 +150,7 @@ class _Choice:
         elif not message.name.startswith(STRATEGY_PREFIX):
             found.append(Violation("strategy.name", 'must have the form "strategies/{strategy}"'))
         self.direction = Direction.LONG
-        if message.direction in list(Direction):
+        if int(message.direction) in list(Direction):
             self.direction = Direction(message.direction)
         elif message.direction:
             told = f"{message.direction} is not one of the choices"

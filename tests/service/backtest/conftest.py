@@ -47,8 +47,7 @@ def start_worker(stack: AsyncExitStack) -> StartWorker:
         port = await stack.enter_async_context(running(worker))
         channel = grpc.aio.insecure_channel(f"127.0.0.1:{port}")
         await stack.enter_async_context(channel)
-        stub: Any = backtest_service_pb2_grpc.BacktestServiceStub(channel)
-        return stub
+        return backtest_service_pb2_grpc.BacktestServiceStub(channel)
 
     return start
 
@@ -56,4 +55,5 @@ def start_worker(stack: AsyncExitStack) -> StartWorker:
 @pytest.fixture
 async def worker(start_worker: StartWorker, data_port: int) -> Stub:
     """A worker with one slot."""
-    return await start_worker(data_port)
+    stub: Stub = await start_worker(data_port)
+    return stub

@@ -111,7 +111,7 @@ async def test_trades_add_up_to_the_metrics(worker: Stub) -> None:
     for trade in closed:
         held_ms = ms_from_timestamp(trade.exit_time) - ms_from_timestamp(trade.entry_time)
         assert held_ms == trade.bars_held * HOUR_MS
-        assert trade.exit_reason == pb.Trade.EXIT_REASON_REVERSAL
+        assert trade.exit_reason == pb.Trade.EXIT_REASON_SIGNAL
     assert not answer.HasField("equity_curve")
 
 
@@ -138,7 +138,7 @@ async def test_a_metric_without_a_value_is_unset_and_says_why(worker: Stub) -> N
         )
     )
 
-    metrics = answer.metrics
+    metrics: Any = answer.metrics
     assert metrics.trade_count == 0
     why = {item.metric: item.reason for item in metrics.undefined}
     assert why["cagr_ratio"] == Reason.UNDEFINED_REASON_TOO_FEW_OBSERVATIONS

@@ -23,7 +23,7 @@ def rows(answer: pb.RunBacktestBatchResponse, set_count: int) -> list[dict[str, 
     """Return per set its metrics: a value, or the reason why there is none."""
     table: list[dict[str, Any]] = [{} for _ in range(set_count)]
     for column in answer.columns:
-        reasons = list(column.undefined_reasons) or [0] * set_count
+        reasons: list[int] = list(column.undefined_reasons) or [0] * set_count
         assert len(reasons) == set_count
         assert len(column.values) == reasons.count(0)
         values = iter(column.values)

@@ -21,6 +21,7 @@ from cli import tether
 _MOST_DEATHS = 5
 _DEATHS_SECONDS = 30.0
 _FIRST_BACKOFF_SECONDS = 0.1
+_HEALTH_SECONDS = 0.05
 _LAST_LINES = 20
 _LAST_BYTES = 65_536
 
@@ -145,16 +146,17 @@ class Child:
         ]
         address = f"127.0.0.1:{self.plan.port}"
         request = health_pb2.HealthCheckRequest(service=self.plan.service)
-        while True:
-            async with grpc.aio.insecure_channel(address, options=options) as channel:
-                stub: Any = health_pb2_grpc.HealthStub(channel)
+        async with grpc.aio.insecure_channel(address, options=options) as channel:
+            stub: Any = health_pb2_grpc.HealthStub(channel)
+            while True:
                 try:
-                    async for answer in stub.Watch(request, wait_for_ready=True):
-                        if answer.status == health_pb2.HealthCheckResponse.SERVING:
-                            return
+                    answer = await stub.Check(request, wait_for_ready=True)
+                    if answer.status == health_pb2.HealthCheckResponse.SERVING:
+                        return
                 except grpc.aio.AioRpcError:
-                    # It died while it was starting; its successor is watched next.
-                    await asyncio.sleep(_FIRST_BACKOFF_SECONDS)
+                    # It died while it was starting; its successor is asked next.
+                    pass
+                await asyncio.sleep(_HEALTH_SECONDS)
 
     async def stop(self, deadline: float) -> None:
         """Ask it to drain and wait; end it when the time (monotonic) has come."""

@@ -46,6 +46,8 @@ def _worker_figures(
             cpu, wall = worker.cpu_seconds(), time.perf_counter()
             answer = stub.RunBacktestBatch(request)
             costs.append((worker.cpu_seconds() - cpu, time.perf_counter() - wall))
+    if answer.failures:
+        raise SystemExit(f"sets failed, the first with: {answer.failures[0].message}")
     return {
         "grid_worker_cpu_seconds": min(cpu for cpu, _ in costs),
         "grid_wall_seconds": min(wall for _, wall in costs),
@@ -67,7 +69,9 @@ def _kernel_figures(
 
     job = batch_job(request)
     candles = reference_grid.read_candles(data.address, snapshot)
-    frame = Frame(candles, window_start=0, interval=Interval.HOUR_1, lookback_wanted=0)
+    frame = Frame(
+        candles, window_start=0, interval=Interval.HOUR_1, lookback_wanted=reference_grid.LOOKBACK
+    )
 
     def run() -> None:
         batch.evaluate(

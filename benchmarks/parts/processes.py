@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -62,7 +63,7 @@ def service(name: str, home: Path, **settings: str) -> Iterator[Service]:
             stderr=output,
         )
     try:
-        _wait_until_serving(address, log)
+        _wait_until_serving(address, process, log)
         yield Service(address, process)
     finally:
         process.send_signal(signal.SIGTERM)
@@ -75,15 +76,17 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _wait_until_serving(address: str, log: Path) -> None:
-    serving = health_pb2.HealthCheckResponse.SERVING
+def _wait_until_serving(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    request = health_pb2.HealthCheckRequest()
+    until = time.monotonic() + _START_SECONDS
     with grpc.insecure_channel(address) as channel:
         stub: Any = health_pb2_grpc.HealthStub(channel)
-        request = health_pb2.HealthCheckRequest()
-        try:
-            answers = stub.Watch(request, wait_for_ready=True, timeout=_START_SECONDS)
-            if any(answer.status == serving for answer in answers):
+        while process.poll() is None and time.monotonic() < until:
+            try:
+                answer = stub.Check(request, wait_for_ready=True, timeout=1.0)
+            except grpc.RpcError:
+                continue
+            if answer.status == health_pb2.HealthCheckResponse.SERVING:
                 return
-        except grpc.RpcError as error:
-            raise SystemExit(f"the service did not start:\n{log.read_text()}") from error
-    raise SystemExit(f"the service ended:\n{log.read_text()}")
+            time.sleep(0.05)
+    raise SystemExit(f"the service did not start:\n{log.read_text()}")

@@ -18,6 +18,8 @@ from services.common.frames import Candles
 from services.common.frames_codec import from_proto, timestamp_from_ms
 
 BARS: Final = 8_760
+LOOKBACK: Final = 216
+"""What the slowest average and its crossing need."""
 FEE_BPS: Final = 10.0
 METRICS: Final = (
     "total_return_ratio",
@@ -53,7 +55,8 @@ def make_dataset(data_address: str, file: Path | None) -> candles_pb2.CandleSnap
         snapshot = candles_pb2.CandleSnapshot(
             dataset=name, window=_window(first.first_open_time.ToMilliseconds())
         )
-        snapshot.lookback_bar_count = 0
+        # There is nothing before the first bar, but saying so takes asking for it.
+        snapshot.lookback_bar_count = LOOKBACK
         request = data_service_pb2.ReadCandlesRequest(snapshot=snapshot, row_limit=1)
         return next(iter(stub.ReadCandles(request))).header.snapshot
 

@@ -69,7 +69,7 @@ def _bounded(number: Exact) -> float:
     try:
         return float(number)
     except OverflowError:
-        return math.copysign(sys.float_info.max, number)
+        return sys.float_info.max if number > 0 else -sys.float_info.max
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from services.optimizer.core.domain_checks import domain_violations, rule_violat
 from services.optimizer.core.draft import ParameterRule, SearchKind, StudyDraft
 from services.optimizer.core.objectives import Objective
 from services.optimizer.core.seeds import SEED_LIMIT
-from services.optimizer.core.space import Categories, Fixed
+from services.optimizer.core.space import Categories, Domain, Fixed
 
 MOST_PARAMETERS: Final = 32
 MOST_CONSTRAINTS: Final = 32
@@ -45,6 +45,22 @@ def draft_violations(
     ]
 
 
+def _domain_violations(
+    path: str, domain: Domain | None, rule: ParameterRule | None, search: SearchKind | None
+) -> Iterator[Violation]:
+    if domain is None:
+        yield Violation(path, "needs one of int_range, double_range, categories or fixed_value")
+        return
+    found = list(domain_violations(path, domain, search))
+    yield from found
+    if rule is not None:
+        # What is wrong in itself need not be measured against the strategy too.
+        fields = {one.field for one in found}
+        for violation in rule_violations(path, domain, rule):
+            if violation.field not in fields:
+                yield violation
+
+
 def constraints_of(
     draft: StudyDraft, metrics: Sequence[str]
 ) -> tuple[Constraints, list[Violation]]:
@@ -72,20 +88,15 @@ def _parameter_violations(
         path = f"spec.parameters[{index}]"
         if counts[parameter.name] > 1:
             yield Violation(f"{path}.name", f"{parameter.name!r} is given more than once")
-        rule = None if rules is None else rules.get(parameter.name)
-        if rules is not None and rule is None:
+        if rules is not None and parameter.name not in rules:
             hint = _nearest(parameter.name, rules)
             yield Violation(
                 f"{path}.name",
                 f"{parameter.name!r} is a parameter neither of the strategy nor of the execution "
                 f"model{hint}",
             )
-        if parameter.domain is None:
-            yield Violation(path, "needs one of int_range, double_range, categories or fixed_value")
-            continue
-        yield from domain_violations(path, parameter.domain, draft.search)
-        if rule is not None:
-            yield from rule_violations(path, parameter.domain, rule)
+        rule = None if rules is None else rules.get(parameter.name)
+        yield from _domain_violations(path, parameter.domain, rule, draft.search)
     missing = [rule.name for rule in (rules or {}).values() if rule.required]
     for name in missing:
         if name not in counts:

@@ -1,0 +1,346 @@
+"""The studies of a process: started, stopped, resumed, deleted, watched, taken up again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import pytest
+
+from services.common.errors import AssayError
+from services.optimizer.core.digest import trials_digest
+from services.optimizer.core.ports import StudyRecord, StudyState
+from services.optimizer.core.runner import Engagement
+from services.optimizer.core.supervisor import Supervisor
+from services.optimizer.core.trial_cache import TrialCache
+from tests.unit.optimizer.in_memory import (
+    MemoryStore,
+    ScriptedWorkers,
+    TextWriter,
+    TickingClock,
+    data_changed,
+    make_plan,
+    pending,
+    search_of,
+    timeless,
+    words,
+)
+
+PLAN = make_plan(trial_count=12)
+
+
+class Process:
+    """One process of the optimizer on a store that outlives it."""
+
+    def __init__(self, store: MemoryStore, workers: ScriptedWorkers) -> None:
+        self.store = store
+        self.workers = workers
+        self.time = TickingClock()
+        self.defect: Exception | None = None
+        self.trials = TrialCache(store)
+        self.supervisor = Supervisor(
+            store, self._engage, TextWriter(), self.time.clock, self.trials
+        )
+
+    async def _engage(self, record: StudyRecord) -> Engagement:
+        if self.defect is not None:
+            raise self.defect
+        return Engagement(PLAN, search_of(PLAN), self.workers)
+
+    async def begin(self, study_id: str = "one") -> None:
+        """Store a study and start it."""
+        record = pending(study_id)
+        await self.store.create(record, PLAN.shape)
+        self.supervisor.start(record)
+
+    async def watched(self, study_id: str = "one", after: int = 0) -> list[dict[str, object]]:
+        """Return all events up to the end."""
+        return [dict(words(event)) async for _, event in self.supervisor.watch(study_id, after)]
+
+    def state(self, study_id: str = "one") -> StudyState:
+        """Return the stored state."""
+        return self.store.records[study_id].state
+
+
+@asynccontextmanager
+async def process(
+    store: MemoryStore | None = None, workers: ScriptedWorkers | None = None
+) -> AsyncIterator[Process]:
+    """Run a process until the end of the block."""
+    one = Process(store or MemoryStore(), workers or ScriptedWorkers())
+    yield one
+    await one.supervisor.close()
+
+
+def reason(error: pytest.ExceptionInfo[AssayError]) -> str:
+    """Return the reason of a refusal."""
+    return error.value.reason
+
+
+async def test_a_study_runs_from_pending_to_succeeded() -> None:
+    """Its record then holds times, digest and outcome, and its events end with the study."""
+    async with process() as one:
+        await one.begin()
+        events = await one.watched()
+        record = one.store.records["one"]
+
+    assert events[0] == {"state": "RUNNING"}
+    assert [event.get("generation") for event in events[1:4]] == [0, 1, 2]
+    assert events[4:] == [{"end": "SUCCEEDED"}]
+    assert record.state is StudyState.SUCCEEDED
+    assert record.trials_digest == trials_digest(one.store.kept["one"])
+    assert dict(words(record.outcome))["finished"] == 12
+    assert record.start_time_ms is not None
+    assert record.end_time_ms is not None
+    assert record.end_time_ms > record.start_time_ms > 0
+
+
+async def test_many_watchers_see_the_same_from_wherever_they_begin() -> None:
+    """Old events first, then new ones; each ends after the finished study."""
+    async with process() as one:
+        await one.begin()
+        watchers = [asyncio.ensure_future(one.watched(after=number)) for number in (0, 0, 2, 4)]
+        told = await asyncio.gather(*watchers)
+        late = await one.watched()
+        nothing = await one.watched(after=5)
+
+    assert told[0] == told[1] == late
+    assert [len(events) for events in told] == [5, 5, 3, 1]
+    assert nothing == []
+
+
+async def test_a_stopped_study_resumes_as_if_it_had_never_stopped() -> None:
+    """Same trials, same digest; the watcher of its second life sees it end."""
+    async with process() as whole:
+        await whole.begin()
+        await whole.watched()
+    async with process() as one:
+        hang = asyncio.Event()
+        one.workers.hang = hang
+        await one.begin()
+        await one.workers.called.wait()
+        stopping = await one.supervisor.stop("one")
+        again = await one.supervisor.stop("one")
+        hang.set()
+        first_life = await one.watched()
+        stopped = one.store.records["one"]
+        still = await one.supervisor.stop("one")
+        resumed = await one.supervisor.resume("one")
+        second_life = await one.watched(after=len(first_life))
+
+    assert (stopping.state, again.state) == (StudyState.STOPPING, StudyState.STOPPING)
+    assert first_life[-1] == {"end": "STOPPED"}
+    assert stopped.trials_digest == trials_digest(one.store.kept["one"][:4])
+    assert still.state is StudyState.STOPPED
+    assert resumed.state is StudyState.PENDING
+    assert (resumed.trials_digest, resumed.end_time_ms, resumed.outcome) == ("", None, b"")
+    assert second_life[0] == {"state": "PENDING"}
+    assert second_life[-1] == {"end": "SUCCEEDED"}
+    assert timeless(one.store.kept["one"]) == timeless(whole.store.kept["one"])
+    assert one.store.records["one"].start_time_ms == stopped.start_time_ms
+
+
+async def test_another_process_takes_up_what_a_killed_one_left() -> None:
+    """Pending and running studies go on, stopping ones are stopped, finished ones are left."""
+    store = MemoryStore()
+    first = Process(store, ScriptedWorkers())
+    await first.begin("running")
+    task = first.supervisor._lives["running"].task
+
+    def kill() -> None:
+        task.cancel()
+
+    store.appended = kill
+    await asyncio.wait({task})
+    store.appended = lambda: None
+    assert store.records["running"].state is StudyState.RUNNING
+    assert len(store.kept["running"]) == 4
+    for study_id, state in (
+        ("pending", StudyState.PENDING),
+        ("stopping", StudyState.STOPPING),
+        ("stopped", StudyState.STOPPED),
+        ("failed", StudyState.FAILED),
+    ):
+        await store.create(replace(pending(study_id), state=state), PLAN.shape)
+
+    async with process(store) as second:
+        await second.supervisor.take_up()
+        await second.supervisor.take_up()
+        for study_id in ("running", "pending", "stopping"):
+            await second.watched(study_id)
+
+    states = {study_id: record.state.name for study_id, record in store.records.items()}
+    assert states == {
+        "running": "SUCCEEDED",
+        "pending": "SUCCEEDED",
+        "stopping": "STOPPED",
+        "stopped": "STOPPED",
+        "failed": "FAILED",
+    }
+    assert timeless(store.kept["running"]) == timeless(store.kept["pending"])
+    assert "stopping" not in store.kept
+
+
+async def test_a_refusal_fails_the_study_with_its_reason() -> None:
+    """And a failed study may be resumed once the cause is gone."""
+    workers = ScriptedWorkers(failures=[data_changed()])
+    async with process(workers=workers) as one:
+        await one.begin()
+        events = await one.watched()
+        failed = one.store.records["one"]
+        with pytest.raises(AssayError) as refused:
+            await one.supervisor.stop("one")
+        await one.supervisor.resume("one")
+        await one.watched(after=len(events))
+
+    assert events[-1] == {"end": "FAILED"}
+    assert words(failed.error)["reason"] == "DATASET_CHANGED"
+    assert reason(refused) == "STUDY_STATE_WRONG"
+    assert refused.value.metadata == {"study": "one", "state": "FAILED"}
+    assert one.state() is StudyState.SUCCEEDED
+    assert one.store.records["one"].error == b""
+
+
+async def test_a_defect_fails_one_study_and_the_service_lives() -> None:
+    """The caller learns an id that the log has; other studies run on."""
+    async with process() as one:
+        one.defect = ZeroDivisionError("secret")
+        await one.begin("broken")
+        await one.watched("broken")
+        one.defect = None
+        await one.begin("sound")
+        await one.watched("sound")
+
+    error = words(one.store.records["broken"].error)
+    assert error["reason"] == "INTERNAL"
+    assert error["metadata"] != {}
+    assert one.state("broken") is StudyState.FAILED
+    assert one.state("sound") is StudyState.SUCCEEDED
+
+
+async def test_an_outage_at_any_write_changes_nothing() -> None:
+    """The store is away at every second call: the study ends as it would have."""
+    async with process() as whole:
+        await whole.begin()
+        await whole.watched()
+    async with process() as one:
+        record = pending()
+        await one.store.create(record, PLAN.shape)
+        one.store.outage = 2
+
+        def fail_twice() -> None:
+            one.store.outage = 2
+
+        one.store.appended = fail_twice
+        one.supervisor.start(record)
+        await asyncio.wait({one.supervisor._lives["one"].task})
+
+    assert one.state() is StudyState.SUCCEEDED
+    assert timeless(one.store.kept["one"]) == timeless(whole.store.kept["one"])
+    assert len(one.store.log["one"]) == len(whole.store.log["one"])
+
+
+async def test_a_study_does_not_inherit_the_call_that_started_it() -> None:
+    """A deadline or request id of CreateStudy is not the study's."""
+    variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="none")
+    seen: list[str] = []
+    async with process() as one:
+        one.store.appended = lambda: seen.append(variable.get())
+        variable.set("of the call")
+        await one.begin()
+        await one.watched()
+
+    assert set(seen) == {"none"}
+
+
+@pytest.mark.parametrize("state", [StudyState.PENDING, StudyState.RUNNING, StudyState.STOPPING])
+async def test_only_studies_at_rest_are_deleted(state: StudyState) -> None:
+    """Others are refused with their state."""
+    async with process() as one:
+        await one.store.create(replace(pending(), state=state), PLAN.shape)
+        with pytest.raises(AssayError) as refused:
+            await one.supervisor.delete("one")
+
+    assert reason(refused) == "STUDY_STATE_WRONG"
+    assert refused.value.metadata["state"] == state.name
+
+
+async def test_a_deleted_study_is_unknown_to_everybody() -> None:
+    """With the nearest name that exists."""
+    async with process() as one:
+        await one.begin("alpha")
+        await one.begin("alphb")
+        await one.watched("alpha")
+        await one.watched("alphb")
+        await one.supervisor.delete("alpha")
+        with pytest.raises(AssayError) as refused:
+            await one.watched("alpha")
+        for call in (one.supervisor.record, one.supervisor.stop, one.supervisor.resume):
+            with pytest.raises(AssayError, match="alpha"):
+                await call("alpha")
+
+    assert reason(refused) == "STUDY_UNKNOWN"
+    assert refused.value.metadata == {"study": "alpha", "nearest": "alphb"}
+
+
+@pytest.mark.parametrize(
+    ("state", "wanted"),
+    [
+        (StudyState.SUCCEEDED, "STUDY_STATE_WRONG"),
+        (StudyState.STOPPING, "STUDY_STATE_WRONG"),
+    ],
+)
+async def test_what_cannot_be_resumed_is_refused(state: StudyState, wanted: str) -> None:
+    """Finished studies and those still stopping."""
+    async with process() as one:
+        await one.store.create(replace(pending(), state=state), PLAN.shape)
+        with pytest.raises(AssayError) as refused:
+            await one.supervisor.resume("one")
+
+    assert reason(refused) == wanted
+
+
+async def test_resuming_a_running_study_leaves_it_alone() -> None:
+    """It is the same life that goes on."""
+    async with process() as one:
+        one.workers.hang = asyncio.Event()
+        await one.begin()
+        await one.workers.called.wait()
+        resumed = await one.supervisor.resume("one")
+        one.workers.hang.set()
+        events = await one.watched()
+
+    assert resumed.state is StudyState.RUNNING
+    assert {"state": "PENDING"} not in events
+
+
+async def test_a_closing_process_ends_its_watchers() -> None:
+    """They are told to come again, and the study is left running for the next process."""
+    one = Process(MemoryStore(), ScriptedWorkers(hang=asyncio.Event()))
+    await one.begin()
+    watching = asyncio.ensure_future(one.watched())
+    await one.workers.called.wait()
+    await one.supervisor.close()
+
+    with pytest.raises(AssayError) as refused:
+        await watching
+    assert reason(refused) == "STORE_UNAVAILABLE"
+    assert one.state() is StudyState.RUNNING
+
+
+async def test_pages_of_trials_read_a_study_once() -> None:
+    """Also while it runs: what is stored meanwhile is added."""
+    async with process() as one:
+        await one.begin()
+        lengths = set()
+        async for _ in one.supervisor.watch("one", 0):
+            trials = await one.trials.trials("one")
+            lengths.add(len(trials))
+            assert [trial.number for trial in trials] == list(range(len(trials)))
+        one.store.outage = 1
+        assert len(await one.trials.trials("one")) == 12
+
+    assert max(lengths) == 12

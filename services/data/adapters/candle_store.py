@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import json
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -32,6 +33,9 @@ T = TypeVar("T")
 
 _NOTE = "assay"
 _LOG_FOLDER = "_delta_log"
+_WASTE = ".deleted-"
+"""Begins the names of folders on their way out; no dataset's name begins with a dot."""
+
 _FILES_BEFORE_COMPACTION = 16
 _KEPT_HOURS = 24
 """How long files of older versions stay, for readers that still hold one."""
@@ -52,7 +56,7 @@ class DeltaStore:
 
     async def open(self) -> None:
         """Make the root, so that a store that cannot be written to is found at the start."""
-        await asyncio.to_thread(self._files.create_dir, self._base, recursive=True)
+        await asyncio.to_thread(self._prepare)
 
     async def names(self) -> list[str]:
         """Return the names of all datasets, sorted."""
@@ -99,12 +103,7 @@ class DeltaStore:
         return f"{self._base}/{name.removeprefix(COLLECTION)}"
 
     def _names(self) -> list[str]:
-        selector = fs.FileSelector(self._base, allow_not_found=True)
-        folders = [
-            item.base_name
-            for item in self._files.get_file_info(selector)
-            if item.type == fs.FileType.Directory
-        ]
+        folders = [folder for folder in self._folders() if not folder.startswith(_WASTE)]
         logs = [f"{self._base}/{folder}/{_LOG_FOLDER}" for folder in folders]
         found = zip(folders, self._files.get_file_info(logs), strict=True)
         return sorted(
@@ -117,7 +116,7 @@ class DeltaStore:
             return self._described(name, table)
         except TableNotFoundError:
             return None
-        except (DeltaError, OSError):
+        except (DeltaError, OSError, LookupError):
             # A table being deleted under our eyes is a table that is gone.
             if name not in self._names():
                 return None
@@ -157,10 +156,10 @@ class DeltaStore:
         if span != EVERYTHING:
             moment = pc.field(tables.column_names(dataset.interval)[0])
             condition = (moment >= span.start_ms) & (moment < span.end_ms)
-        rows = self._open(dataset).to_pyarrow_dataset()
+        table = self._open(dataset)
         try:
-            return rows.to_table(columns=names, filter=condition)
-        except FileNotFoundError as error:
+            return table.to_pyarrow_dataset().to_table(columns=names, filter=condition)
+        except (FileNotFoundError, DeltaError) as error:
             raise StoreConflict(dataset.name) from error
 
     def _append(self, base: Dataset, rows: Rows, described: Dataset) -> Dataset:
@@ -230,7 +229,24 @@ class DeltaStore:
     def _delete(self, name: str) -> bool:
         if name not in self._names():
             return False
-        # Without its log a table is no table: broken off here, the rest is only litter.
-        self._files.delete_dir(f"{self._path(name)}/{_LOG_FOLDER}")
-        self._files.delete_dir(self._path(name))
+        if isinstance(self._files, fs.LocalFileSystem):
+            # Gone in one step, so that nobody meets half a table.
+            waste = f"{self._base}/{_WASTE}{uuid.uuid4().hex}"
+            self._files.move(self._path(name), waste)
+            self._files.delete_dir(waste)
+        else:
+            # Without its log a table is no table: broken off here, the rest is only litter.
+            self._files.delete_dir(f"{self._path(name)}/{_LOG_FOLDER}")
+            self._files.delete_dir(self._path(name))
         return True
+
+    def _folders(self) -> list[str]:
+        selector = fs.FileSelector(self._base, allow_not_found=True)
+        found = self._files.get_file_info(selector)
+        return [item.base_name for item in found if item.type == fs.FileType.Directory]
+
+    def _prepare(self) -> None:
+        self._files.create_dir(self._base, recursive=True)
+        for folder in self._folders():
+            if folder.startswith(_WASTE):
+                self._files.delete_dir(f"{self._base}/{folder}")

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from assay.data.v1 import data_service_pb2 as pb
 from assay.data.v1 import dataset_pb2
 
-from services.common.errors import Violation, refuse
+from services.common.errors import Violation, fields_invalid, refuse
 from services.common.intervals import Interval
-from services.data.convert.fields import dataset_name, edges, wanted_frame
+from services.data.convert.fields import edges, wanted_frame
 from services.data.core.catalog import (
     DatasetName,
     instrument_of,
     market_problems,
+    parse_name,
 )
 from services.data.core.dataset import SyntheticMarket
 from services.data.core.ports import EVERYTHING, InstrumentId, Span
@@ -42,8 +43,11 @@ class MakeJob:
 
 def sync_job(request: pb.SyncDatasetRequest) -> FetchJob | MakeJob:
     """Return what a sync is to do; AssayError FIELD_INVALID with every violation."""
-    name = dataset_name(request.name)
-    start, end, found = edges(request.window, "window")
+    name, found = parse_name(request.name, "name")
+    start, end, wrong = edges(request.window, "window")
+    found += wrong
+    if name is None:
+        raise fields_invalid(found)
     if name.is_synthetic:
         return _make_job(request, name, start, end, found)
     instrument, wrong = instrument_of(name, "name")
@@ -99,10 +103,11 @@ def read_candles(request: pb.ReadCandlesRequest) -> Wanted:
 def read_funding(request: pb.ReadFundingRequest) -> tuple[str, Span]:
     """Return dataset and span wanted; AssayError FIELD_INVALID with every violation."""
     start, end, found = edges(request.window, "window")
-    name = dataset_name(request.name) if not found else None
+    name, wrong = parse_name(request.name, "name")
+    found += wrong
     refuse(found)
     if name is None:
-        raise AssertionError("violations were refused")
+        raise AssertionError("a name without violations is a name")
     return name.full, Span(
         EVERYTHING.start_ms if start is None else start,
         EVERYTHING.end_ms if end is None else end,

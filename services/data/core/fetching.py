@@ -25,7 +25,7 @@ from services.data.core.ports import (
     StoreConflict,
 )
 from services.data.core.quality import Acceptance, Upload
-from services.data.core.sync import DEFAULT_HISTORY_MS, first_open_from, merge, plan
+from services.data.core.sync import DEFAULT_HISTORY_MS, first_open_from, forming_open, merge, plan
 
 _FLUSH_ROWS = 50_000
 _FLUSH_SECONDS = 2.0
@@ -113,7 +113,8 @@ class Fetcher:
     ) -> Span:
         """Fill the unset edges; nothing before the listing, nothing that has not happened yet."""
         now_ms = self._clock_ms()
-        end = now_ms if end_ms is None else min(end_ms, now_ms)
+        latest = now_ms if name.interval is None else forming_open(now_ms, name.interval)
+        end = latest if end_ms is None else min(end_ms, latest)
         if start_ms is None:
             start = held.dataset.last_ms if held.dataset else now_ms - DEFAULT_HISTORY_MS
         else:

@@ -94,6 +94,16 @@ def first_open_from(time_ms: int, interval: Interval) -> int:
     return anchor - (anchor - time_ms) // interval.length_ms * interval.length_ms
 
 
+def forming_open(now_ms: int, interval: Interval) -> int:
+    """Return the open time of the bar that is forming now: every bar before it has closed."""
+    if interval is Interval.MONTH_1:
+        day = now_ms // DAY_MS * DAY_MS
+        while not interval.is_aligned(day):
+            day -= DAY_MS
+        return day
+    return first_open_from(now_ms - interval.length_ms + 1, interval)
+
+
 def merge(stored: Rows, fetched: Rows) -> Merged:
     """Compare a page of strictly rising times with the rows stored."""
     held, moments = tables.times(stored), tables.times(fetched)

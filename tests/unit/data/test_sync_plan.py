@@ -13,7 +13,7 @@ from services.common.frames import Candles
 from services.common.intervals import Interval
 from services.data.core.moments import from_iso
 from services.data.core.ports import Span
-from services.data.core.sync import bars_in, first_open_from, merge, plan
+from services.data.core.sync import bars_in, first_open_from, forming_open, merge, plan
 
 HOUR = 3_600_000
 
@@ -76,6 +76,18 @@ def test_the_first_open_is_on_the_grid_and_not_skipped(interval: Interval, time:
     assert first >= moment
     assert bars_in(Span(moment, first), interval) == 0
     assert bars_in(Span(moment, interval.next_open_ms(first)), interval) == 1
+
+
+@pytest.mark.parametrize("interval", list(Interval))
+@pytest.mark.parametrize(
+    "time", ["2024-02-15T13:47:11.003", "2024-01-01", "2024-01-31T23:59:59.999"]
+)
+def test_the_forming_bar_holds_the_moment(interval: Interval, time: str) -> None:
+    """The bar that is forming has opened, and the next one has not."""
+    now = from_iso(time)
+    forming = forming_open(now, interval)
+    assert interval.is_aligned(forming)
+    assert forming <= now < interval.next_open_ms(forming)
 
 
 def test_merging_keeps_what_is_stored_and_adds_what_is_new(

@@ -204,10 +204,9 @@ def test_infeasible_trials_do_not_attract_the_search(problem: Problems) -> None:
 
 def test_proposals_do_not_depend_on_the_process() -> None:
     """Another interpreter with another hash seed proposes the same points."""
-    script = Path(__file__).with_name("propose.py")
     answers = {
         subprocess.run(
-            [sys.executable, str(script)],
+            [sys.executable, "-m", "tests.unit.optimizer_adapters.propose"],
             env={**os.environ, "PYTHONHASHSEED": hash_seed, "TZ": zone},
             cwd=Path(__file__).parents[3],
             capture_output=True,

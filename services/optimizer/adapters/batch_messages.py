@@ -1,0 +1,70 @@
+"""Points as requests to the workers, and their answers as outcomes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from assay.backtest.v1 import backtest_service_pb2 as pb
+from assay.backtest.v1 import strategy_pb2
+from assay.optimizer.v1 import study_pb2
+
+from services.optimizer.convert.values import column_message
+from services.optimizer.core.trial import Outcome, Point
+
+
+class BatchMaker:
+    """Makes the requests of one study: all alike but for the columns."""
+
+    def __init__(self, spec: study_pb2.StudySpec) -> None:
+        """Take what is equal in all requests from a filled-in spec with pinned data."""
+        fixed = [one for one in spec.parameters if one.HasField("fixed_value")]
+        self._searched = [one.name for one in spec.parameters if not one.HasField("fixed_value")]
+        self._equal = pb.RunBacktestBatchRequest(
+            snapshot=spec.data[0],
+            strategy=spec.strategy,
+            fixed_parameters=[
+                strategy_pb2.ParameterAssignment(name=one.name, value=one.fixed_value)
+                for one in fixed
+            ],
+        )
+        if spec.HasField("execution"):
+            self._equal.execution.CopyFrom(spec.execution)
+
+    def request(self, points: Sequence[Point]) -> pb.RunBacktestBatchRequest:
+        """Return the request that runs these points and asks for all metrics."""
+        request = pb.RunBacktestBatchRequest()
+        request.CopyFrom(self._equal)
+        request.set_count = len(points)
+        request.columns.extend(
+            column_message(name, [point[name] for point in points]) for name in self._searched
+        )
+        return request
+
+
+def outcomes_of(response: pb.RunBacktestBatchResponse, set_count: int) -> list[Outcome]:
+    """Return the outcome of each set, in the order of the request.
+
+    Raises:
+        ValueError: a column has another number of sets.
+    """
+    metrics: list[dict[str, float]] = [{} for _ in range(set_count)]
+    undefined: list[dict[str, int]] = [{} for _ in range(set_count)]
+    for column in response.columns:
+        reasons = column.undefined_reasons or [0] * set_count
+        defined = [place for place, reason in enumerate(reasons) if not reason]
+        if len(reasons) != set_count or len(defined) != len(column.values):
+            raise ValueError(
+                f"the worker's column of {column.metric} does not hold {set_count} sets"
+            )
+        for place, value in zip(defined, column.values, strict=True):
+            metrics[place][column.metric] = value
+        if len(defined) < set_count:
+            for place, reason in enumerate(reasons):
+                if reason:
+                    undefined[place][column.metric] = reason
+    outcomes = [Outcome(*told) for told in zip(metrics, undefined, strict=True)]
+    for failure in response.failures:
+        outcomes[failure.index] = Outcome(
+            failure_reason=failure.reason, failure_message=failure.message
+        )
+    return outcomes

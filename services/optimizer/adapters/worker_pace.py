@@ -1,0 +1,59 @@
+"""How many sets to send at once, and since when no worker answers: what the pool remembers."""
+
+from __future__ import annotations
+
+import logging
+
+logger = logging.getLogger(__name__)
+
+TARGET_SECONDS = 0.02
+"""Work per call: enough that the call itself costs little, short enough to spread and to repeat."""
+
+FIRST_SET_COUNT = 16
+MOST_SET_COUNT = 512
+
+_FORGETTING = 1.05
+"""Calls wait for a slot behind others, so the quickest of late tells a set's own cost."""
+
+
+class Pace:
+    """Sizes the calls of one study by what its sets cost. Never changes a result."""
+
+    def __init__(self) -> None:
+        self._seconds_per_set: float | None = None
+
+    @property
+    def set_count(self) -> int:
+        """Sets for the next call."""
+        if self._seconds_per_set is None:
+            return FIRST_SET_COUNT
+        wanted = round(TARGET_SECONDS / max(self._seconds_per_set, 1e-9))
+        return min(max(wanted, 1), MOST_SET_COUNT)
+
+    def learn(self, set_count: int, seconds: float) -> None:
+        """Take a finished call into account."""
+        told = seconds / set_count
+        if self._seconds_per_set is not None:
+            told = min(told, self._seconds_per_set * _FORGETTING)
+        self._seconds_per_set = told
+
+
+class OutageLog:
+    """Writes one line when work stops for want of workers or data, and one when it goes on."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+        self._over = float("-inf")
+
+    def failed(self, begun: float, now: float, reason: str) -> None:
+        """Note a call that failed; it began before the last outage ended: an old story."""
+        if self._since is None and begun > self._over:
+            self._since = now
+            logger.warning("workers.waiting", extra={"reason": reason})
+
+    def answered(self, now: float) -> None:
+        """Note a call that was answered."""
+        if self._since is not None:
+            logger.info("workers.back", extra={"waited_seconds": round(now - self._since, 1)})
+            self._since = None
+            self._over = now

@@ -1,0 +1,387 @@
+"""Points go out to any number of workers and come back in order, whoever dies meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import grpc
+import pytest
+from assay.backtest.v1 import backtest_service_pb2 as pb
+from assay.optimizer.v1 import study_pb2
+from google.protobuf import json_format
+
+from services.common.channel import connect
+from services.common.errors import AssayError, Code, unavailable
+from services.optimizer.adapters.batch_messages import outcomes_of
+from services.optimizer.adapters.worker_pace import FIRST_SET_COUNT, MOST_SET_COUNT, Pace
+from services.optimizer.adapters.worker_pool import Patience, WorkerPool
+from services.optimizer.core.trial import Outcome, Point
+from tests.private_servers import free_port
+from tests.unit.optimizer_adapters.standin_worker import (
+    DEADLY,
+    Behaviour,
+    StandIn,
+    outcome_of,
+    points_of,
+    start_server,
+)
+
+SERVICE = "assay.backtest.v1.BacktestService"
+QUICK = Patience(call_seconds=20.0, first_pause_seconds=0.01, longest_pause_seconds=0.05)
+
+SPEC = json_format.ParseDict(
+    {
+        "data": [
+            {
+                "dataset": "datasets/made.up.1h",
+                "lookback_bar_count": 40,
+                "content_digest": "ab" * 32,
+            }
+        ],
+        "strategy": {"name": "strategies/ma_crossover", "direction": "DIRECTION_BOTH"},
+        "execution": {"taker_fee_bps": 2.5},
+        "parameters": [
+            {"name": "fast_period", "int_range": {"low": 0, "high": 500}},
+            {"name": "slow_period", "fixed_value": {"int_value": 40}},
+            {"name": "width", "double_range": {"low": 0.5, "high": 9.5}},
+            {"name": "average", "categories": {"values": ["sma", "ema"]}},
+        ],
+    },
+    study_pb2.StudySpec(),
+)
+
+
+def points(count: int, first: int = 0) -> list[Point]:
+    """Return points of the spec; fast_period counts up from `first`."""
+    return [
+        {
+            "fast_period": first + place,
+            "slow_period": 40,
+            "width": 0.5 + place % 9,
+            "average": ("sma", "ema")[place % 2],
+        }
+        for place in range(count)
+    ]
+
+
+def expected(wanted: Sequence[Point]) -> list[Outcome]:
+    """Return what the workers say of points."""
+    return [outcome_of(point) for point in wanted]
+
+
+async def answer(request: pb.RunBacktestBatchRequest) -> None:
+    """Behave well."""
+
+
+class Fleet:
+    """Stand-in workers of one test, and pools that use them."""
+
+    def __init__(self) -> None:
+        self._servers: list[grpc.aio.Server] = []
+        self._channels: list[grpc.aio.Channel] = []
+        self.ports: list[int] = []
+
+    async def start(self, behaviour: Behaviour = answer, port: int = 0) -> StandIn:
+        """Start one more worker."""
+        worker = StandIn(behaviour)
+        server, bound = await start_server(worker, port)
+        self._servers.append(server)
+        self.ports.append(bound)
+        return worker
+
+    def pool(self, max_in_flight: int = 16, patience: Patience = QUICK) -> WorkerPool:
+        """Return a pool over all ports known so far, on a channel as the service opens it."""
+        addresses = ",".join(f"127.0.0.1:{port}" for port in self.ports)
+        channel = connect(f"ipv4:{addresses}", SERVICE)
+        self._channels.append(channel)
+        return WorkerPool(channel, max_in_flight, patience)
+
+    async def stop(self, place: int) -> None:
+        """End a worker at once, with the calls it is busy with."""
+        await self._servers[place].stop(None)
+
+    async def close(self) -> None:
+        """End everything."""
+        for channel in self._channels:
+            await channel.close()
+        for server in self._servers:
+            await server.stop(None)
+
+
+@pytest.fixture
+async def fleet() -> AsyncIterator[Fleet]:
+    """No worker yet."""
+    made = Fleet()
+    yield made
+    await made.close()
+
+
+@pytest.mark.parametrize(("worker_count", "max_in_flight"), [(1, 1), (1, 16), (3, 4), (3, 16)])
+async def test_outcomes_come_back_in_the_order_of_the_points(
+    fleet: Fleet, worker_count: int, max_in_flight: int
+) -> None:
+    """Metrics, undefined metrics and failures are the same for any number of workers and calls."""
+    workers = [await fleet.start() for _ in range(worker_count)]
+    study = fleet.pool(max_in_flight).workers_for(SPEC)
+    for generation in (points(400), points(1), points(8, first=99), []):
+        assert await study.evaluate(generation) == expected(generation)
+    assert all(worker.requests for worker in workers)
+
+
+async def test_a_request_says_everything_the_study_pinned(fleet: Fleet) -> None:
+    """Typed columns for searched parameters, fixed ones apart, the snapshot with its digest."""
+    worker = await fleet.start()
+    await fleet.pool().workers_for(SPEC).evaluate(points(3))
+    assert worker.requests == [
+        json_format.ParseDict(
+            {
+                "snapshot": {
+                    "dataset": "datasets/made.up.1h",
+                    "lookback_bar_count": 40,
+                    "content_digest": "ab" * 32,
+                },
+                "strategy": {"name": "strategies/ma_crossover", "direction": "DIRECTION_BOTH"},
+                "execution": {"taker_fee_bps": 2.5},
+                "set_count": 3,
+                "columns": [
+                    {"name": "fast_period", "int_values": {"values": [0, 1, 2]}},
+                    {"name": "width", "double_values": {"values": [0.5, 1.5, 2.5]}},
+                    {
+                        "name": "average",
+                        "category_values": {"categories": ["sma", "ema"], "indexes": [0, 1, 0]},
+                    },
+                ],
+                "fixed_parameters": [{"name": "slow_period", "value": {"int_value": 40}}],
+            },
+            pb.RunBacktestBatchRequest(),
+        )
+    ]
+
+
+async def test_a_refusal_of_the_whole_study_is_raised(fleet: Fleet) -> None:
+    """Changed data are told with the data service's reason, domain and particulars, once."""
+
+    async def refuse(request: pb.RunBacktestBatchRequest) -> None:
+        raise AssayError(
+            Code.ABORTED,
+            "DATASET_CHANGED",
+            "other bytes",
+            metadata={"wanted_digest": "a", "actual_digest": "b"},
+            domain="data.assay",
+        )
+
+    await fleet.start(refuse)
+    with pytest.raises(AssayError) as refused:
+        await fleet.pool().workers_for(SPEC).evaluate(points(100))
+    error = refused.value
+    assert (error.code, error.reason) == (Code.ABORTED, "DATASET_CHANGED")
+    assert error.domain == "data.assay"
+    assert error.metadata == {"wanted_digest": "a", "actual_digest": "b"}
+
+
+async def test_busy_workers_are_asked_again(fleet: Fleet) -> None:
+    """A full queue or an absent data service delays a study and costs it nothing."""
+    reasons = iter(["WORKER_BUSY", "DATA_UNAVAILABLE"] * 12)
+
+    async def busy_at_first(request: pb.RunBacktestBatchRequest) -> None:
+        for reason in reasons:
+            raise unavailable(reason, "later", retry_after_ms=1)
+
+    worker = await fleet.start(busy_at_first)
+    assert await fleet.pool(2).workers_for(SPEC).evaluate(points(8)) == expected(points(8))
+    assert len(worker.requests) > 24 // 4
+
+
+async def test_a_study_waits_for_its_first_worker(
+    fleet: Fleet, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without a worker nothing fails; one line is logged when the wait begins, one when it ends."""
+    port = free_port()
+    fleet.ports.append(port)
+    waiting = asyncio.Event()
+
+    class Notice(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.getMessage() == "workers.waiting":
+                waiting.set()
+
+    logger = logging.getLogger("services.optimizer.adapters.worker_pace")
+    handler = Notice()
+    logger.addHandler(handler)
+    caplog.set_level(logging.INFO, logger.name)
+    study = fleet.pool().workers_for(SPEC)
+    evaluation = asyncio.create_task(study.evaluate(points(64)))
+    await asyncio.wait_for(waiting.wait(), 30)
+    await fleet.start(port=port)
+    assert await evaluation == expected(points(64))
+    logger.removeHandler(handler)
+    assert [record.getMessage() for record in caplog.records] == ["workers.waiting", "workers.back"]
+
+
+async def test_calls_of_a_worker_that_ends_are_run_by_another(fleet: Fleet) -> None:
+    """Chunks in the hands of a worker that is stopped are sent again, each set counted once."""
+    held = asyncio.Event()
+
+    async def never_answer(request: pb.RunBacktestBatchRequest) -> None:
+        held.set()
+        await asyncio.Event().wait()
+
+    await fleet.start(never_answer)
+    await fleet.start()
+    study = fleet.pool(4).workers_for(SPEC)
+    evaluation = asyncio.create_task(study.evaluate(points(200)))
+    await held.wait()
+    await fleet.stop(0)
+    assert await evaluation == expected(points(200))
+
+
+async def test_a_set_that_breaks_its_call_is_given_up_and_its_neighbours_are_not(
+    fleet: Fleet,
+) -> None:
+    """The chunk is halved until the set to blame stands alone; that one is SET_FAILED."""
+
+    async def stumble(request: pb.RunBacktestBatchRequest) -> None:
+        if any(point["fast_period"] in {DEADLY, 57} for point in points_of(request)):
+            raise RuntimeError("a defect")
+
+    await fleet.start(stumble)
+    outcomes = await fleet.pool().workers_for(SPEC).evaluate(points(100))
+    for place in (DEADLY, 57):
+        assert outcomes[place].failure_reason == "SET_FAILED"
+        assert "INTERNAL" in outcomes[place].failure_message
+        outcomes[place] = outcome_of(points(100)[place])
+    assert outcomes == expected(points(100))
+
+
+async def test_a_call_without_an_answer_is_halved_and_sent_again(fleet: Fleet) -> None:
+    """A worker that hangs over one call costs its deadline, not the study."""
+    hung: list[int] = []
+
+    async def hang_once(request: pb.RunBacktestBatchRequest) -> None:
+        if not hung:
+            hung.append(request.set_count)
+            await asyncio.Event().wait()
+
+    await fleet.start(hang_once)
+    patience = Patience(call_seconds=0.5, first_pause_seconds=0.01, longest_pause_seconds=0.05)
+    study = fleet.pool(patience=patience).workers_for(SPEC)
+    assert await study.evaluate(points(16)) == expected(points(16))
+    assert hung == [16]
+
+
+async def test_cancelling_an_evaluation_cancels_its_calls(fleet: Fleet) -> None:
+    """The worker learns that nobody wants the answer any more."""
+    held, cancelled = asyncio.Event(), asyncio.Event()
+
+    async def wait_for_ever(request: pb.RunBacktestBatchRequest) -> None:
+        held.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
+
+    await fleet.start(wait_for_ever)
+    pool = fleet.pool(2)
+    evaluation = asyncio.create_task(pool.workers_for(SPEC).evaluate(points(64)))
+    await held.wait()
+    evaluation.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await evaluation
+    await asyncio.wait_for(cancelled.wait(), 30)
+    assert not pool.places.locked()
+
+
+async def test_studies_share_the_pool_s_places(fleet: Fleet) -> None:
+    """However many studies run, no more calls are on their way than the pool allows."""
+    on_their_way: list[int] = [0, 0]
+
+    async def count(request: pb.RunBacktestBatchRequest) -> None:
+        on_their_way[0] += 1
+        on_their_way[1] = max(on_their_way)
+        await asyncio.sleep(0.005)
+        on_their_way[0] -= 1
+
+    await fleet.start(count)
+    pool = fleet.pool(3)
+    studies = [pool.workers_for(SPEC) for _ in range(4)]
+    await asyncio.gather(*(study.evaluate(points(100)) for study in studies))
+    assert on_their_way[1] == 3
+
+
+class Restarted:
+    """A stand-in worker in a process of its own, started again whenever it dies."""
+
+    def __init__(self, port: int) -> None:
+        self._command = [
+            sys.executable,
+            "-m",
+            "tests.unit.optimizer_adapters.standin_worker",
+            str(port),
+        ]
+        self.deaths = 0
+
+    async def keep_alive(self) -> None:
+        """Run it until cancelled."""
+        while True:
+            process = await asyncio.create_subprocess_exec(
+                *self._command, cwd=Path(__file__).parents[3], stderr=subprocess.DEVNULL
+            )
+            try:
+                await process.wait()
+                self.deaths += 1
+            finally:
+                with suppress(ProcessLookupError):
+                    process.kill()
+                await process.wait()
+
+
+async def test_a_set_that_kills_its_worker_is_given_up_and_its_neighbours_are_not() -> None:
+    """A real process dies over one set, again and again; every other set gets its numbers."""
+    port = free_port()
+    worker = Restarted(port)
+    # Without retries of its own, so that each death is one lost call.
+    channel = grpc.aio.insecure_channel(
+        f"127.0.0.1:{port}",
+        options=[("grpc.enable_retries", 0), ("grpc.max_reconnect_backoff_ms", 200)],
+    )
+    alive = asyncio.create_task(worker.keep_alive())
+    try:
+        wanted = points(3, first=DEADLY - 1)
+        outcomes = await WorkerPool(channel, 4, QUICK).workers_for(SPEC).evaluate(wanted)
+    finally:
+        alive.cancel()
+        with suppress(asyncio.CancelledError):
+            await alive
+        await channel.close()
+    assert outcomes[1].failure_reason == "SET_FAILED"
+    assert [outcomes[0], outcomes[2]] == [outcome_of(wanted[0]), outcome_of(wanted[2])]
+    assert worker.deaths >= 5
+
+
+def test_the_pace_follows_the_cost_of_a_set() -> None:
+    """Calls aim at 20 ms of work, within bounds; waiting behind others does not slow them down."""
+    pace = Pace()
+    assert pace.set_count == FIRST_SET_COUNT
+    pace.learn(16, 0.016)
+    assert pace.set_count == 20
+    pace.learn(20, 60.0)
+    assert pace.set_count == 19
+    pace.learn(19, 0.000019)
+    assert pace.set_count == MOST_SET_COUNT
+    slow = Pace()
+    slow.learn(16, 160.0)
+    assert slow.set_count == 1
+
+
+def test_columns_of_the_wrong_length_are_a_defect() -> None:
+    """An answer that does not fit its request is never guessed at."""
+    response = pb.RunBacktestBatchResponse()
+    response.columns.add(metric="sharpe_ratio", values=[1.0, 2.0])
+    with pytest.raises(ValueError, match="does not hold 3 sets"):
+        outcomes_of(response, 3)

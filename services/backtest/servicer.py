@@ -54,8 +54,8 @@ class BacktestServicer(backtest_service_pb2_grpc.BacktestServiceServicer):
     ) -> pb.RunBacktestResponse:
         """Run one parameter set."""
         job = run_job(request)
-        needed = job.strategy.lookback(job.values)
-        loaded = await self._frames.load(job.choice.with_lookback(needed))
+        choice = job.choice.with_lookback(lambda: job.strategy.lookback(job.values))
+        loaded = await self._frames.load(choice)
 
         def work(_: threading.Event) -> pb.RunBacktestResponse:
             result = single.run(
@@ -72,8 +72,8 @@ class BacktestServicer(backtest_service_pb2_grpc.BacktestServiceServicer):
     ) -> pb.RunBacktestBatchResponse:
         """Run many parameter sets on one frame; a cancelled call stops after the set in hand."""
         job = batch_job(request)
-        needed = batch.required_lookback(job.strategy, job.sets)
-        loaded = await self._frames.load(job.choice.with_lookback(needed))
+        choice = job.choice.with_lookback(lambda: batch.required_lookback(job.strategy, job.sets))
+        loaded = await self._frames.load(choice)
 
         def work(cancelled: threading.Event) -> pb.RunBacktestBatchResponse:
             result = batch.evaluate(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -40,9 +41,12 @@ class SnapshotChoice:
     lookback: int | None
     digest: str
 
-    def with_lookback(self, needed: int) -> SnapshotChoice:
-        """Return the same choice with `needed` bars of lookback where none was asked for."""
-        return self if self.lookback is not None else replace(self, lookback=needed)
+    def with_lookback(self, needed: Callable[[], int]) -> SnapshotChoice:
+        """Return the same choice with `needed` bars of lookback where none was asked for.
+
+        `needed` is called only then: over many sets it takes its time.
+        """
+        return self if self.lookback is not None else replace(self, lookback=needed())
 
     def to_proto(self) -> candles_pb2.CandleSnapshot:
         """Return the choice as the contract's message."""

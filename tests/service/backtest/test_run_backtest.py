@@ -173,6 +173,20 @@ async def test_a_window_without_a_decision_is_refused_with_counts(worker: Stub) 
     assert int(error.metadata["needed_bar_count"]) > int(error.metadata["available_bar_count"])
 
 
+async def test_too_little_history_asked_for_is_a_wrong_field(worker: Stub) -> None:
+    """Fewer bars before the window than the strategy needs, though there are more: refused."""
+    snapshot = {
+        "dataset": DATASET,
+        "window": {"start_time": "2024-01-05T00:00:00Z"},
+        "lookback_bar_count": 19,
+    }
+
+    error = await refusal(worker.RunBacktest(run_request(snapshot=snapshot)))
+
+    assert error.reason == "FIELD_INVALID"
+    assert [item.field for item in error.violations] == ["snapshot.lookback_bar_count"]
+
+
 async def test_values_that_make_no_sense_together_are_wrong_fields(worker: Stub) -> None:
     """A lower threshold above the upper one is told at the parameter given."""
     request = run_request(

@@ -13,7 +13,13 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from services.common.errors import AssayError, Code, Violation
-from services.common.telemetry import Continuation, Handler, request_id, rewrapped
+from services.common.telemetry import (
+    Continuation,
+    Handler,
+    is_infrastructure,
+    request_id,
+    rewrapped,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -107,9 +113,9 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
     ) -> Handler | None:
         """Wrap the handler of one call."""
         handler = await continuation(handler_call_details)
-        if handler is None:
-            return handler
         method = handler_call_details.method
+        if handler is None or is_infrastructure(method):
+            return handler
 
         def unary(behavior: Any) -> Any:
             async def call(request: Any, context: Any) -> Any:

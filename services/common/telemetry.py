@@ -80,7 +80,7 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
         """Wrap the handler of one call."""
         handler = await continuation(handler_call_details)
         method = handler_call_details.method
-        if handler is None or method.startswith("/grpc."):
+        if handler is None or is_infrastructure(method):
             return handler
         metadata = dict(handler_call_details.invocation_metadata or ())
         identity = str(metadata.get(REQUEST_ID_KEY) or uuid.uuid4())
@@ -101,6 +101,11 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
             return call
 
         return rewrapped(handler, unary=unary, stream=stream)
+
+
+def is_infrastructure(method: str) -> bool:
+    """Tell whether a method is health or reflection, which answer in their own way."""
+    return method.startswith("/grpc.")
 
 
 def rewrapped(

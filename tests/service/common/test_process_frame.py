@@ -223,6 +223,19 @@ async def test_health_says_serving_only_after_the_warm_up() -> None:
     assert (before.status, alive.status, statuses["after"]) == (NOT_SERVING, SERVING, SERVING)
 
 
+async def test_health_can_be_watched() -> None:
+    """Balancers and supervisors follow health instead of asking again and again."""
+    async with (
+        running(application(Scripted())) as port,
+        grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel,
+    ):
+        stub: Any = health_pb2_grpc.HealthStub(channel)
+        watching = stub.Watch(health_pb2.HealthCheckRequest(service=SERVICE), timeout=10)
+        first = await watching.read()
+
+    assert first.status == SERVING
+
+
 async def checked(port: int, name: str) -> Any:
     """Return the health of a service by name."""
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:

@@ -123,7 +123,7 @@ def run_backtest(
 def _show(response: pb.RunBacktestResponse) -> None:
     emit_table(backtest_view.setting(response))
     emit_table(backtest_view.all_metrics(response.metrics))
+    if response.equity_curve.equity_quote:
+        emit(backtest_view.equity(response.equity_curve) + "\n")
     if response.trades:
         emit_table(backtest_view.trades(response))
-    if response.equity_curve.equity_quote:
-        emit(backtest_view.equity(response.equity_curve))

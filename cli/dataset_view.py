@@ -28,7 +28,7 @@ def description(dataset: Dataset) -> Table:
             ("first (UTC)", moment(dataset.first_open_time)),
             ("last (UTC)", moment(dataset.last_open_time)),
             ("rows", f"{dataset.row_count:,}"),
-            ("gaps", f"{quality.gap_count:,} with {quality.missing_bar_count:,} bars missing"),
+            ("gaps", _gap_words(quality)),
             ("duplicates dropped", _some(quality.dropped_duplicate_count)),
             ("rows sorted", _some(quality.sorted_row_count)),
             ("bars without volume", _some(quality.zero_volume_bar_count)),
@@ -72,6 +72,12 @@ def gaps(quality: QualityReport) -> Table:
 
 def _is_made_up(dataset: Dataset) -> bool:
     return dataset.source == "synthetic" or dataset.HasField("synthetic")
+
+
+def _gap_words(quality: QualityReport) -> str:
+    if not quality.gap_count:
+        return "none"
+    return f"{quality.gap_count:,} with {quality.missing_bar_count:,} bars missing"
 
 
 def _some(count: int) -> str:

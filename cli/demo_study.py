@@ -60,8 +60,6 @@ async def search(services: Services, dataset: Dataset, started: float) -> None:
     _tell_result(answer.report)
     for warning in finished.warnings:
         emit(f"warning: {warning}")
-    if dataset.HasField("synthetic"):
-        emit("warning: this market is SYNTHETIC, made up by a random walk: the numbers are no news")
     count = finished.progress.finished_trial_count
     emit(f"{count} trials in {searched:.1f} s; all in {time.monotonic() - started:.1f} s")
 

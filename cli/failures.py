@@ -70,10 +70,11 @@ class RefusedError(Exception):
     def block(self) -> str:
         """Return everything in one readable block, every violation on its own line."""
         told = "; ".join(f"{item.field}: {item.description}" for item in self.violations)
+        # Services tell the violations in the message too; here each has its own line.
+        head = self.message.removesuffix(told).rstrip(": ") if told else self.message
         count = len(self.violations)
         things = "thing is" if count == 1 else "things are"
-        head = f"{count} {things} wrong with the request" if told == self.message else self.message
-        lines = [f"error: {head}"]
+        lines = [f"error: {head or f'{count} {things} wrong with the request'}"]
         lines += [f"  - {item.field}: {item.description}" for item in self.violations]
         if self.reason:
             lines.append(f"  reason: {self.reason} ({self.code}, {self.domain})")

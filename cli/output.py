@@ -33,15 +33,19 @@ def emit(text: str = "") -> None:
 
 def emit_table(table: Table) -> None:
     """Print a table; without colour where stdout is not a terminal."""
+    terminal = sys.stdout.isatty()
     console = Console(
         file=sys.stdout,
-        width=None if sys.stdout.isatty() else _PIPED_WIDTH,
+        width=None if terminal else _PIPED_WIDTH,
         markup=False,
         highlight=False,
         emoji=False,
     )
-    console.print(table)
-    sys.stdout.flush()
+    with console.capture() as captured:
+        console.print(table)
+    # Padding is for the eye: in a file it is noise, and so are empty lines around a table.
+    lines = captured.get().rstrip().splitlines()
+    typer.echo("\n".join(line.rstrip() for line in lines).lstrip("\n") + "\n")
 
 
 def grid(columns: Iterable[str], *, title: str = "", right: Iterable[str] = ()) -> Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -69,5 +70,8 @@ def _domain(info: ParameterInfo) -> str:
     if info.categories:
         return ", ".join(info.categories)
     low = f"{info.minimum:g}" if info.HasField("minimum") else "any"
+    if 0 < info.minimum < sys.float_info.min:
+        # The smallest of all numbers is how a contract says "above zero".
+        low = "above 0"
     high = f"{info.maximum:g}" if info.HasField("maximum") else "any"
     return f"{low} to {high}"

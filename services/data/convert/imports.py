@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 from assay.data.v1 import data_service_pb2 as pb
 from assay.data.v1 import dataset_pb2
 from assay.market.v1.candles_pb2 import CandleColumns, FundingColumns
@@ -65,7 +69,8 @@ class Intake:
         self.plan = plan
         self._wanted = _content_field(plan, name)
         self._bytes = bytearray()
-        self._columns: list[list[list[float]]] = []
+        self._names = tables.column_names(name.interval)
+        self._columns: list[list[npt.NDArray[Any]]] = []
         self._size = 0
 
     def add(self, message: pb.ImportCandlesRequest) -> None:
@@ -88,12 +93,9 @@ class Intake:
 
     def upload(self) -> Upload:
         """Return the rows that came as columns."""
-        width = len(tables.column_names(self.name.interval))
-        joined: list[list[float]] = [[] for _ in range(width)]
-        for piece in self._columns:
-            for whole, part in zip(joined, piece, strict=True):
-                whole.extend(part)
-        return Upload(tables.make(self.name.interval, joined))
+        empty = tables.make(self.name.interval, [[] for _ in self._names]).columns()
+        columns = zip(empty, *self._columns, strict=True)
+        return Upload(tables.make(self.name.interval, map(np.concatenate, columns)))
 
     def _add_bytes(self, piece: bytes) -> None:
         if len(piece) > PIECE_LIMIT_BYTES:
@@ -103,9 +105,8 @@ class Intake:
         self._bytes += piece
 
     def _add_columns(self, message: CandleColumns | FundingColumns) -> None:
-        names = tables.column_names(self.name.interval)
-        piece = [list(getattr(message, name)) for name in names]
-        lengths = {name: len(column) for name, column in zip(names, piece, strict=True)}
+        piece = [np.array(getattr(message, name)) for name in self._names]
+        lengths = {name: len(column) for name, column in zip(self._names, piece, strict=True)}
         if len(set(lengths.values())) > 1:
             told = ", ".join(f"{name} {length}" for name, length in lengths.items())
             raise fields_invalid([Violation(self._wanted, f"columns differ in length: {told}")])

@@ -210,7 +210,7 @@ class _Held:
         if len(merged.fresh) == 0 and merged.revised is None:
             self._pending = self._pending.slice(0, 0)
             return
-        whole = merged.joined(self.rows)
+        whole = await asyncio.to_thread(merged.joined, self.rows)
         described = await asyncio.to_thread(self._describe, whole)
         if self.dataset is None or merged.revised is not None:
             self.dataset = await self._store.replace(self.dataset, whole, described)

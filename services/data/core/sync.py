@@ -13,6 +13,7 @@ from services.data.core.ports import Rows, Span
 from services.data.core.quality import gaps_of
 
 DEFAULT_HISTORY_MS = 365 * DAY_MS
+_USUAL_FUNDING_MS = DAY_MS // 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,8 @@ class Plan:
 
     Attributes:
         spans: Spans to fetch, in order of time, without overlap.
-        expected_row_count: Rows in them, an upper bound where the source has gaps; 0 for funding.
+        expected_row_count: Rows in them, an upper bound where the source has gaps; of funding as
+            many as settle every eight hours.
     """
 
     spans: tuple[Span, ...]
@@ -72,7 +74,8 @@ def plan(stored: Times, wanted: Span, interval: Interval | None) -> Plan:
     )
     spans = tuple(span for span in cut if span.start_ms < span.end_ms)
     if interval is None:
-        return Plan(spans, 0)
+        usual = (-(-(span.end_ms - span.start_ms) // _USUAL_FUNDING_MS) for span in spans)
+        return Plan(spans, sum(usual))
     return Plan(spans, sum(bars_in(span, interval) for span in spans))
 
 

@@ -1,0 +1,148 @@
+"""Databases and processes die at any moment; studies are whole afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+
+from services.common.errors import AssayError, Code
+from services.optimizer.adapters.optuna_store import OptunaStore
+from tests.private_servers import PostgresServer
+
+
+@pytest.fixture
+async def on_postgresql(postgres_server: PostgresServer) -> AsyncIterator[OptunaStore]:
+    """A store on a PostgreSQL that the test may kill; it runs again afterwards."""
+    opened = await OptunaStore.open(postgres_server.new_database())
+    yield opened
+    postgres_server.restart()
+    await opened.close()
+
+
+async def patiently(call: Callable[[], Coroutine[Any, Any, None]]) -> int:
+    """Repeat a call while the store is unavailable; returns how often it was."""
+    for failures in range(10_000):
+        try:
+            await call()
+        except AssayError as error:
+            if error.reason != "STORE_UNAVAILABLE":
+                raise
+            await asyncio.sleep(0.02)
+        else:
+            return failures
+    raise TimeoutError("the store never came back")
+
+
+async def test_an_absent_database_is_told_and_then_forgotten(
+    on_postgresql: OptunaStore, postgres_server: PostgresServer, cases: Any
+) -> None:
+    """While PostgreSQL is dead every method is UNAVAILABLE; once it is back they work."""
+    store = on_postgresql
+    await store.create(cases.record(), cases.shape)
+    await store.append_generation("first", cases.trials(0, 8), [b"event"])
+    postgres_server.kill()
+    calls: list[Callable[[], Coroutine[Any, Any, Any]]] = [
+        lambda: store.create(cases.record("second"), cases.shape),
+        lambda: store.get("first"),
+        lambda: store.list(1, 0, None),
+        lambda: store.update(cases.record()),
+        lambda: store.append_generation("first", cases.trials(8, 8), [b"more"]),
+        lambda: store.trials("first"),
+        lambda: store.events("first", 0, 9),
+        lambda: store.delete("first"),
+    ]
+    for call in calls:
+        with pytest.raises(AssayError) as told:
+            await call()
+        assert (told.value.code, told.value.reason) == (Code.UNAVAILABLE, "STORE_UNAVAILABLE")
+        assert told.value.retry_after_ms
+    postgres_server.restart()
+    await store.append_generation("first", cases.trials(8, 8), [b"more"])
+    assert await store.trials("first") == cases.trials(0, 16)
+    assert await store.events("first", 0, 9) == [(1, b"event"), (2, b"more")]
+
+
+async def test_killing_postgresql_while_a_study_writes_loses_and_doubles_nothing(
+    on_postgresql: OptunaStore, postgres_server: PostgresServer, cases: Any
+) -> None:
+    """Generations repeated through two crashes are each there once, with their events."""
+    store = on_postgresql
+    await store.create(cases.record(), cases.shape)
+    stored = asyncio.Event()
+    failures = 0
+
+    async def write() -> None:
+        nonlocal failures
+        for number in range(60):
+            generation, event = cases.trials(8 * number, 8), b"%d" % number
+            failures += await patiently(
+                lambda generation=generation, event=event: store.append_generation(  # type: ignore[misc]
+                    "first", generation, [event]
+                )
+            )
+            stored.set()
+
+    writing = asyncio.create_task(write())
+    for _ in range(2):
+        stored.clear()
+        await stored.wait()
+        await asyncio.to_thread(postgres_server.kill)
+        await asyncio.to_thread(postgres_server.restart)
+    await writing
+    assert failures
+    assert await store.trials("first") == cases.trials(0, 480)
+    assert await store.events("first", 0, 99) == [(n + 1, b"%d" % n) for n in range(60)]
+
+
+async def test_a_store_opened_during_an_outage_says_so(postgres_server: PostgresServer) -> None:
+    """Opening is UNAVAILABLE as well, so that a service can wait for its database."""
+    url = postgres_server.new_database()
+    postgres_server.kill()
+    try:
+        with pytest.raises(AssayError, match="does not answer"):
+            await OptunaStore.open(url)
+    finally:
+        postgres_server.restart()
+    await (await OptunaStore.open(url)).close()
+
+
+async def test_a_process_killed_while_it_writes_leaves_whole_generations(
+    database_url: str, cases: Any
+) -> None:
+    """After SIGKILL what was told as stored is there, and nothing is there in part."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "tests.service.optimizer_store.append_for_ever",
+        database_url,
+        cwd=Path(__file__).parents[3],
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    told = -1
+    while told < 12:
+        told = int(await process.stdout.readline())
+    process.kill()
+    told = max([told, *map(int, (await process.stdout.read()).split())])
+    await process.wait()
+
+    store = await OptunaStore.open(database_url)
+    trials = await store.trials("first")
+    assert len(trials) % 8 == 0
+    assert len(trials) // 8 >= told + 1
+    assert trials == cases.trials(0, len(trials))
+    assert len(await store.events("first", 0, 10_000)) == len(trials) // 8
+
+    await store.append_generation("first", cases.trials(len(trials), 8), [b"last"])
+    storage = optuna.storages.RDBStorage(database_url)
+    study = optuna.load_study(study_name="first", storage=storage)
+    assert [trial.number for trial in study.trials] == list(range(len(trials) + 8))
+    storage.remove_session()
+    storage.engine.dispose()
+    await store.close()

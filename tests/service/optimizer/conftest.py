@@ -78,7 +78,7 @@ StartOptimizer = Callable[..., Any]
 
 @pytest.fixture
 async def start(tmp_path: Path) -> AsyncIterator[StartOptimizer]:
-    """Return a function that starts an optimizer: `await start(trial_limit=50)`.
+    """Return a function that starts an optimizer with the settings it is given.
 
     All of one test share the store; a worker given as `worker` is used again.
     """

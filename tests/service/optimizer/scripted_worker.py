@@ -1,5 +1,7 @@
 """A worker of the tests' own: a real BacktestService whose strategy earns by a formula."""
 
+# ruff: noqa: N802 - the contract gives the names
+
 from __future__ import annotations
 
 import asyncio

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable
 from typing import Any
@@ -146,8 +147,6 @@ async def test_the_same_request_sent_twice_at_once_makes_one_study(
     optimizer: Optimizer, random_spec: dict[str, Any]
 ) -> None:
     """The second waits for the first."""
-    import asyncio  # noqa: PLC0415 - only here
-
     both = await asyncio.gather(
         *(optimizer.create(random_spec, request_id="twice") for _ in range(4))
     )

@@ -23,14 +23,24 @@ CONSTRAINT_PREFIX = "constraints:"
 """Optuna 5 keeps each constraint of a trial as a system attribute of this prefix and its name."""
 
 
+FINEST_LATTICE = 10_000_000
+"""Values of a stepped range above which Optuna's float arithmetic takes some for out of step."""
+
+
 def distribution_of(parameter: SearchedParameter) -> BaseDistribution:
-    """Return the parameter's domain as Optuna's distribution."""
+    """Return the parameter's domain as Optuna's distribution.
+
+    A lattice too fine for Optuna is told to it as the whole range; `typed_value` keeps the step.
+    """
     if parameter.kind == "category":
         return CategoricalDistribution(parameter.categories)
     if parameter.kind == "int":
-        step = 1 if parameter.step is None else int(parameter.step)
-        return IntDistribution(int(parameter.low), int(parameter.high), parameter.log, step)
-    return FloatDistribution(parameter.low, parameter.high, parameter.log, parameter.step)
+        whole_step = 1 if parameter.step is None else int(parameter.step)
+        return IntDistribution(int(parameter.low), int(parameter.high), parameter.log, whole_step)
+    step = parameter.step
+    if step is not None and (parameter.high - parameter.low) / step > FINEST_LATTICE:
+        step = None
+    return FloatDistribution(parameter.low, parameter.high, parameter.log, step)
 
 
 def directions_of(maximize: Sequence[bool]) -> list[StudyDirection]:

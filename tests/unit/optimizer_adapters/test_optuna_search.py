@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +154,19 @@ def test_every_value_keeps_its_type_and_its_range(
         assert 0.001 <= point["stop_loss_ratio"] <= 0.5
         assert point["average"] in {"sma", "ema"}
         assert point["position_fraction_ratio"] == 0.5
+
+
+@pytest.mark.parametrize("high", [1.0, 9_999.999, 1e9])
+def test_a_lattice_of_any_fineness_is_kept(high: float) -> None:
+    """Values are the decimals low + k x step, also where Optuna cannot count them."""
+    line = _Line(SearchedParameter("x", "double", 0.0, high, step=0.001))
+    search = line.search()
+    for generation in range(3):
+        points = search.ask(generation, 8)
+        for point in points:
+            thousandths = round(float(point["x"]) * 1000)
+            assert point["x"] == float(Decimal(thousandths) / 1000)
+        search.tell([_told(generation * 8 + place, point) for place, point in enumerate(points)])
 
 
 def test_refused_points_are_never_proposed(problem: Problems) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import grpc
 import pytest
 from assay.backtest.v1 import backtest_service_pb2 as pb
 
-from tests.service.backtest.calls import DATASET, Stub, batch_request, run_request
+from services.common.errors import Code
+from tests.service.backtest.calls import DATASET, Stub, batch_request, refusal, run_request
 from tests.service.backtest.in_memory_data import InMemoryData, random_market
 
 
@@ -58,6 +61,34 @@ async def test_a_cancelled_batch_gives_its_slot_back(worker: Stub) -> None:
 
     assert status.finished_set_count == 0
     assert running.cancelled()
+
+
+async def test_a_full_worker_refuses_and_says_when_to_come_back(
+    worker: Stub, data: InMemoryData
+) -> None:
+    """One call runs and 64 wait; the next is told WORKER_BUSY at once, and the others go on."""
+    pinned = {"dataset": DATASET, "lookback_bar_count": 500}
+    periods = [5 + number % 400 for number in range(5_000)]
+    requests = [batch_request(periods, snapshot=pinned) for _ in range(66)]
+    data.gate.clear()
+    calls = {asyncio.ensure_future(worker.RunBacktestBatch(item)) for item in requests}
+    # Each call has asked for the header; then one asks for the rows that all of them wait for.
+    while len(data.requests) < 67:
+        await _status(worker)
+    data.gate.set()
+
+    ended, waiting = await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
+
+    (refused,) = ended
+    error = await refusal(refused)
+    assert (error.code, error.reason) == (Code.UNAVAILABLE, "WORKER_BUSY")
+    assert error.domain == "backtest.assay"
+    assert error.retry_after_ms
+    status = await _status(worker)
+    assert (status.busy_slot_count, status.queued_batch_count) == (1, 64)
+    for call in waiting:
+        call.cancel()
+    await asyncio.wait(waiting)
 
 
 async def test_a_passed_deadline_gives_the_slot_back(worker: Stub) -> None:

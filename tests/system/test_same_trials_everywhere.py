@@ -112,7 +112,10 @@ def test_every_trial_replays_and_optuna_reads_them_all(
 
     home = system.optimizer.environment["ASSAY_HOME"]
     url = settings.get("database_url", f"sqlite:///{home}/optimizer.sqlite3")
-    stored = optuna.load_study(study_name="replayed", storage=url).trials
+    storage = optuna.storages.RDBStorage(url)
+    stored = optuna.load_study(study_name="replayed", storage=storage).trials
+    storage.remove_session()
+    storage.engine.dispose()
     assert [trial.number for trial in stored] == list(range(100))
     for mine, theirs in zip(trials, stored, strict=True):
         values = {p.name: getattr(p.value, p.value.WhichOneof("kind")) for p in mine.parameters}

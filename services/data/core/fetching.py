@@ -14,6 +14,7 @@ from services.data.core import quality, storing
 from services.data.core import rows as tables
 from services.data.core.catalog import DatasetName
 from services.data.core.dataset import Dataset
+from services.data.core.grid import first_open_from, forming_open
 from services.data.core.moments import iso
 from services.data.core.ports import (
     CandleSource,
@@ -25,7 +26,7 @@ from services.data.core.ports import (
     StoreConflict,
 )
 from services.data.core.quality import Acceptance, Upload
-from services.data.core.sync import DEFAULT_HISTORY_MS, first_open_from, forming_open, merge, plan
+from services.data.core.sync import DEFAULT_HISTORY_MS, merge, plan
 
 _FLUSH_ROWS = 50_000
 _FLUSH_SECONDS = 2.0

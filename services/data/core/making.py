@@ -11,9 +11,9 @@ from services.data.core import quality, storing, synthetic
 from services.data.core.catalog import SYNTHETIC
 from services.data.core.dataset import Dataset, SyntheticMarket
 from services.data.core.fetching import Progress
+from services.data.core.grid import bars_in, first_open_from
 from services.data.core.moments import iso
 from services.data.core.ports import DatasetStore, MarketMaker, Span
-from services.data.core.sync import bars_in, first_open_from
 
 
 class Maker:

@@ -11,15 +11,15 @@ import numpy.typing as npt
 
 from services.common.errors import AssayError, Code, Violation
 from services.common.frames import Candles, Times
-from services.common.intervals import DAY_MS, Interval
+from services.common.intervals import Interval
 from services.data.core import rows as tables
-from services.data.core.dataset import LISTED_GAPS, Gap, QualityReport
+from services.data.core.dataset import LISTED_GAPS, QualityReport
+from services.data.core.grid import aligned, gaps_of
 from services.data.core.moments import FIRST_MS, LAST_MS, iso
 from services.data.core.ports import Rows
 
 Mask = npt.NDArray[np.bool_]
 
-_MONDAY_MS = 4 * DAY_MS
 _PRICES = ("open", "high", "low", "close")
 
 
@@ -72,44 +72,20 @@ def check(
     Raises:
         AssayError: CANDLES_INVALID naming every kind of violation with count and first place.
     """
-    rows = upload.rows
-    moments = tables.times(rows)
+    order = _order_of(upload, interval)
     path = "funding" if interval is None else "candles"
-    time_name = tables.column_names(interval)[0]
-    time_field = f"{path}.{time_name}"
-    readable = upload.was_read(time_name)
+    time_field = f"{path}.{tables.column_names(interval)[0]}"
     found = [*upload.violations]
-    if len(rows) == 0:
+    if len(upload.rows) == 0:
         found.append(Violation(path, "there are no rows"))
-    in_range = (moments >= FIRST_MS) & (moments <= LAST_MS)
-    found += _told(time_field, "outside the years 1970 to 9999", readable & ~in_range, moments)
-    readable &= in_range
-    if interval is not None:
-        off_grid = readable & ~aligned(moments, interval)
-        found += _told(time_field, f"not on the grid of {interval.value} bars", off_grid, moments)
+    found += _places(upload, order, interval, time_field)
     found += _values(upload, path)
-    late = readable & _behind(moments, readable)
-    if Acceptance.OUT_OF_ORDER not in accept:
-        found += _told(
-            time_field, "earlier than a row before", late, moments, "ACCEPTANCE_OUT_OF_ORDER sorts"
-        )
-    copies, differing = _copies(rows, readable)
-    if Acceptance.EQUAL_DUPLICATES not in accept:
-        found += _told(
-            time_field,
-            "equal to a row before of the same time",
-            copies,
-            moments,
-            "ACCEPTANCE_EQUAL_DUPLICATES stores one",
-        )
-    found += _told(time_field, "different from a row before of the same time", differing, moments)
-    kept = readable & ~copies & ~differing
-    order = np.flatnonzero(kept)[np.argsort(moments[kept], kind="stable")]
-    stored = tables.take(rows, order)
+    found += _order(upload, order, accept, time_field)
+    stored = tables.take(upload.rows, order.kept)
     report = replace(
         report_of(stored, interval),
-        dropped_duplicate_count=int(copies.sum()),
-        sorted_row_count=int(late.sum()),
+        dropped_duplicate_count=int(order.copies.sum()),
+        sorted_row_count=int(order.late.sum()),
     )
     if Acceptance.GAPS not in accept and report.gap_count:
         found.append(_gap_violation(time_field, report))
@@ -143,28 +119,65 @@ def report_of(rows: Rows, interval: Interval | None) -> QualityReport:
     )
 
 
-def gaps_of(open_time_ms: Times, interval: Interval) -> list[Gap]:
-    """Return every gap between open times that rise strictly on the interval's grid."""
-    if interval is Interval.MONTH_1:
-        places: Sequence[int] = range(len(open_time_ms) - 1)
-    else:
-        places = np.flatnonzero(np.diff(open_time_ms) != interval.length_ms).tolist()
-    gaps = []
-    for place in places:
-        before, after = int(open_time_ms[place]), int(open_time_ms[place + 1])
-        missing = interval.bars_between(before, after) - 1
-        if missing:
-            gaps.append(Gap(interval.next_open_ms(before), after, missing))
-    return gaps
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """How the rows stand in time, as masks over the rows as they came.
+
+    Attributes:
+        outside: Readable times outside 1970 to 9999.
+        late: Rows earlier than a row before them.
+        copies: Rows equal to an earlier row of the same time.
+        differing: Rows that differ from an earlier row of the same time.
+        kept: Places of the rows left, by rising time.
+    """
+
+    outside: Mask
+    late: Mask
+    copies: Mask
+    differing: Mask
+    kept: Times
 
 
-def aligned(moments: Times, interval: Interval) -> Mask:
-    """Tell, for each time within 1970 to 9999, whether a bar may open there."""
-    if interval is Interval.MONTH_1:
-        inside = np.clip(moments, FIRST_MS, LAST_MS)
-        return np.array([interval.is_aligned(int(moment)) for moment in inside], dtype=np.bool_)
-    phase = _MONDAY_MS if interval is Interval.WEEK_1 else 0
-    return np.asarray((moments - phase) % interval.length_ms == 0)
+def _order_of(upload: Upload, interval: Interval | None) -> _Order:
+    moments = tables.times(upload.rows)
+    was_read = upload.was_read(tables.column_names(interval)[0])
+    readable = was_read & (moments >= FIRST_MS) & (moments <= LAST_MS)
+    copies, differing = _copies(upload.rows, readable)
+    left = np.flatnonzero(readable & ~copies & ~differing)
+    return _Order(
+        outside=was_read & ~readable,
+        late=readable & _behind(moments, readable),
+        copies=copies,
+        differing=differing,
+        kept=left[np.argsort(moments[left], kind="stable")],
+    )
+
+
+def _places(upload: Upload, order: _Order, interval: Interval | None, path: str) -> list[Violation]:
+    """Violations of single times: outside the calendar, off the interval's grid."""
+    moments = tables.times(upload.rows)
+    found = _told(path, "outside the years 1970 to 9999", order.outside, moments)
+    if interval is not None:
+        was_read = upload.was_read(tables.column_names(interval)[0])
+        off_grid = was_read & ~order.outside & ~aligned(moments, interval)
+        found += _told(path, f"not on the grid of {interval.value} bars", off_grid, moments)
+    return found
+
+
+def _order(
+    upload: Upload, order: _Order, accept: frozenset[Acceptance], path: str
+) -> list[Violation]:
+    """Violations of rows against each other, apart from what is accepted."""
+    moments = tables.times(upload.rows)
+    found = []
+    if Acceptance.OUT_OF_ORDER not in accept:
+        remedy = "ACCEPTANCE_OUT_OF_ORDER sorts"
+        found += _told(path, "earlier than a row before", order.late, moments, remedy)
+    if Acceptance.EQUAL_DUPLICATES not in accept:
+        what, remedy = "equal to a row before of the same time", "ACCEPTANCE_EQUAL_DUPLICATES"
+        found += _told(path, what, order.copies, moments, f"{remedy} stores one")
+    what = "different from a row before of the same time"
+    return found + _told(path, what, order.differing, moments)
 
 
 def _values(upload: Upload, path: str) -> list[Violation]:

@@ -12,6 +12,7 @@ from services.common.errors import AssayError, Code, Violation, fields_invalid, 
 from services.common.frames import Candles
 from services.data.core import windows
 from services.data.core.dataset import Dataset
+from services.data.core.grid import gaps_of
 from services.data.core.ports import (
     DatasetStore,
     FrameCache,
@@ -19,7 +20,6 @@ from services.data.core.ports import (
     Span,
     StoreConflict,
 )
-from services.data.core.quality import gaps_of
 
 _ATTEMPTS = 5
 

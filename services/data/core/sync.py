@@ -9,8 +9,8 @@ import numpy as np
 from services.common.frames import Times
 from services.common.intervals import DAY_MS, Interval
 from services.data.core import rows as tables
+from services.data.core.grid import bars_in, gaps_of
 from services.data.core.ports import Rows, Span
-from services.data.core.quality import gaps_of
 
 DEFAULT_HISTORY_MS = 365 * DAY_MS
 _USUAL_FUNDING_MS = DAY_MS // 3
@@ -77,34 +77,6 @@ def plan(stored: Times, wanted: Span, interval: Interval | None) -> Plan:
         usual = (-(-(span.end_ms - span.start_ms) // _USUAL_FUNDING_MS) for span in spans)
         return Plan(spans, sum(usual))
     return Plan(spans, sum(bars_in(span, interval) for span in spans))
-
-
-def bars_in(span: Span, interval: Interval) -> int:
-    """Return how many bars open in a span."""
-    first, beyond = first_open_from(span.start_ms, interval), first_open_from(span.end_ms, interval)
-    return max(interval.bars_between(first, beyond), 0)
-
-
-def first_open_from(time_ms: int, interval: Interval) -> int:
-    """Return the first open time of the grid at or after a time."""
-    if interval is Interval.MONTH_1:
-        day = -(-time_ms // DAY_MS) * DAY_MS
-        while not interval.is_aligned(day):
-            day += DAY_MS
-        return day
-    # A Monday lies on the grid of every other interval too.
-    anchor = 4 * DAY_MS
-    return anchor - (anchor - time_ms) // interval.length_ms * interval.length_ms
-
-
-def forming_open(now_ms: int, interval: Interval) -> int:
-    """Return the open time of the bar that is forming now: every bar before it has closed."""
-    if interval is Interval.MONTH_1:
-        day = now_ms // DAY_MS * DAY_MS
-        while not interval.is_aligned(day):
-            day -= DAY_MS
-        return day
-    return first_open_from(now_ms - interval.length_ms + 1, interval)
 
 
 def merge(stored: Rows, fetched: Rows) -> Merged:

@@ -18,8 +18,8 @@ from services.common.errors import Violation
 from services.common.frames import Candles, Numbers, Times
 from services.common.intervals import MINUTE_MS, YEAR_MS, Interval
 from services.data.core.dataset import SyntheticMarket
+from services.data.core.grid import bars_in, first_open_from
 from services.data.core.ports import Span
-from services.data.core.sync import bars_in, first_open_from
 
 Draws = npt.NDArray[np.uint64]
 

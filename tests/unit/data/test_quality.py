@@ -13,9 +13,10 @@ from services.common.errors import AssayError
 from services.common.frames import Candles
 from services.common.intervals import Interval
 from services.data.core.dataset import LISTED_GAPS, Gap
+from services.data.core.grid import gaps_of
 from services.data.core.moments import from_iso
 from services.data.core.ports import FundingRates
-from services.data.core.quality import Acceptance, Upload, check, gaps_of, report_of
+from services.data.core.quality import Acceptance, Upload, check, report_of
 
 Bars = Callable[..., Candles]
 EVERYTHING = frozenset(Acceptance)

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from services.common.frames import Candles
 from services.common.intervals import Interval
+from services.data.core.grid import bars_in, first_open_from, forming_open
 from services.data.core.moments import from_iso
 from services.data.core.ports import Span
-from services.data.core.sync import bars_in, first_open_from, forming_open, merge, plan
+from services.data.core.sync import merge, plan
 
 HOUR = 3_600_000
 

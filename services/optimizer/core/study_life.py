@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from services.common.errors import AssayError, Code
 from services.optimizer.core.events import Clock, EventWriter
+from services.optimizer.core.lifecycle import may_become
 from services.optimizer.core.ports import StudyRecord, StudyState, StudyStore
 from services.optimizer.core.runner import Engagement, Runner, patiently
 from services.optimizer.core.tally import Progress
@@ -129,6 +130,8 @@ class StudyLife:
         logger.info("study.finished", extra={"study": self.record.study_id, "state": state.name})
 
     async def _write(self, record: StudyRecord, event: bytes) -> None:
+        if not may_become(self.record.state, record.state):
+            raise RuntimeError(f"{self.record.state.name} cannot become {record.state.name}")
         # The event is made by the caller, once: a retry must not tell it twice.
         await self._store.update(record, [event])
         self.record = record

@@ -14,7 +14,7 @@ from typing import Final
 
 from services.common.errors import AssayError, unavailable, unknown
 from services.optimizer.core.events import Clock, EventWriter
-from services.optimizer.core.lifecycle import FINAL_STATES, state_wrong
+from services.optimizer.core.lifecycle import FINAL_STATES, may_become, state_wrong
 from services.optimizer.core.ports import StudyRecord, StudyState, StudyStore
 from services.optimizer.core.runner import Engagement
 from services.optimizer.core.study_life import StudyLife
@@ -115,7 +115,7 @@ class Supervisor:
             record = await self.record(study_id)
             if record.state in {StudyState.PENDING, StudyState.RUNNING}:
                 return record
-            if record.state not in {StudyState.STOPPED, StudyState.FAILED}:
+            if not may_become(record.state, StudyState.PENDING):
                 raise state_wrong(study_id, record.state, "be resumed")
             await self._settled(study_id)
             record = replace(

@@ -22,6 +22,7 @@ from services.optimizer.convert.values import METRIC_NAMES
 from services.optimizer.core.objectives import best_first
 from services.optimizer.core.plan import StudyPlan
 from services.optimizer.core.ports import StudyRecord, StudyState
+from services.optimizer.core.tally import Progress
 from services.optimizer.core.trial import Trial, TrialState
 from services.optimizer.core.trial_order import TrialOrder, ordered, read_order
 from services.optimizer.servicer.collaborators import Collaborators
@@ -166,12 +167,17 @@ class OptimizerServicer(optimizer_service_pb2_grpc.OptimizerServiceServicer):
 
     async def _study(self, record: StudyRecord) -> study_pb2.Study:
         """Return a study as a message, with its outcome so far."""
-        outcome = study_pb2.Study.FromString(record.outcome)
-        if not record.outcome:
-            so_far = await self._with.supervisor.outcome(record.study_id)
-            if so_far is not None:
-                outcome = outcome_message(record.study_id, *so_far)
-        return study_message(record, outcome)
+        if record.outcome:
+            return study_message(record, study_pb2.Study.FromString(record.outcome))
+        if record.start_time_ms is None:
+            progress = Progress((await self._plan(record)).trial_count)
+            return study_message(record, outcome_message(record.study_id, progress, ()))
+        so_far = await self._with.supervisor.outcome(record.study_id)
+        if so_far is None:
+            # It has ended since the record was read: the record that ended it has its outcome.
+            ended = await self._with.supervisor.record(record.study_id)
+            return study_message(ended, study_pb2.Study.FromString(ended.outcome))
+        return study_message(record, outcome_message(record.study_id, *so_far))
 
     async def _trials(self, name: str) -> tuple[StudyRecord, Sequence[Trial]]:
         record = await self._with.supervisor.record(name.removeprefix("studies/"))

@@ -52,7 +52,8 @@ async def test_trials_are_ordered_and_paged_as_asked(
     """By any metric, both ways, the pages together being the whole."""
     study = await optimizer.finished(random_spec)
     whole = await optimizer.trials(study.name, order_by="sharpe_ratio desc")
-    found, token = [], ""
+    found: list[study_pb2.Trial] = []
+    token = ""
     while True:
         answer = await optimizer.stub.ListTrials(
             pb.ListTrialsRequest(
@@ -221,7 +222,7 @@ async def test_the_report_compares_with_buy_and_hold_at_the_same_costs(
     assert (execution.taker_fee_bps, execution.slippage_bps) == (7, 2)
     assert execution.position_fraction_ratio == 1
     assert not any(
-        execution.HasField(name)  # type: ignore[arg-type]
+        execution.HasField(name)
         for name in (
             "stop_loss_ratio",
             "take_profit_ratio",

@@ -1,4 +1,4 @@
-"""The life of studies over the wire: running, watching, stopping, resuming, deleting, restarting."""
+"""The life of studies over the wire, from the first event to deletion, over restarts."""
 
 from __future__ import annotations
 

@@ -1,52 +1,46 @@
 """The order engine: one loop over the bars of a window, from flags to fills, equity and trades.
 
-A position is held in prices multiplied by its side (+1 long, -1 short). Seen so, "high" is always the
-favourable extreme, a stop lies below and a target above, and one text serves both sides; the
-multiplication is exact, so a short is the exact mirror image of a long.
+A position is followed in prices times its side (+1 long, -1 short). Seen so, "high" is always the
+favourable extreme, a stop lies below and a target above, and one text serves both sides.
 """
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 
-from services.backtest.core.execution import Execution, IntrabarPolicy, TargetFill
-from services.backtest.core.kernel import Bytes, Integers, Numbers, inner, kernel
+from services.backtest.core.execution import IntrabarPolicy
+from services.backtest.core.kernel import Bytes, Integers, Numbers, inner, kernel, merged
+from services.backtest.core.ledger import (
+    ADVERSE,
+    AMBIGUOUS_BARS,
+    BUST,
+    BUSTS,
+    CONFLICTING_ENTRIES,
+    END,
+    ENTRY_BAR,
+    ENTRY_PRICE,
+    EXIT_BAR,
+    EXIT_PRICE,
+    EXIT_REASON,
+    FAVORABLE,
+    FEES,
+    GAP_FILLS,
+    HELD_BARS,
+    NET_PROFIT,
+    OPEN,
+    QUANTITY,
+    REJECTED_ORDERS,
+    REVERSAL,
+    SIDE,
+    SIGNAL,
+    STOP_LOSS,
+    TAKE_PROFIT,
+    TRAILING_STOP,
+)
 from services.backtest.core.signals import ENTER_LONG, ENTER_SHORT, EXIT_LONG, EXIT_SHORT
-
-# Columns of the trade table.
-SIDE: Final = 0
-ENTRY_BAR: Final = 1
-EXIT_BAR: Final = 2
-ENTRY_PRICE: Final = 3
-EXIT_PRICE: Final = 4
-QUANTITY: Final = 5
-FEES: Final = 6
-NET_PROFIT: Final = 7
-EXIT_REASON: Final = 8
-ADVERSE: Final = 9
-FAVORABLE: Final = 10
-TRADE_COLUMNS: Final = 11
-
-# Reasons of an exit, numbers of `Trade.ExitReason` in the contract.
-OPEN: Final = 0
-SIGNAL: Final = 1
-REVERSAL: Final = 2
-STOP_LOSS: Final = 3
-TAKE_PROFIT: Final = 4
-TRAILING_STOP: Final = 5
-END: Final = 6
-BUST: Final = 7
-
-# Places of what is counted.
-HELD_BARS: Final = 0
-AMBIGUOUS_BARS: Final = 1
-GAP_FILLS: Final = 2
-REJECTED_ORDERS: Final = 3
-CONFLICTING_ENTRIES: Final = 4
-BUSTS: Final = 5
-COUNTS: Final = 6
+from services.backtest.core.terms import Bars, Terms
 
 # What a bar does to a position: nothing, or one of these, decided by the open or inside the bar.
 _STAYS: Final = 0
@@ -57,54 +51,6 @@ _AMBIGUOUS: Final = 8
 
 _TARGET_FIRST: Final = float(IntrabarPolicy.TARGET_FIRST)
 _NEAREST_FIRST: Final = float(IntrabarPolicy.NEAREST_EXTREME_FIRST)
-
-
-class Bars(NamedTuple):
-    """The bars of a window: prices, and whether each follows the one before it without a gap."""
-
-    open: Numbers
-    high: Numbers
-    low: Numbers
-    close: Numbers
-    follows: Bytes
-
-
-class Terms(NamedTuple):
-    """The execution model as plain numbers; 0 switches a distance off, ratios instead of bps."""
-
-    capital: float
-    fee: float
-    target_fee: float
-    slippage: float
-    fraction: float
-    stop: float
-    target: float
-    trail: float
-    activation: float
-    policy: float
-    better_open: float
-    close_at_end: float
-
-
-def terms_of(execution: Execution) -> Terms:
-    """Return the terms of an execution model."""
-    target_fee_bps = execution.take_profit_fee_bps
-    if target_fee_bps is None:
-        target_fee_bps = execution.taker_fee_bps
-    return Terms(
-        capital=float(execution.initial_capital_quote),
-        fee=execution.taker_fee_bps / 1e4,
-        target_fee=target_fee_bps / 1e4,
-        slippage=execution.slippage_bps / 1e4,
-        fraction=float(execution.position_fraction_ratio),
-        stop=float(execution.stop_loss_ratio or 0.0),
-        target=float(execution.take_profit_ratio or 0.0),
-        trail=float(execution.trailing_stop_ratio or 0.0),
-        activation=float(execution.trailing_activation_ratio or 0.0),
-        policy=float(execution.intrabar_policy),
-        better_open=float(execution.target_fill is TargetFill.BETTER_OPEN),
-        close_at_end=float(execution.close_at_end),
-    )
 
 
 @inner
@@ -145,7 +91,7 @@ def _market_fill(price: float, side: float, terms: Terms) -> float:
     return price * (1.0 + side * terms.slippage)
 
 
-@inner
+@merged
 def _enter(trade: Numbers, bar: int, side: float, price: float, cash: float, terms: Terms) -> float:
     """Write the entry into a trade; return the cash after its fee."""
     quantity = terms.fraction * cash / (price * (1.0 + terms.fee))
@@ -158,7 +104,7 @@ def _enter(trade: Numbers, bar: int, side: float, price: float, cash: float, ter
     return cash - fee
 
 
-@inner
+@merged
 def _exit(trade: Numbers, bar: int, price: float, fee_ratio: float, reason: int) -> float:
     """Write the exit into a trade; return what it adds to cash."""
     gross = trade[SIDE] * trade[QUANTITY] * (price - trade[ENTRY_PRICE])
@@ -168,22 +114,25 @@ def _exit(trade: Numbers, bar: int, price: float, fee_ratio: float, reason: int)
     trade[FEES] += fee
     trade[NET_PROFIT] = gross - trade[FEES]
     trade[EXIT_REASON] = reason
-    return gross - fee
+    return float(gross - fee)
 
 
-@inner
-def _leave_open(trade: Numbers, close: float, profit: float) -> None:
-    trade[EXIT_BAR] = -1.0
-    trade[EXIT_PRICE] = close
-    trade[NET_PROFIT] = profit - trade[FEES]
-    trade[EXIT_REASON] = OPEN
-
-
-@inner
+@merged
 def _note_excursions(trade: Numbers, worst: float, best: float) -> None:
     entry = trade[SIDE] * trade[ENTRY_PRICE]
     trade[ADVERSE] = (entry - worst) / trade[ENTRY_PRICE]
     trade[FAVORABLE] = (best - entry) / trade[ENTRY_PRICE]
+
+
+@merged
+def _leave_open(trade: Numbers, close: float, worst: float, best: float) -> None:
+    """Write the state at the last close into a trade that stays open."""
+    gross = trade[SIDE] * trade[QUANTITY] * (close - trade[ENTRY_PRICE])
+    trade[EXIT_BAR] = -1.0
+    trade[EXIT_PRICE] = close
+    trade[NET_PROFIT] = gross - trade[FEES]
+    trade[EXIT_REASON] = OPEN
+    _note_excursions(trade, worst, best)
 
 
 @inner
@@ -196,39 +145,19 @@ def _levels(side: float, entry: float, terms: Terms) -> tuple[float, float, floa
 
 
 @inner
-def _extremes(bars: Bars, bar: int, side: float) -> tuple[float, float]:
-    """Return the unfavourable and the favourable extreme of a bar, times side."""
-    if side > 0.0:
-        return bars.low[bar], bars.high[bar]
-    return -bars.high[bar], -bars.low[bar]
-
-
-@inner
-def _forced_exit(
-    bars: Bars,
-    bar: int,
-    side: float,
-    levels: tuple[float, float, float],
-    terms: Terms,
-    counts: Integers,
+def _forced_fill(
+    does: int, opened: float, side: float, levels: tuple[float, float, float], terms: Terms
 ) -> tuple[int, float, float]:
-    """Return reason, price and fee ratio of an exit by a bar's prices; reason OPEN for none.
+    """Return reason, price and fee ratio of an exit by a bar's prices.
 
-    `levels` are stop, trailing stop and target, times side.
+    `opened` is the bar's open; `levels` are stop, trailing stop and target, times side.
     """
     stop, trailing, target = levels
-    level = max(stop, trailing)
-    low, high = _extremes(bars, bar, side)
-    does = _bar_does(side * bars.open[bar], high, low, level, target, terms.policy)
-    counts[HELD_BARS] += does & _AT_OPEN == 0
-    if does == _STAYS:
-        return OPEN, 0.0, 0.0
-    counts[AMBIGUOUS_BARS] += does & _AMBIGUOUS != 0
     at_open = does & _AT_OPEN != 0
     if does & _REACHES:
-        price = bars.open[bar] if at_open and terms.better_open > 0.0 else side * target
+        price = opened if at_open and terms.better_open > 0.0 else side * target
         return TAKE_PROFIT, price, terms.target_fee
-    price = _market_fill(bars.open[bar] if at_open else side * level, -side, terms)
+    price = _market_fill(opened if at_open else side * max(stop, trailing), -side, terms)
     return (STOP_LOSS if stop >= trailing else TRAILING_STOP), price, terms.fee
 
 
@@ -243,7 +172,7 @@ def _wanted_exit(flags: int, side: float) -> tuple[int, int]:
     return OPEN, 0
 
 
-@inner
+@merged
 def _hold(
     bars: Bars,
     flags: Bytes,
@@ -258,31 +187,45 @@ def _hold(
     Returns the bar of its exit, len(equity) when it stays open; the cash then; and the side to
     enter at the open of that bar, 0 for none.
     """
-    side, entry, bar = trade[SIDE], trade[ENTRY_PRICE], int(trade[ENTRY_BAR])
+    start, side, entry = int(trade[ENTRY_BAR]), trade[SIDE], trade[ENTRY_PRICE]
+    quantity = side * trade[QUANTITY]
     stop, target, starts = _levels(side, entry, terms)
     trailing = -np.inf
     worst = best = side * entry
+    watched = stop > -np.inf or target < np.inf or starts < np.inf
     wanted = 0
     last = len(equity) - 1
+    bar = start
     while True:
         if best >= starts:
             trailing = best * (1.0 - side * terms.trail)
-        reason, price, fee = _forced_exit(bars, bar, side, (stop, trailing, target), terms, counts)
-        if reason != OPEN:
+        opened, closed = bars.open[bar], bars.close[bar]
+        high, low = side * bars.high[bar], side * bars.low[bar]
+        if side < 0.0:
+            high, low = low, high
+        does = _STAYS
+        if watched:
+            level = max(stop, trailing)
+            does = _bar_does(side * opened, high, low, level, target, terms.policy)
+        if does != _STAYS:
+            counts[AMBIGUOUS_BARS] += does & _AMBIGUOUS != 0
+            counts[HELD_BARS] += does & _AT_OPEN == 0
+            levels = (stop, trailing, target)
+            reason, price, fee = _forced_fill(does, opened, side, levels, terms)
             break
-        profit = side * trade[QUANTITY] * (bars.close[bar] - entry)
-        if cash + profit <= 0.0 or (bar == last and terms.close_at_end > 0.0):
-            reason = BUST if cash + profit <= 0.0 else END
-            price, fee = _market_fill(bars.close[bar], -side, terms), terms.fee
+        value = cash + quantity * (closed - entry)
+        if value <= 0.0 or (bar == last and terms.close_at_end > 0.0):
+            counts[HELD_BARS] += 1
+            reason = BUST if value <= 0.0 else END
+            price, fee = _market_fill(closed, -side, terms), terms.fee
             break
-        equity[bar] = cash + profit
-        low, high = _extremes(bars, bar, side)
+        equity[bar] = value
         worst, best = min(worst, low), max(best, high)
-        if bar == last:
-            _leave_open(trade, bars.close[bar], profit)
-            _note_excursions(trade, worst, best)
-            return last + 1, cash, 0
         bar += 1
+        if bar > last:
+            counts[HELD_BARS] += bar - start
+            _leave_open(trade, closed, worst, best)
+            return bar, cash, 0
         if flags[bar - 1]:
             counts[CONFLICTING_ENTRIES] += _conflicts(flags[bar - 1])
             reason, wanted = _wanted_exit(flags[bar - 1], side)
@@ -290,6 +233,7 @@ def _hold(
                 counts[GAP_FILLS] += bars.follows[bar] == 0
                 price, fee = _market_fill(bars.open[bar], -side, terms), terms.fee
                 break
+    counts[HELD_BARS] += bar - start
     opened = side * bars.open[bar]
     _note_excursions(trade, min(worst, opened, side * price), max(best, opened, side * price))
     return bar, cash + _exit(trade, bar, price, fee, reason), wanted

@@ -6,19 +6,22 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from services.backtest.core.engine import COUNTS, EXIT_BAR, TRADE_COLUMNS, Terms, simulate
+from services.backtest.core.engine import simulate
 from services.backtest.core.execution import Direction
 from services.backtest.core.frame import Frame
 from services.backtest.core.indicators.rows import Rows
 from services.backtest.core.kernel import Bytes, Numbers
+from services.backtest.core.ledger import COUNTS, EXIT_BAR, TRADE_COLUMNS
 from services.backtest.core.market import market_of
 from services.backtest.core.measures.curve import measure_bars, measure_days
+from services.backtest.core.measures.distribution import measure_distribution
 from services.backtest.core.measures.powers import power_less_one
 from services.backtest.core.measures.trades import measure_activity, measure_trades
 from services.backtest.core.metrics import Metric, UndefinedReason
 from services.backtest.core.signals import ENTER_LONG, ENTER_SHORT, first_decision_row, raise_flags
 from services.backtest.core.strategies import Strategy
 from services.backtest.core.strategies.strategy import Values
+from services.backtest.core.terms import Terms
 
 _CAGR: Final = int(Metric.CAGR_RATIO)
 _CALMAR: Final = int(Metric.CALMAR_RATIO)
@@ -81,6 +84,7 @@ class Evaluator:
         self._rows = Rows(frame)
         self._flags = np.empty(self._bar_count, np.uint8)
         self._scratch = np.empty(self._bar_count)
+        self._returns = np.empty(max(0, len(self._market.midnights) - 1))
         self._counts = np.empty(COUNTS, np.int64)
         self.equity: Numbers = np.empty(self._bar_count)
         self.trades: Numbers = np.empty((self._bar_count, TRADE_COLUMNS))
@@ -124,7 +128,8 @@ class Evaluator:
     def _measure(self, count: int, capital: float, metrics: Numbers, reasons: Bytes) -> None:
         market, equity = self._market, self.equity
         mean = measure_bars(equity, capital, market.bars_per_year, self._scratch, metrics, reasons)
-        measure_days(equity, capital, market.midnights, metrics, reasons)
+        if measure_days(equity, capital, market.midnights, self._returns, metrics, reasons):
+            measure_distribution(self._returns, metrics, reasons)
         self._measure_growth(capital, metrics, reasons)
         still_open = count > 0 and self.trades[count - 1, EXIT_BAR] < 0.0
         measure_trades(self.trades[: count - still_open], metrics, reasons)

@@ -16,7 +16,7 @@ class Frame:
         candles: Lookback bars, then the window's bars.
         window_start: Row of the window's first bar; the rows before it are lookback.
         interval: Length of a bar.
-        lookback_wanted: Lookback bars asked for. Where fewer are there, the dataset begins at row 0.
+        lookback_wanted: Lookback bars asked for; with fewer, row 0 is the dataset's first bar.
     """
 
     candles: Candles

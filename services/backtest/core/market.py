@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from services.backtest.core.engine import Bars
 from services.backtest.core.frame import Frame
 from services.backtest.core.kernel import Integers, frozen
+from services.backtest.core.terms import Bars
 from services.common.intervals import DAY_MS, Interval
 
 
@@ -38,8 +38,13 @@ def market_of(frame: Frame) -> Market:
     closes = _close_times_ms(opens, frame.interval)
     follows = np.ones(len(opens), np.uint8)
     follows[1:] = opens[1:] == closes[:-1]
-    columns = (candles.open, candles.high, candles.low, candles.close)
-    bars = Bars(*(frozen(column[start:]) for column in columns), frozen(follows))
+    bars = Bars(
+        open=frozen(candles.open[start:]),
+        high=frozen(candles.high[start:]),
+        low=frozen(candles.low[start:]),
+        close=frozen(candles.close[start:]),
+        follows=frozen(follows),
+    )
     if not len(opens):
         return Market(bars, np.empty(0, np.int64), 0.0, frame.interval.bars_per_year)
     first_day = -(-int(opens[0]) // DAY_MS)

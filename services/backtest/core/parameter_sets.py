@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from services.backtest.core.engine import Terms, terms_of
 from services.backtest.core.execution import EXECUTION_PARAMETERS, Execution, problems_with
 from services.backtest.core.parameters import ParameterInfo, Value, problem_with
 from services.backtest.core.strategies import Strategy
+from services.backtest.core.terms import Terms, terms_of
 
 _EXECUTION_NAMES: Final = tuple(info.name for info in EXECUTION_PARAMETERS)
 

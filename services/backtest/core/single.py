@@ -5,11 +5,11 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, overload
+from typing import overload
 
 import numpy as np
 
-from services.backtest.core import engine
+from services.backtest.core import ledger
 from services.backtest.core.evaluation import Evaluator, LookbackTooShort, WindowTooShort
 from services.backtest.core.execution import Direction, Execution
 from services.backtest.core.frame import Frame
@@ -18,20 +18,21 @@ from services.backtest.core.metrics import METRIC_NAMES
 from services.backtest.core.parameter_sets import problems_with_values
 from services.backtest.core.parameters import Value
 from services.backtest.core.strategies import Strategy
+from services.backtest.core.terms import terms_of
 from services.common.errors import AssayError, Code, Violation, fields_invalid, refuse
 
 
 class ExitReason(enum.IntEnum):
     """Why a position was closed; numbers of `Trade.ExitReason` in the contract."""
 
-    OPEN = engine.OPEN
-    SIGNAL = engine.SIGNAL
-    REVERSAL = engine.REVERSAL
-    STOP_LOSS = engine.STOP_LOSS
-    TAKE_PROFIT = engine.TAKE_PROFIT
-    TRAILING_STOP = engine.TRAILING_STOP
-    END = engine.END
-    BUST = engine.BUST
+    OPEN = ledger.OPEN
+    SIGNAL = ledger.SIGNAL
+    REVERSAL = ledger.REVERSAL
+    STOP_LOSS = ledger.STOP_LOSS
+    TAKE_PROFIT = ledger.TAKE_PROFIT
+    TRAILING_STOP = ledger.TRAILING_STOP
+    END = ledger.END
+    BUST = ledger.BUST
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,21 +91,21 @@ class Trades(Sequence[Trade]):
         return self._trade(self._table[index])
 
     def _trade(self, row: Numbers) -> Trade:
-        entry, leave = int(row[engine.ENTRY_BAR]), int(row[engine.EXIT_BAR])
+        entry, leave = int(row[ledger.ENTRY_BAR]), int(row[ledger.EXIT_BAR])
         is_open = leave < 0
         return Trade(
-            side=Direction.LONG if row[engine.SIDE] > 0 else Direction.SHORT,
+            side=Direction.LONG if row[ledger.SIDE] > 0 else Direction.SHORT,
             entry_time_ms=int(self._times[entry]),
             exit_time_ms=None if is_open else int(self._times[leave]),
-            entry_price_quote=float(row[engine.ENTRY_PRICE]),
-            exit_price_quote=float(row[engine.EXIT_PRICE]),
-            quantity_base=float(row[engine.QUANTITY]),
-            fees_quote=float(row[engine.FEES]),
-            net_profit_quote=float(row[engine.NET_PROFIT]),
+            entry_price_quote=float(row[ledger.ENTRY_PRICE]),
+            exit_price_quote=float(row[ledger.EXIT_PRICE]),
+            quantity_base=float(row[ledger.QUANTITY]),
+            fees_quote=float(row[ledger.FEES]),
+            net_profit_quote=float(row[ledger.NET_PROFIT]),
             bars_held=(len(self._times) - 1 if is_open else leave) - entry,
-            exit_reason=ExitReason(int(row[engine.EXIT_REASON])),
-            adverse_excursion_ratio=float(row[engine.ADVERSE]),
-            favorable_excursion_ratio=float(row[engine.FAVORABLE]),
+            exit_reason=ExitReason(int(row[ledger.EXIT_REASON])),
+            adverse_excursion_ratio=float(row[ledger.ADVERSE]),
+            favorable_excursion_ratio=float(row[ledger.FAVORABLE]),
         )
 
 
@@ -153,7 +154,7 @@ def run(
     )
     metrics, reasons = np.full(len(METRIC_NAMES), np.nan), np.zeros(len(METRIC_NAMES), np.uint8)
     evaluator = Evaluator(frame)
-    terms = engine.terms_of(execution)
+    terms = terms_of(execution)
     try:
         outcome = evaluator.run(strategy, direction, complete, terms, metrics, reasons)
     except LookbackTooShort as error:
@@ -188,7 +189,7 @@ def _position(table: Numbers, bar_count: int) -> Numbers:
     """Return the quantity held at every close: none at the close of the bar of an exit."""
     position = np.zeros(bar_count)
     for row in table:
-        leave = int(row[engine.EXIT_BAR])
-        held = slice(int(row[engine.ENTRY_BAR]), bar_count if leave < 0 else leave)
-        position[held] = row[engine.SIDE] * row[engine.QUANTITY]
+        leave = int(row[ledger.EXIT_BAR])
+        held = slice(int(row[ledger.ENTRY_BAR]), bar_count if leave < 0 else leave)
+        position[held] = row[ledger.SIDE] * row[ledger.QUANTITY]
     return position

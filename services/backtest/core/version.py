@@ -5,4 +5,4 @@ from __future__ import annotations
 from typing import Final
 
 CODE_VERSION: Final = "1"
-"""Equal versions give equal bits for equal requests. Raised by hand whenever a result may change."""
+"""Equal versions give equal bits for equal requests; raised by hand when a result may change."""

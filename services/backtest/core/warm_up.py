@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -35,7 +35,7 @@ def warm_up() -> None:
     for step in (0.25, 1.0 / 3.0):
         frame = _frame(step)
         for strategy in STRATEGIES.values():
-            values = {
+            values: dict[str, list[Any]] = {
                 info.name: [_PERIODS.get(info.name, info.default)] * 2
                 for info in strategy.parameters
             }

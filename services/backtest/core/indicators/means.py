@@ -1,7 +1,7 @@
 """Exact means of prices.
 
-Prices are decimals. Their sums are kept as integers of the smallest decimal scale that holds them and
-divided once, so that means which are equal as decimals are equal as numbers, at any scale and
+Prices are decimals. Their sums are kept as integers of the smallest decimal scale that holds them
+and divided once, so that means which are equal as decimals are equal as numbers, at any scale and
 wherever the series starts. Prices that do not fit (more than 10 decimals, or sums beyond 2^53) take
 the correctly rounded sum of the window's numbers instead (Shewchuk 1997, as in Python's math.fsum).
 Which of the two is used depends on the prices from a mean's first bar to the window's end, and on
@@ -28,10 +28,11 @@ _MOST_PARTS: Final = 48
 
 @inner
 def _fits(price: float, decimals: int) -> bool:
-    scaled = price * _POWERS[decimals]
+    power = float(_POWERS[decimals])
+    scaled = price * power
     if not 0.0 <= scaled < _MOST_UNITS:
         return False
-    return float(np.int64(scaled + 0.5)) / _POWERS[decimals] == price
+    return float(np.int64(scaled + 0.5)) / power == price
 
 
 @kernel
@@ -65,7 +66,7 @@ def sum_units(prices: Numbers, first: int, decimals: int, sums: Integers) -> Non
 
 @kernel
 def means_of_units(sums: Integers, period: int, decimals: int, first: int, out: Numbers) -> None:
-    """Set out[j] to the mean of the `period` prices that end at row first + j; NaN where too few."""
+    """Set out[j] to the mean of the `period` prices up to row first + j; NaN where too few."""
     divisor = period * _POWERS[decimals]
     for place in range(len(out)):
         end = first + place + 1
@@ -94,7 +95,7 @@ def _add(parts: Numbers, count: int, number: float) -> int:
 @inner
 def _rounded(parts: Numbers, count: int) -> float:
     place = count - 1
-    total = parts[place]
+    total = float(parts[place])
     rest = 0.0
     while place > 0 and rest == 0.0:
         place -= 1

@@ -53,7 +53,7 @@ class Rows:
     """
 
     def __init__(self, frame: Frame) -> None:
-        """Take a frame that reaches back as far as the rows asked for, or to its dataset's start."""
+        """Take a frame that reaches back as far as its rows will, or to its dataset's start."""
         self._first = frame.window_start - 1
         self._candles = frame.candles
         self._prices: Numbers = frozen(frame.candles.close)

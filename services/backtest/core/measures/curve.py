@@ -1,7 +1,7 @@
 """Metrics of the equity curve: per bar and per day.
 
-Sums run in four lanes, elements 0, 4, 8, ... in the first and so on, added as (0 + 1) + (2 + 3), the
-rest behind them one by one: a fixed order that a processor can follow quickly.
+Sums run in four lanes, elements 0, 4, 8, ... in the first and so on, added as (0 + 1) + (2 + 3),
+the rest behind them one by one: a fixed order that a processor can follow quickly.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _OF_RETURNS: Final = (
     int(Metric.EXCESS_KURTOSIS),
 )
 _OF_DAYS: Final = (*_OF_RETURNS, int(Metric.ULCER_INDEX_RATIO))
-_GAPS: Final = np.array([1750, 701, 301, 132, 57, 23, 10, 4, 1])
+_SLACK: Final = 1.0 + 2.0**-40
 
 
 @inner
@@ -147,14 +147,19 @@ def _measure_drawdown(equity: Numbers, capital: float, values: Numbers, reasons:
     """A drawdown lasts from the last bar at its peak to the first bar back at it."""
     peak, peak_bar = capital, 0
     least = 1.0
+    floor = capital
     longest, recovered = 0, False
     for bar in range(len(equity)):
         if equity[bar] < peak:
-            least = min(least, equity[bar] / peak)
+            # The division is spared where a new least is out of reach.
+            if equity[bar] < floor:
+                least = min(least, equity[bar] / peak)
+                floor = least * peak * _SLACK
             continue
         if bar - peak_bar > max(longest, 1):
             longest, recovered = bar - peak_bar, True
         peak, peak_bar = equity[bar], bar
+        floor = least * peak * _SLACK
     under = len(equity) - 1 - peak_bar
     if under > longest:
         longest, recovered = under, False
@@ -167,17 +172,23 @@ def _measure_drawdown(equity: Numbers, capital: float, values: Numbers, reasons:
 
 @kernel
 def measure_days(
-    equity: Numbers, capital: float, midnights: Integers, values: Numbers, reasons: Bytes
-) -> None:
-    """Measure the curve at UTC midnights.
+    equity: Numbers,
+    capital: float,
+    midnights: Integers,
+    returns: Numbers,
+    values: Numbers,
+    reasons: Bytes,
+) -> bool:
+    """Measure the curve at UTC midnights and tell whether every day has a return.
 
     `midnights` holds for each the bar whose close tells its equity, -1 for the capital. Without two
-    of them there is no day; a day that begins without equity has no return.
+    of them there is no day; a day that begins without equity has no return. `returns`, one shorter,
+    gets the daily returns.
     """
     for metric in _OF_DAYS:
         _unset(values, reasons, metric, _TOO_FEW)
     if len(midnights) < 2:
-        return
+        return False
     levels = np.empty(len(midnights))
     for place in range(len(midnights)):
         levels[place] = equity[midnights[place]] if midnights[place] >= 0 else capital
@@ -185,14 +196,11 @@ def measure_days(
     if levels[-2] <= 0.0:
         for metric in _OF_RETURNS:
             _unset(values, reasons, metric, _RUINED)
-        return
-    returns = np.empty(len(levels) - 1)
+        return False
     _returns(levels[1:], levels[0], returns)
     _measure_spread(returns, values, reasons)
     _measure_shortfall(returns, values, reasons)
-    _measure_shape(returns, values, reasons)
-    _sort(returns)
-    _measure_tails(returns, values, reasons)
+    return True
 
 
 @inner
@@ -204,7 +212,7 @@ def _ulcer_index(levels: Numbers) -> float:
         peak = max(peak, level)
         drawdown = 1.0 - level / peak
         total += drawdown * drawdown
-    return np.sqrt(total / len(levels))
+    return float(np.sqrt(total / len(levels)))
 
 
 @inner
@@ -236,65 +244,3 @@ def _measure_shortfall(returns: Numbers, values: Numbers, reasons: Bytes) -> Non
     if lost == 0.0:
         _unset(values, reasons, Metric.SORTINO_RATIO, _NO_LOSSES)
         _unset(values, reasons, Metric.OMEGA_RATIO, _NO_LOSSES)
-
-
-@inner
-def _measure_shape(returns: Numbers, values: Numbers, reasons: Bytes) -> None:
-    """Moments of the population: m3 / m2^1.5 and m4 / m2^2 - 3."""
-    count = len(returns)
-    mean = _total(returns) / count
-    squares = cubes = fourths = 0.0
-    constant = True
-    for number in returns:
-        constant = constant and number == returns[0]
-        distance = number - mean
-        square = distance * distance
-        squares += square
-        cubes += square * distance
-        fourths += square * square
-    second = squares / count
-    _set(values, reasons, Metric.SKEWNESS, cubes / count / (second * np.sqrt(second)))
-    _set(values, reasons, Metric.EXCESS_KURTOSIS, fourths / count / (second * second) - 3.0)
-    if constant:
-        _unset(values, reasons, Metric.SKEWNESS, _NO_VARIANCE)
-        _unset(values, reasons, Metric.EXCESS_KURTOSIS, _NO_VARIANCE)
-
-
-@inner
-def _sort(numbers: Numbers) -> None:
-    """Shell's sort with the gaps of Ciura (2001)."""
-    for gap in _GAPS:
-        for place in range(gap, len(numbers)):
-            number = numbers[place]
-            hole = place
-            while hole >= gap and numbers[hole - gap] > number:
-                numbers[hole] = numbers[hole - gap]
-                hole -= gap
-            numbers[hole] = number
-
-
-@inner
-def _quantile(rising: Numbers, twentieths: int) -> float:
-    """Return a quantile in twentieths, interpolated between neighbours."""
-    steps = (len(rising) - 1) * twentieths
-    low, rest = steps // 20, steps % 20
-    if rest == 0:
-        return rising[low]
-    return rising[low] + rest / 20.0 * (rising[low + 1] - rising[low])
-
-
-@inner
-def _measure_tails(rising: Numbers, values: Numbers, reasons: Bytes) -> None:
-    at_risk, best = _quantile(rising, 1), _quantile(rising, 19)
-    total = 0.0
-    count = 0
-    for number in rising:
-        if number > at_risk:
-            break
-        total += number
-        count += 1
-    _set(values, reasons, Metric.VALUE_AT_RISK_95_RATIO, at_risk)
-    _set(values, reasons, Metric.CONDITIONAL_VALUE_AT_RISK_95_RATIO, total / count)
-    _set(values, reasons, Metric.TAIL_RATIO, best / abs(at_risk))
-    if at_risk == 0.0:
-        _unset(values, reasons, Metric.TAIL_RATIO, _NO_LOSSES)

@@ -25,7 +25,7 @@ def _pairs(fractions: list[Fraction]) -> Numbers:
 
 
 def _log_of_two() -> Fraction:
-    """ln 2 = 2 artanh(1/3), to more than 120 bits."""
+    """Return ln 2 = 2 artanh(1/3), to more than 120 bits."""
     return sum((Fraction(2, (2 * k + 1) * 3 ** (2 * k + 1)) for k in range(44)), Fraction(0))
 
 
@@ -81,7 +81,7 @@ def _quotient(x: Pair, y: Pair) -> Pair:
 
 @inner
 def _logarithm(base: float) -> Pair:
-    """ln(2^k m) = k ln 2 + 2 artanh((m - 1) / (m + 1)), m within sqrt(2) of 1."""
+    """Return ln(2^k m) = k ln 2 + 2 artanh((m - 1) / (m + 1)), m within sqrt(2) of 1."""
     doublings = 0
     while base > _ROOT_OF_TWO:
         base *= 0.5

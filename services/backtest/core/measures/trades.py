@@ -6,7 +6,8 @@ from typing import Final
 
 import numpy as np
 
-from services.backtest.core.engine import (
+from services.backtest.core.kernel import Bytes, Integers, Numbers, inner, kernel
+from services.backtest.core.ledger import (
     ADVERSE,
     AMBIGUOUS_BARS,
     BUSTS,
@@ -24,7 +25,6 @@ from services.backtest.core.engine import (
     REJECTED_ORDERS,
     SIDE,
 )
-from services.backtest.core.kernel import Bytes, Integers, Numbers, inner, kernel
 from services.backtest.core.metrics import Metric, UndefinedReason
 
 _TOO_FEW: Final = int(UndefinedReason.TOO_FEW_OBSERVATIONS)

@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 from assay.market.v1.candles_pb2 import TimeWindow
-
-from services.common.frames_codec import timestamp_from_ms
+from google.protobuf.timestamp_pb2 import Timestamp
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -32,10 +31,15 @@ def window_of(start_ms: int | None, end_ms: int | None) -> TimeWindow | None:
     """Return the window of --start and --end; None where neither is given."""
     if start_ms is None and end_ms is None:
         return None
-    return TimeWindow(
-        start_time=None if start_ms is None else timestamp_from_ms(start_ms),
-        end_time=None if end_ms is None else timestamp_from_ms(end_ms),
-    )
+    return TimeWindow(start_time=_timestamp(start_ms), end_time=_timestamp(end_ms))
+
+
+def _timestamp(time_ms: int | None) -> Timestamp | None:
+    if time_ms is None:
+        return None
+    timestamp = Timestamp()
+    timestamp.FromMilliseconds(time_ms)
+    return timestamp
 
 
 def resource_name(collection: str, text: str) -> str:

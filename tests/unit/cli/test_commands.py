@@ -20,7 +20,9 @@ from assay.data.v1 import data_service_pb2 as data_pb
 from assay.data.v1 import data_service_pb2_grpc as data_rpc
 from assay.data.v1.dataset_pb2 import Dataset, ImportHeader
 from google.protobuf.json_format import Parse
+from typer.testing import CliRunner
 
+from cli.app import app
 from services.common.errors import AssayError, Code, Violation, fields_invalid, unknown
 
 
@@ -149,13 +151,13 @@ async def test_an_unknown_setting_is_bad_usage(assay: Any) -> None:
         ("wander",),
     ],
 )
-async def test_bad_usage_exits_with_two(assay: Any, words: tuple[str, ...]) -> None:
+def test_bad_usage_exits_with_two(words: tuple[str, ...]) -> None:
     """What is wrong with the words themselves is told before anything is asked."""
-    outcome = await assay(*words)
+    outcome = CliRunner().invoke(app, words)
 
-    assert outcome.status == 2
-    assert outcome.out == ""
-    assert outcome.err
+    assert outcome.exit_code == 2
+    assert outcome.stdout == ""
+    assert outcome.stderr
 
 
 async def test_a_refusal_is_one_readable_block(assay: Any, data: Data) -> None:

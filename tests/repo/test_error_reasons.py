@@ -45,7 +45,7 @@ def test_the_code_gives_the_reason(
     """A reason nobody gives is a promise about nothing."""
     texts = _texts(root, kept_files, "services", service)
 
-    assert any(_names(text, reason) for text in texts)
+    assert any(_names(text, reason) for text in texts), f"{service}: {reason}"
 
 
 @pytest.mark.parametrize(("service", "reason"), _PROMISES)
@@ -55,4 +55,4 @@ def test_a_test_provokes_the_reason(
     """A reason no test has seen may never arrive."""
     texts = _texts(root, kept_files, "tests", service)
 
-    assert any(_names(text, reason) for text in texts)
+    assert any(_names(text, reason) for text in texts), f"{service}: {reason}"

@@ -4,114 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import subprocess
-import sys
-from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
-from pathlib import Path
+from collections.abc import AsyncIterator
 
-import grpc
 import pytest
 from assay.backtest.v1 import backtest_service_pb2 as pb
-from assay.optimizer.v1 import study_pb2
 from google.protobuf import json_format
 
-from services.common.channel import connect
 from services.common.errors import AssayError, Code, unavailable
 from services.optimizer.adapters.batch_messages import outcomes_of
 from services.optimizer.adapters.worker_pace import FIRST_SET_COUNT, MOST_SET_COUNT, Pace
-from services.optimizer.adapters.worker_pool import Patience, WorkerPool
-from services.optimizer.core.trial import Outcome, Point
+from services.optimizer.adapters.worker_pool import Patience
 from tests.private_servers import free_port
-from tests.unit.optimizer_adapters.standin_worker import (
-    DEADLY,
-    Behaviour,
-    StandIn,
-    outcome_of,
-    points_of,
-    start_server,
-)
-
-SERVICE = "assay.backtest.v1.BacktestService"
-QUICK = Patience(call_seconds=20.0, first_pause_seconds=0.01, longest_pause_seconds=0.05)
-
-SPEC = json_format.ParseDict(
-    {
-        "data": [
-            {
-                "dataset": "datasets/made.up.1h",
-                "lookback_bar_count": 40,
-                "content_digest": "ab" * 32,
-            }
-        ],
-        "strategy": {"name": "strategies/ma_crossover", "direction": "DIRECTION_BOTH"},
-        "execution": {"taker_fee_bps": 2.5},
-        "parameters": [
-            {"name": "fast_period", "int_range": {"low": 0, "high": 500}},
-            {"name": "slow_period", "fixed_value": {"int_value": 40}},
-            {"name": "width", "double_range": {"low": 0.5, "high": 9.5}},
-            {"name": "average", "categories": {"values": ["sma", "ema"]}},
-        ],
-    },
-    study_pb2.StudySpec(),
-)
-
-
-def points(count: int, first: int = 0) -> list[Point]:
-    """Return points of the spec; fast_period counts up from `first`."""
-    return [
-        {
-            "fast_period": first + place,
-            "slow_period": 40,
-            "width": 0.5 + place % 9,
-            "average": ("sma", "ema")[place % 2],
-        }
-        for place in range(count)
-    ]
-
-
-def expected(wanted: Sequence[Point]) -> list[Outcome]:
-    """Return what the workers say of points."""
-    return [outcome_of(point) for point in wanted]
-
-
-async def answer(request: pb.RunBacktestBatchRequest) -> None:
-    """Behave well."""
-
-
-class Fleet:
-    """Stand-in workers of one test, and pools that use them."""
-
-    def __init__(self) -> None:
-        self._servers: list[grpc.aio.Server] = []
-        self._channels: list[grpc.aio.Channel] = []
-        self.ports: list[int] = []
-
-    async def start(self, behaviour: Behaviour = answer, port: int = 0) -> StandIn:
-        """Start one more worker."""
-        worker = StandIn(behaviour)
-        server, bound = await start_server(worker, port)
-        self._servers.append(server)
-        self.ports.append(bound)
-        return worker
-
-    def pool(self, max_in_flight: int = 16, patience: Patience = QUICK) -> WorkerPool:
-        """Return a pool over all ports known so far, on a channel as the service opens it."""
-        addresses = ",".join(f"127.0.0.1:{port}" for port in self.ports)
-        channel = connect(f"ipv4:{addresses}", SERVICE)
-        self._channels.append(channel)
-        return WorkerPool(channel, max_in_flight, patience)
-
-    async def stop(self, place: int) -> None:
-        """End a worker at once, with the calls it is busy with."""
-        await self._servers[place].stop(None)
-
-    async def close(self) -> None:
-        """End everything."""
-        for channel in self._channels:
-            await channel.close()
-        for server in self._servers:
-            await server.stop(None)
+from tests.unit.optimizer_adapters.standin_worker import DEADLY, outcome_of, points_of
+from tests.unit.optimizer_adapters.worker_fleet import SPEC, Fleet, expected, points
 
 
 @pytest.fixture
@@ -312,56 +217,6 @@ async def test_studies_share_the_pool_s_places(fleet: Fleet) -> None:
     studies = [pool.workers_for(SPEC) for _ in range(4)]
     await asyncio.gather(*(study.evaluate(points(100)) for study in studies))
     assert on_their_way[1] == 3
-
-
-class Restarted:
-    """A stand-in worker in a process of its own, started again whenever it dies."""
-
-    def __init__(self, port: int) -> None:
-        self._command = [
-            sys.executable,
-            "-m",
-            "tests.unit.optimizer_adapters.standin_worker",
-            str(port),
-        ]
-        self.deaths = 0
-
-    async def keep_alive(self) -> None:
-        """Run it until cancelled."""
-        while True:
-            process = await asyncio.create_subprocess_exec(
-                *self._command, cwd=Path(__file__).parents[3], stderr=subprocess.DEVNULL
-            )
-            try:
-                await process.wait()
-                self.deaths += 1
-            finally:
-                with suppress(ProcessLookupError):
-                    process.kill()
-                await process.wait()
-
-
-async def test_a_set_that_kills_its_worker_is_given_up_and_its_neighbours_are_not() -> None:
-    """A real process dies over one set, again and again; every other set gets its numbers."""
-    port = free_port()
-    worker = Restarted(port)
-    # Without retries of its own, so that each death is one lost call.
-    channel = grpc.aio.insecure_channel(
-        f"127.0.0.1:{port}",
-        options=[("grpc.enable_retries", 0), ("grpc.max_reconnect_backoff_ms", 200)],
-    )
-    alive = asyncio.create_task(worker.keep_alive())
-    try:
-        wanted = points(3, first=DEADLY - 1)
-        outcomes = await WorkerPool(channel, 4, QUICK).workers_for(SPEC).evaluate(wanted)
-    finally:
-        alive.cancel()
-        with suppress(asyncio.CancelledError):
-            await alive
-        await channel.close()
-    assert outcomes[1].failure_reason == "SET_FAILED"
-    assert [outcomes[0], outcomes[2]] == [outcome_of(wanted[0]), outcome_of(wanted[2])]
-    assert worker.deaths >= 5
 
 
 def test_the_pace_follows_the_cost_of_a_set() -> None:

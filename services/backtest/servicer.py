@@ -19,6 +19,7 @@ from services.backtest.convert.snapshots import LoadedFrame, SnapshotChoice
 from services.backtest.core import batch, single
 from services.backtest.core.version import CODE_VERSION
 from services.backtest.slots import Slots
+from services.common.errors import refuse
 
 # Quoted: only the stubs know it as generic.
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
@@ -56,6 +57,7 @@ class BacktestServicer(backtest_service_pb2_grpc.BacktestServiceServicer):
         job = run_job(request)
         choice = job.choice.with_lookback(lambda: job.strategy.lookback(job.values))
         loaded = await self._frames.load(choice)
+        refuse(job.curve_violations(loaded.frame.bar_count))
 
         def work(_: threading.Event) -> pb.RunBacktestResponse:
             result = single.run(

@@ -21,6 +21,8 @@ from services.common.errors import Violation, refuse, unknown
 
 STRATEGY_PREFIX: Final = "strategies/"
 MOST_SETS: Final = 10_000
+MOST_CURVE_BARS: Final = 100_000
+"""A longer curve would not fit into the message size that gRPC clients take by default."""
 
 V = TypeVar("V")
 
@@ -46,6 +48,13 @@ class RunJob:
     given_execution: Mapping[str, Value]
     execution: Execution
     detail: int
+
+    def curve_violations(self, bar_count: int) -> list[Violation]:
+        """Return what is wrong with wanting a curve of so many bars."""
+        if self.detail != backtest_service_pb2.DETAIL_EQUITY_CURVE or bar_count <= MOST_CURVE_BARS:
+            return []
+        told = f"the curve of {bar_count:,} bars is too long; at most {MOST_CURVE_BARS:,}"
+        return [Violation("detail", told)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,6 +130,19 @@ async def test_the_curve_has_every_bar_of_the_window(worker: Stub, data: InMemor
     assert answer.trades
 
 
+async def test_a_curve_too_long_for_one_message_is_refused(
+    worker: Stub, data: InMemoryData
+) -> None:
+    """Over 100,000 bars the trades are told, the curve is not."""
+    data.datasets[DATASET] = random_market(100_001)
+
+    refused = await refusal(worker.RunBacktest(run_request(detail="DETAIL_EQUITY_CURVE")))
+    answer = await worker.RunBacktest(run_request(detail="DETAIL_TRADES"))
+
+    assert [item.field for item in refused.violations] == ["detail"]
+    assert answer.trades
+
+
 async def test_a_metric_without_a_value_is_unset_and_says_why(worker: Stub) -> None:
     """On 25 days without a trade: no growth rate and no win rate, never a zero or a NaN."""
     answer = await worker.RunBacktest(

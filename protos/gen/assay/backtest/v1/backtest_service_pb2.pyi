@@ -37,7 +37,9 @@ class _DetailEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Detail.ValueTy
     DETAIL_TRADES: _Detail.ValueType  # 2
     """Metrics and trades."""
     DETAIL_EQUITY_CURVE: _Detail.ValueType  # 3
-    """Metrics, trades and the equity at every bar."""
+    """Metrics, trades and the equity at every bar. For windows of at most 100,000 bars; longer ones are refused with
+    FIELD_INVALID.
+    """
 
 class Detail(_Detail, metaclass=_DetailEnumTypeWrapper):
     """How much a single backtest tells."""
@@ -49,7 +51,9 @@ DETAIL_SUMMARY: Detail.ValueType  # 1
 DETAIL_TRADES: Detail.ValueType  # 2
 """Metrics and trades."""
 DETAIL_EQUITY_CURVE: Detail.ValueType  # 3
-"""Metrics, trades and the equity at every bar."""
+"""Metrics, trades and the equity at every bar. For windows of at most 100,000 bars; longer ones are refused with
+FIELD_INVALID.
+"""
 Global___Detail: _TypeAlias = Detail  # noqa: Y015
 
 @_typing.final
@@ -142,7 +146,7 @@ class RunBacktestRequest(_message.Message):
     @_builtins.property
     def parameters(self) -> _containers.RepeatedCompositeFieldContainer[_strategy_pb2.ParameterAssignment]:
         """Optional. Parameters of the strategy, and searchable ones of the execution model, each at most once. Those not
-        given take their defaults.
+        given take their defaults. One given here wins over the same field of `execution`.
         """
 
     @_builtins.property
@@ -428,7 +432,9 @@ class RunBacktestBatchRequest(_message.Message):
 
     @_builtins.property
     def columns(self) -> _containers.RepeatedCompositeFieldContainer[_strategy_pb2.ParameterColumn]:
-        """Optional. The parameters that differ between sets: columns of set_count values, each parameter at most once."""
+        """Optional. The parameters that differ between sets: columns of set_count values, each parameter at most once. One
+        given here or in fixed_parameters wins over the same field of `execution`.
+        """
 
     @_builtins.property
     def fixed_parameters(self) -> _containers.RepeatedCompositeFieldContainer[_strategy_pb2.ParameterAssignment]:
@@ -440,7 +446,9 @@ class RunBacktestBatchRequest(_message.Message):
 
     @_builtins.property
     def metrics(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Optional. The metrics wanted, by the names of the fields of Metrics. Unset: all."""
+        """Optional. The metrics wanted, by the names of the fields of Metrics. Unset: all. An answer takes about 9 bytes per
+        set and metric: clients with gRPC's default limit of 4 MiB ask for all metrics of at most 9,000 sets.
+        """
 
     def __init__(
         self,

@@ -201,8 +201,9 @@ class SyncDatasetRequest(_message.Message):
     """
     @_builtins.property
     def window(self) -> _candles_pb2.TimeWindow:
-        """Optional. Bars wanted. Unset start: the stored end, or else 365 days before now. Unset end: now. For
-        synthetic data both are required.
+        """Optional. Bars wanted; those not yet listed or not yet closed are left out. Unset start: the stored end, or else
+        365 days before now. Unset end: now. For synthetic data both are required: the market begins at the start, and a
+        stored one can only be made longer.
         """
 
     @_builtins.property
@@ -236,7 +237,9 @@ class SyncDatasetResponse(_message.Message):
     fetched_row_count: _builtins.int
     """Output only. Rows fetched or made so far in this call."""
     expected_row_count: _builtins.int
-    """Output only. Rows expected in this call, an upper bound where the source has gaps."""
+    """Output only. Rows expected in this call, an upper bound where the source has gaps; for funding an estimate at one
+    settlement in 8 hours.
+    """
     @_builtins.property
     def dataset(self) -> _dataset_pb2.Dataset:
         """Output only. The dataset as stored; set in the last message only."""

@@ -131,7 +131,8 @@ class DataServiceServicer:
         """Stores candles or funding rates sent by the caller: first one header, then the content in pieces.
 
         All or nothing: the content replaces what the dataset held, as a new version, only when every row is
-        acceptable. Otherwise one error names every kind of violation and nothing changes.
+        acceptable. Otherwise one error names every kind of violation and nothing changes. At most 256 MiB are taken, 1 GiB
+        when unpacked.
 
         Errors: INVALID_ARGUMENT/FIELD_INVALID, INVALID_ARGUMENT/CANDLES_INVALID,
         FAILED_PRECONDITION/SOURCE_MISMATCH, RESOURCE_EXHAUSTED/UPLOAD_TOO_LARGE.

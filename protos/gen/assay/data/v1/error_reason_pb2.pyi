@@ -37,7 +37,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_SOURCE_MISMATCH: _ErrorReason.ValueType  # 5
     """FAILED_PRECONDITION. The dataset exists and came from another source. Metadata: `dataset`, `source`."""
     ERROR_REASON_WINDOW_OUTSIDE_DATASET: _ErrorReason.ValueType  # 6
-    """OUT_OF_RANGE. The window holds no bar of the dataset. Metadata: `first_open_time`, `last_open_time`."""
+    """OUT_OF_RANGE. The window holds no bar of the dataset, or reaches beyond its first or last bar. Metadata: `first_open_time`, `last_open_time`."""
     ERROR_REASON_DATASET_CHANGED: _ErrorReason.ValueType  # 7
     """ABORTED. The data no longer have the wanted digest. Metadata: `wanted_digest`, `actual_digest`. Pin anew."""
     ERROR_REASON_SOURCE_UNAVAILABLE: _ErrorReason.ValueType  # 8
@@ -69,7 +69,7 @@ count and first place. Nothing was stored. Metadata: `violation_count`.
 ERROR_REASON_SOURCE_MISMATCH: ErrorReason.ValueType  # 5
 """FAILED_PRECONDITION. The dataset exists and came from another source. Metadata: `dataset`, `source`."""
 ERROR_REASON_WINDOW_OUTSIDE_DATASET: ErrorReason.ValueType  # 6
-"""OUT_OF_RANGE. The window holds no bar of the dataset. Metadata: `first_open_time`, `last_open_time`."""
+"""OUT_OF_RANGE. The window holds no bar of the dataset, or reaches beyond its first or last bar. Metadata: `first_open_time`, `last_open_time`."""
 ERROR_REASON_DATASET_CHANGED: ErrorReason.ValueType  # 7
 """ABORTED. The data no longer have the wanted digest. Metadata: `wanted_digest`, `actual_digest`. Pin anew."""
 ERROR_REASON_SOURCE_UNAVAILABLE: ErrorReason.ValueType  # 8

@@ -52,8 +52,6 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """ABORTED. A running study found its data changed. Metadata: `wanted_digest`, `actual_digest`. In Study.error."""
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 12
     """INTERNAL. A defect. Metadata: `request_id`, to be found in the service's log."""
-    ERROR_REASON_TRIAL_UNKNOWN: _ErrorReason.ValueType  # 13
-    """NOT_FOUND. The study has no trial with this number. Metadata: `study`, `number`."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why the optimizer refused: the `reason` of google.rpc.ErrorInfo with domain "optimizer.assay", without the prefix
@@ -90,6 +88,4 @@ ERROR_REASON_DATASET_CHANGED: ErrorReason.ValueType  # 11
 """ABORTED. A running study found its data changed. Metadata: `wanted_digest`, `actual_digest`. In Study.error."""
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 12
 """INTERNAL. A defect. Metadata: `request_id`, to be found in the service's log."""
-ERROR_REASON_TRIAL_UNKNOWN: ErrorReason.ValueType  # 13
-"""NOT_FOUND. The study has no trial with this number. Metadata: `study`, `number`."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

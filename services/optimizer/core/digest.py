@@ -22,6 +22,7 @@ Times, generations and texts for people are not part of it.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import struct
 from collections.abc import Iterable
@@ -72,13 +73,20 @@ def canonical_bytes(trial: Trial) -> bytes:
     for name, value in trial.parameters.items():
         parts += [_text(name), _value(value)]
     outcome = trial.outcome
-    metrics = {name: b"v" + struct.pack("<d", value) for name, value in outcome.metrics.items()}
-    for name, reason in outcome.undefined.items():
-        metrics[name] = b"u" + struct.pack("<I", reason)
-    parts.append(struct.pack("<I", len(metrics)))
-    for name in sorted(metrics, key=lambda text: text.encode()):
-        parts += [_text(name), metrics[name]]
+    names = _in_order((*outcome.metrics, *outcome.undefined))
+    parts.append(struct.pack("<I", len(names)))
+    for name, text in names:
+        if name in outcome.metrics:
+            parts += [text, b"v", struct.pack("<d", outcome.metrics[name])]
+        else:
+            parts += [text, b"u", struct.pack("<I", outcome.undefined[name])]
     return b"".join(parts)
+
+
+@functools.lru_cache(maxsize=256)
+def _in_order(names: tuple[str, ...]) -> tuple[tuple[str, bytes], ...]:
+    """Return metric names with their bytes, in order; trials of a study have mostly the same."""
+    return tuple((name, _text(name)) for name in sorted(names, key=lambda text: text.encode()))
 
 
 def _text(text: str) -> bytes:

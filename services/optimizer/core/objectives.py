@@ -55,11 +55,21 @@ class Front:
         """Take a trial into account; returns whether it is on the front now."""
         if not trial.feasible:
             return False
+        return self._add_to_best(trial) if len(self._signs) == 1 else self._add_to_front(trial)
+
+    def _add_to_best(self, trial: Trial) -> bool:
+        (value,) = trial.objective_values
+        if self._members:
+            (best,) = self._members[0].objective_values
+            if not (value > best if self._signs[0] < 0 else value < best):
+                return False
+        self._members = [trial]
+        return True
+
+    def _add_to_front(self, trial: Trial) -> bool:
         cost = self._signs * np.array(trial.objective_values)
         held = self._costs[: len(self._members)]
-        no_worse = (held <= cost).all(axis=1)
-        alone = len(self._signs) == 1
-        if (no_worse if alone else no_worse & (held < cost).any(axis=1)).any():
+        if ((held <= cost).all(axis=1) & (held < cost).any(axis=1)).any():
             return False
         kept = ~((cost <= held).all(axis=1) & (cost < held).any(axis=1))
         self._members = [one for one, keep in zip(self._members, kept, strict=True) if keep]

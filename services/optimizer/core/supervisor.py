@@ -170,14 +170,18 @@ class Supervisor:
                 return
             await signal.wait()
 
-    async def close(self) -> None:
-        """End all lives where they stand and all watchers; another process may take them up."""
+    def release_watchers(self) -> None:
+        """End all watches: the service drains, and they would keep it from ending."""
         self._closing = True
+        for study_id in list(self._signals):
+            self._notify(study_id)
+
+    async def close(self) -> None:
+        """End all lives where they stand, and all watches; another process may take them up."""
+        self.release_watchers()
         for life in self._lives.values():
             life.task.cancel()
         await asyncio.gather(*(life.task for life in self._lives.values()), return_exceptions=True)
-        for study_id in list(self._signals):
-            self._notify(study_id)
 
     async def _settled(self, study_id: str) -> None:
         """Wait until the life that wrote a final state is gone."""

@@ -9,11 +9,12 @@ from typing import Final
 from services.optimizer.core.ports import StudyStore
 from services.optimizer.core.trial import Trial
 
-DEFAULT_CAPACITY: Final = 4
+DEFAULT_CAPACITY: Final = 20_000
+"""Trials held: two of the largest studies."""
 
 
 class TrialCache:
-    """Reads trials through; holds those of at most `capacity` studies."""
+    """Reads trials through; holds at most `capacity` of them, or those of one larger study."""
 
     def __init__(self, store: StudyStore, capacity: int = DEFAULT_CAPACITY) -> None:
         self._store = store
@@ -30,7 +31,7 @@ class TrialCache:
                 self._held[study_id] = trials
         self._held.move_to_end(study_id)
         held = self._held[study_id]
-        while len(self._held) > self._capacity:
+        while len(self._held) > 1 and sum(map(len, self._held.values())) > self._capacity:
             self._held.popitem(last=False)
         return held
 

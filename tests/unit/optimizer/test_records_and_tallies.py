@@ -217,11 +217,15 @@ async def test_a_generation_stored_during_a_read_is_not_lost() -> None:
     assert store.reads == 2
 
 
-async def test_the_cache_holds_a_few_studies_only() -> None:
-    """The one used longest ago goes first."""
+async def test_the_cache_holds_so_many_trials_only() -> None:
+    """The study used longest ago goes first; a single larger one is held all the same."""
     store = SlowStore()
-    store.cache = TrialCache(store, capacity=2)
+    store.cache = TrialCache(store, capacity=9)
+    store.kept = {"a": TRIALS[:4], "b": TRIALS[:4], "c": TRIALS[:4], "large": TRIALS[:20]}
     for study_id in ("a", "b", "a", "c", "a", "b"):
         await store.cache.trials(study_id)
 
     assert store.reads == 4
+    for _ in range(2):
+        await store.cache.trials("large")
+    assert store.reads == 5

@@ -68,10 +68,7 @@ async def serve(application: Application, settings: ServiceSettings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    async with _started(
-        application, settings.listen_address, settings.drain_seconds, stopping
-    ) as port:
-        logger.info("service.listening", extra={"address": settings.listen_address, "port": port})
+    async with _started(application, settings.listen_address, settings.drain_seconds, stopping):
         await stopping.wait()
         logger.info("service.draining")
     logger.info("service.stopped")
@@ -104,6 +101,7 @@ async def _started(
     await health_servicer.set(LIVENESS, statuses.SERVING)
     port = server.add_insecure_port(listen)
     await server.start()
+    logger.info("service.listening", extra={"address": listen, "port": port})
     try:
         await _unless(stopping, application.warm_up())
         if not stopping.is_set():

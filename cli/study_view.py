@@ -74,7 +74,7 @@ def _running_time(study: Study) -> str:
 
 
 def _names(names: Iterable[str], most: int = 10) -> str:
-    found = list(names)
+    found = [name.rpartition("/")[2] for name in names]
     rest = f" and {len(found) - most} more" if len(found) > most else ""
     return ", ".join(found[:most]) + rest
 

@@ -36,6 +36,10 @@ _OPTIONS = [
 ]
 
 
+def _nothing() -> None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Application:
     """What a service brings to its process.
@@ -47,6 +51,8 @@ class Application:
         register: Adds the servicer to a server.
         warm_up: Runs before the service says SERVING.
         close: Runs after the last call has ended.
+        drain: Runs when the end begins, before calls in hand are waited for; ends calls that would
+            not end by themselves.
     """
 
     name: str
@@ -55,6 +61,7 @@ class Application:
     register: Callable[[grpc.aio.Server], None]
     warm_up: Callable[[], Awaitable[None]]
     close: Callable[[], Awaitable[None]]
+    drain: Callable[[], None] = _nothing
 
 
 async def serve(application: Application, settings: ServiceSettings) -> None:
@@ -111,6 +118,7 @@ async def _started(
         yield port
     finally:
         await health_servicer.enter_graceful_shutdown()
+        application.drain()
         await server.stop(drain_seconds)
         await application.close()
 

@@ -102,7 +102,9 @@ def application(settings: OptimizerSettings, store: OptunaStore) -> Application:
         await channel.close()
         await store.close()
 
-    return Application(NAME, SERVICE, DOMAIN, register, take_up, close)
+    return Application(
+        NAME, SERVICE, DOMAIN, register, take_up, close, drain=supervisor.release_watchers
+    )
 
 
 async def _serve(settings: OptimizerSettings) -> None:

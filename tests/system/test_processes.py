@@ -5,6 +5,7 @@ from typing import Any
 
 import grpc
 import pytest
+from assay.optimizer.v1 import optimizer_service_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
@@ -45,6 +46,25 @@ def test_sigterm_drains_and_exits_with_zero(system: Any, bayesian_spec: dict[str
     }
 
     assert statuses == {"data": 0, "backtest": 0, "optimizer": 0}
+
+
+def test_a_watch_does_not_keep_a_service_from_ending(
+    system: Any, bayesian_spec: dict[str, Any]
+) -> None:
+    """The drain ends open watches with UNAVAILABLE, which tells clients to watch again."""
+    bayesian_spec["bayesian"]["trial_count"] = 5_000
+    name = system.create("watched", bayesian_spec).name
+    events = system.optimizer_stub.WatchStudy(
+        optimizer_service_pb2.WatchStudyRequest(name=name), timeout=120
+    )
+    next(events)
+
+    system.optimizer.running.send_signal(signal.SIGTERM)
+    with pytest.raises(grpc.RpcError) as raised:
+        list(events)
+
+    assert raised.value.code() is grpc.StatusCode.UNAVAILABLE
+    assert system.optimizer.running.wait(timeout=60) == 0
 
 
 def test_a_study_interrupted_by_sigterm_goes_on_after_the_restart(

@@ -72,8 +72,10 @@ def _daily(levels: Sequence[float]) -> dict[str, Result]:
     ).split()
     if len(levels) < 2:
         return dict.fromkeys([*names, "ulcer_index_ratio"], "TOO_FEW_OBSERVATIONS")
-    falls = [1 - level / max(levels[: day + 1]) for day, level in enumerate(levels)]
-    out: dict[str, Result] = {"ulcer_index_ratio": math.sqrt(_mean([fall**2 for fall in falls]))}
+    out: dict[str, Result] = {"ulcer_index_ratio": "RUINED"}
+    if levels[0] > 0:
+        falls = [1 - level / max(levels[: day + 1]) for day, level in enumerate(levels)]
+        out["ulcer_index_ratio"] = math.sqrt(_mean([fall**2 for fall in falls]))
     returns = _returns(levels)
     if returns is None:
         return out | dict.fromkeys(names, "RUINED")

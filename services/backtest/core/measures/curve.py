@@ -193,6 +193,8 @@ def measure_days(
     for place in range(len(midnights)):
         levels[place] = equity[midnights[place]] if midnights[place] >= 0 else capital
     _set(values, reasons, Metric.ULCER_INDEX_RATIO, _ulcer_index(levels))
+    if levels[0] <= 0.0:
+        _unset(values, reasons, Metric.ULCER_INDEX_RATIO, _RUINED)
     if levels[-2] <= 0.0:
         for metric in _OF_RETURNS:
             _unset(values, reasons, metric, _RUINED)

@@ -1,0 +1,60 @@
+"""Running the engine alone: bars and flags in, trades and equity out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from services.backtest.core import ledger
+from services.backtest.core.engine import simulate
+from services.backtest.core.execution import Execution
+from services.backtest.core.kernel import Integers, frozen
+from services.backtest.core.signals import ENTER_LONG, ENTER_SHORT, EXIT_LONG, EXIT_SHORT
+from services.backtest.core.single import Trades
+from services.backtest.core.terms import Bars, terms_of
+
+FREE = Execution(initial_capital_quote=1_000.0, taker_fee_bps=0.0)
+"""No costs, so that examples can be worked by hand."""
+
+BUY, SELL, SHORT, COVER = ENTER_LONG, EXIT_LONG, ENTER_SHORT, EXIT_SHORT
+
+Bar = tuple[float, float, float, float]
+FLAT: Bar = (100.0, 100.0, 100.0, 100.0)
+
+
+@dataclass(frozen=True)
+class Played:
+    """What came of it; times of trades are numbers of bars."""
+
+    trades: Trades
+    equity: list[float]
+    counts: Integers
+
+    def count(self, place: int) -> int:
+        """Return something the engine counted."""
+        return int(self.counts[place])
+
+
+def play(
+    bars: Sequence[Bar],
+    flags: Mapping[int, int],
+    execution: Execution = FREE,
+    *,
+    first: int = 0,
+    gaps_before: Sequence[int] = (),
+) -> Played:
+    """Trade bars (open, high, low, close) with flags raised at the closes of some of them."""
+    count = len(bars)
+    columns = np.array(bars, dtype=np.float64).reshape(count, 4).T.copy()
+    follows = np.ones(count, np.uint8)
+    follows[list(gaps_before)] = 0
+    raised = np.zeros(count, np.uint8)
+    for bar, flag in flags.items():
+        raised[bar] = flag
+    equity, trades = np.empty(count), np.empty((count, ledger.TRADE_COLUMNS))
+    counts = np.empty(ledger.COUNTS, np.int64)
+    market = Bars(*(frozen(column) for column in columns), frozen(follows))  # type: ignore[call-arg]
+    made = simulate(market, raised, first, terms_of(execution), equity, trades, counts)
+    return Played(Trades(trades[:made], np.arange(count)), equity.tolist(), counts)

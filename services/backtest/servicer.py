@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 from typing import Any, Protocol, TypeAlias
 
@@ -23,6 +24,9 @@ from services.common.errors import refuse
 
 # Quoted: only the stubs know it as generic.
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+
+
+COMPUTE_NS_KEY = "x-compute-ns"
 
 
 class FrameSource(Protocol):
@@ -77,7 +81,8 @@ class BacktestServicer(backtest_service_pb2_grpc.BacktestServiceServicer):
         choice = job.choice.with_lookback(lambda: batch.required_lookback(job.strategy, job.sets))
         loaded = await self._frames.load(choice)
 
-        def work(cancelled: threading.Event) -> pb.RunBacktestBatchResponse:
+        def work(cancelled: threading.Event) -> tuple[pb.RunBacktestBatchResponse, int]:
+            began_ns = time.monotonic_ns()
             result = batch.evaluate(
                 loaded.frame,
                 job.strategy,
@@ -87,9 +92,14 @@ class BacktestServicer(backtest_service_pb2_grpc.BacktestServiceServicer):
                 job.metrics,
                 cancelled.is_set,
             )
-            return batch_response(job, loaded, result)
+            response = batch_response(job, loaded, result)
+            return response, time.monotonic_ns() - began_ns
 
-        response = await self._slots.run(work)
+        response, compute_ns = await self._slots.run(work)
+        # Beside the answer, not in it: equal requests have equal answers.
+        context.set_trailing_metadata(
+            (*(context.trailing_metadata() or ()), (COMPUTE_NS_KEY, str(compute_ns)))
+        )
         self._finished_sets += request.set_count
         return response
 

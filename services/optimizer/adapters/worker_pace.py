@@ -12,9 +12,6 @@ TARGET_SECONDS = 0.02
 FIRST_SET_COUNT = 16
 MOST_SET_COUNT = 512
 
-_FORGETTING = 1.05
-"""Calls wait for a slot behind others, so the quickest of late tells a set's own cost."""
-
 
 class Pace:
     """Sizes the calls of one study by what its sets cost. Never changes a result."""
@@ -30,12 +27,9 @@ class Pace:
         wanted = round(TARGET_SECONDS / max(self._seconds_per_set, 1e-9))
         return min(max(wanted, 1), MOST_SET_COUNT)
 
-    def learn(self, set_count: int, seconds: float) -> None:
-        """Take a finished call into account."""
-        told = seconds / set_count
-        if self._seconds_per_set is not None:
-            told = min(told, self._seconds_per_set * _FORGETTING)
-        self._seconds_per_set = told
+    def learn(self, set_count: int, compute_seconds: float) -> None:
+        """Take into account what a worker says that a call cost, without its waiting."""
+        self._seconds_per_set = compute_seconds / set_count
 
 
 class OutageLog:

@@ -29,6 +29,9 @@ SPLIT_AFTER = 3
 GIVE_UP_AFTER = 5
 """The same for a single set, before it is recorded as failed."""
 
+COMPUTE_NS_KEY = "x-compute-ns"
+"""Metadata in which a worker tells what a call cost, without its waiting."""
+
 STATUS_SECONDS = 5.0
 """Deadline of the question whether a worker is there."""
 
@@ -162,15 +165,18 @@ class _Evaluation:
         begun = clock.time()
         request = self._maker.request(self._points[chunk.start : chunk.stop])
         try:
-            response = await self._pool.stub.RunBacktestBatch(
+            call = self._pool.stub.RunBacktestBatch(
                 request, timeout=self._pool.patience.call_seconds * 2**chunk.strikes
             )
+            response = await call
+            told = dict(await call.trailing_metadata())
         except grpc.aio.AioRpcError as error:
             failure = judged(error)
             if failure.kind in {FailureKind.LOST, FailureKind.BUSY}:
                 self._pool.outages.failed(begun, clock.time(), failure.message)
             return failure
-        self._pace.learn(chunk.set_count, clock.time() - begun)
+        if COMPUTE_NS_KEY in told:
+            self._pace.learn(chunk.set_count, int(told[COMPUTE_NS_KEY]) / 1e9)
         self._pool.outages.answered(clock.time())
         self.outcomes[chunk.start : chunk.stop] = outcomes_of(response, chunk.set_count)
         return None

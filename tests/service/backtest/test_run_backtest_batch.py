@@ -78,6 +78,16 @@ async def test_wanted_metrics_come_in_the_wanted_order(worker: Stub) -> None:
     assert answer.snapshot.content_digest
 
 
+async def test_the_cost_of_a_batch_is_told_beside_the_answer(worker: Stub) -> None:
+    """Equal requests have equal answers, and every answer says what it cost."""
+    calls = [worker.RunBacktestBatch(batch_request([5, 6])) for _ in range(2)]
+    first, second = [await call for call in calls]
+
+    assert first.SerializeToString() == second.SerializeToString()
+    for call in calls:
+        assert int(dict(await call.trailing_metadata())["x-compute-ns"]) > 0
+
+
 async def test_undefined_values_are_left_out_never_zero(worker: Stub) -> None:
     """A set without trades has no win rate; the column holds the other sets' only."""
     answer = await worker.RunBacktestBatch(

@@ -91,7 +91,8 @@ class BacktestServiceServicer:
         """Runs many parameter sets over one snapshot and answers with columns of metrics, in the order of the sets.
 
         A set that cannot be run is named in `failures` and does not fail its neighbours. Cancelling the call stops the
-        worker after the set in hand.
+        worker after the set in hand. The trailing metadata "x-compute-ns" tells the nanoseconds spent on computing, without
+        waiting for candles and for a slot: from it a caller sees how many sets to send at once.
 
         Errors: as RunBacktest, apart from WINDOW_TOO_SHORT, which is a failure of the set.
         """

@@ -5,6 +5,7 @@ A metric without a value is the name of its reason.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -42,7 +43,7 @@ def _returns(levels: Sequence[float]) -> list[float] | None:
     """Simple returns; None where one would begin at nothing."""
     if any(level <= 0 for level in levels[:-1]):
         return None
-    return [later / earlier - 1 for earlier, later in zip(levels, levels[1:], strict=False)]
+    return [later / earlier - 1 for earlier, later in itertools.pairwise(levels)]
 
 
 def daily_levels(
@@ -66,10 +67,17 @@ def daily_levels(
 
 
 def _daily(levels: Sequence[float]) -> dict[str, Result]:
-    names = (
-        "sharpe_ratio sortino_ratio omega_ratio annualized_volatility_ratio value_at_risk_95_ratio "
-        "conditional_value_at_risk_95_ratio tail_ratio skewness excess_kurtosis"
-    ).split()
+    names = [
+        "sharpe_ratio",
+        "sortino_ratio",
+        "omega_ratio",
+        "annualized_volatility_ratio",
+        "value_at_risk_95_ratio",
+        "conditional_value_at_risk_95_ratio",
+        "tail_ratio",
+        "skewness",
+        "excess_kurtosis",
+    ]
     if len(levels) < 2:
         return dict.fromkeys([*names, "ulcer_index_ratio"], "TOO_FEW_OBSERVATIONS")
     out: dict[str, Result] = {"ulcer_index_ratio": "RUINED"}
@@ -144,7 +152,7 @@ def _cagr(final: float, capital: float, days: float) -> Result:
     if final <= 0:
         return -1.0
     getcontext().prec = 60
-    exponent = Decimal(365.25) / Decimal(days)
+    exponent = Decimal("365.25") / Decimal(days)
     return float((exponent * (Decimal(final / capital)).ln()).exp() - 1)
 
 
@@ -172,11 +180,20 @@ def _trades(closed: Sequence[Position]) -> dict[str, Result]:
         "max_consecutive_wins": _streak(profits, won=True),
         "max_consecutive_losses": _streak(profits, won=False),
     }
-    needing = (
-        "win_rate_ratio profit_factor expectancy_quote sqn average_win_quote average_loss_quote "
-        "largest_win_quote largest_loss_quote average_bars_held max_bars_held "
-        "average_adverse_excursion_ratio average_favorable_excursion_ratio"
-    ).split()
+    needing = [
+        "win_rate_ratio",
+        "profit_factor",
+        "expectancy_quote",
+        "sqn",
+        "average_win_quote",
+        "average_loss_quote",
+        "largest_win_quote",
+        "largest_loss_quote",
+        "average_bars_held",
+        "max_bars_held",
+        "average_adverse_excursion_ratio",
+        "average_favorable_excursion_ratio",
+    ]
     if not closed:
         return out | dict.fromkeys(needing, "NO_TRADES")
     wins, rest = [p for p in profits if p > 0], [p for p in profits if p <= 0]

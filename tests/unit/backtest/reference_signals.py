@@ -5,6 +5,7 @@ Everything is a list over the rows of a whole dataset; None is undefined.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -76,7 +77,7 @@ def seeded_ema(prices: Sequence[float], period: int, start: int) -> Series:
 def rsi(prices: Sequence[float], period: int, start: int) -> Series:
     """Wilder's relative strength index from the changes after `start` on."""
     out: Series = [None] * len(prices)
-    changes = [later - earlier for earlier, later in zip(prices, prices[1:], strict=False)][start:]
+    changes = [later - earlier for earlier, later in itertools.pairwise(prices)][start:]
     gains = [max(change, 0.0) for change in changes]
     losses = [max(-change, 0.0) for change in changes]
     if len(changes) < period:
@@ -163,7 +164,7 @@ def signals(
     return [_wanted(name, values, inputs, row) for row in rows], first
 
 
-def _inputs(
+def _inputs(  # noqa: PLR0911 - a line per strategy
     name: str, values: dict[str, Value], candles: Candles, window_start: int
 ) -> list[Series]:
     close = candles.close.tolist()

@@ -19,6 +19,7 @@ from services.backtest.core.batch import (
 from services.backtest.core.execution import Direction, Execution
 from services.backtest.core.frame import Frame
 from services.backtest.core.metrics import METRIC_NAMES, UndefinedReason
+from services.backtest.core.parameters import Value
 from services.backtest.core.single import run
 from services.backtest.core.strategies import STRATEGIES, Strategy
 from services.backtest.core.strategies.strategy import Values
@@ -102,7 +103,7 @@ def test_sets_without_columns_take_defaults() -> None:
     """Defaults are the strategy's."""
     frame = markets.frame(MARKET, 60, 60)
     batch = run_all(frame, CROSSOVER, ParameterSets(2, {}))
-    values = {"fast_period": 10, "slow_period": 30, "average": "sma"}
+    values: dict[str, Value] = {"fast_period": 10, "slow_period": 30, "average": "sma"}
     alone = run(frame, CROSSOVER, Direction.BOTH, values, Execution())
     expected = [alone.metrics["sharpe_ratio"]] * 2
     assert batch.values["sharpe_ratio"].tolist() == expected

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -41,7 +42,7 @@ def reference(
     times = window.open_time_ms.tolist()
     follows = [
         True,
-        *(b == interval.next_open_ms(a) for a, b in zip(times, times[1:], strict=False)),
+        *(b == interval.next_open_ms(a) for a, b in itertools.pairwise(times)),
     ]
     account = Account(window, follows, request.execution)
     direction = request.direction

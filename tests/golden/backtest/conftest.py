@@ -1,4 +1,4 @@
-"""What the tests of the backtest core share."""
+"""The recorded market."""
 
 from __future__ import annotations
 

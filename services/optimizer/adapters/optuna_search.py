@@ -102,9 +102,9 @@ class TpeSearch:
         points: list[core.Point] = []
         try:
             for place in range(count):
-                trial, point = self._suggest() or self._draw(generation_number, place)
-                running.append(trial)
-                points.append(point)
+                points.append(
+                    self._suggest(running) or self._draw(generation_number, place, running)
+                )
         finally:
             for trial in running:
                 self._discard(trial)
@@ -116,17 +116,19 @@ class TpeSearch:
             self._frozen(trial) for trial in trials if trial.state is core.TrialState.COMPLETE
         )
 
-    def _suggest(self) -> tuple[optuna.Trial, core.Point] | None:
+    def _suggest(self, running: list[optuna.Trial]) -> core.Point | None:
         while self._suggestions_left:
             self._suggestions_left -= 1
             trial = self._study.ask(self._distributions)
+            # Refused ones stay till the generation's end as well: the liar repels what follows
+            # from where the constraints do not hold.
+            running.append(trial)
             point = self._point(trial.params)
             if self._accept(point):
-                return trial, point
-            self._discard(trial)
+                return point
         return None
 
-    def _draw(self, generation_number: int, place: int) -> tuple[optuna.Trial, core.Point]:
+    def _draw(self, generation_number: int, place: int, running: list[optuna.Trial]) -> core.Point:
         for attempt in range(ATTEMPT_LIMIT):
             drawn = {
                 name: value_of(
@@ -138,7 +140,8 @@ class TpeSearch:
             point = self._point(drawn)
             if self._accept(point):
                 self._study.enqueue_trial(drawn)
-                return self._study.ask(self._distributions), point
+                running.append(self._study.ask(self._distributions))
+                return point
         raise space_infeasible(f"{ATTEMPT_LIMIT:,} draws fulfilled the constraints not once")
 
     def _point(self, suggested: Mapping[str, core.Value]) -> core.Point:

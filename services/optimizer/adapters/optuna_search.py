@@ -99,16 +99,14 @@ class TpeSearch:
         )
         self._suggestions_left = _SUGGESTIONS_PER_POINT * count
         running: list[optuna.Trial] = []
-        points: list[core.Point] = []
         try:
-            for place in range(count):
-                points.append(
-                    self._suggest(running) or self._draw(generation_number, place, running)
-                )
+            return [
+                self._suggest(running) or self._draw(generation_number, place, running)
+                for place in range(count)
+            ]
         finally:
             for trial in running:
                 self._discard(trial)
-        return points
 
     def tell(self, trials: Sequence[core.Trial]) -> None:
         """Learn from finished trials, in order. Failed ones teach TPE nothing."""

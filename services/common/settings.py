@@ -6,10 +6,11 @@ outside it is refused: a misspelt setting must not be a silent default.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from difflib import get_close_matches
-from typing import TypeVar, get_args, get_type_hints
+from typing import Literal, TypeVar, get_args, get_origin, get_type_hints
 
 KNOWN_NAMES = frozenset(
     {
@@ -50,8 +51,8 @@ class ServiceSettings:
 
     listen_address: str
     drain_seconds: float = 25.0
-    log_format: str = "text"
-    log_level: str = "info"
+    log_format: Literal["text", "json"] = "text"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
 
 
 S = TypeVar("S")
@@ -61,7 +62,8 @@ def read_settings(kind: type[S], environment: Mapping[str, str], **defaults: obj
     """Make a settings dataclass of the environment.
 
     A field `listen_address` is read from `ASSAY_LISTEN_ADDRESS`; its type (str, int, float, bool,
-    or one of them with None) says how. `defaults` replace the class's own.
+    one of them with None, or a Literal of words) says how. `defaults` replace the class's own.
+    Floats are lengths of time: finite, 0 or more.
 
     Raises:
         SettingsError: names every unknown variable, every value that cannot be read and every
@@ -99,6 +101,10 @@ def _nearest(name: str) -> str:
 
 
 def _parse(kind: object, text: str) -> object:
+    if get_origin(kind) is Literal:
+        if text not in get_args(kind):
+            raise ValueError(f"say one of {', '.join(get_args(kind))}")
+        return text
     kinds = set(get_args(kind)) or {kind}
     if bool in kinds:
         if text.lower() not in {"true", "false"}:
@@ -106,4 +112,9 @@ def _parse(kind: object, text: str) -> object:
         return text.lower() == "true"
     if int in kinds:
         return int(text)
-    return float(text) if float in kinds else text
+    if float not in kinds:
+        return text
+    number = float(text)
+    if not 0 <= number < math.inf:
+        raise ValueError("say a finite number, 0 or more")
+    return number

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
+from urllib.parse import quote
 
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
@@ -14,6 +15,7 @@ from grpc_status import rpc_status
 
 from services.common.errors import AssayError, Code, Violation
 from services.common.telemetry import (
+    REQUEST_ID_KEY,
     Continuation,
     Handler,
     is_infrastructure,
@@ -23,20 +25,52 @@ from services.common.telemetry import (
 
 logger = logging.getLogger(__name__)
 
-_NO_BLIND_RETRY = (("grpc-retry-pushback-ms", "-1"),)
+_NO_BLIND_RETRY = ("grpc-retry-pushback-ms", "-1")
 """Tells channels that this refusal is meant; RetryInfo tells the caller when to come back."""
+_LARGEST_BYTES = 7_000
+"""gRPC clients drop answers whose headers pass 8 KiB, and with them every word of the error."""
+_LONGEST_TEXT = 200
+_SAFE = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
 def to_status(error: AssayError, domain: str) -> status_pb2.Status:
-    """Return the error as google.rpc.Status with ErrorInfo, BadRequest and RetryInfo."""
+    """Return the error as google.rpc.Status with ErrorInfo, BadRequest and RetryInfo.
+
+    An error too large for the headers it travels in is shortened: long texts are cut, and a last
+    violation says how many more there were.
+    """
+    whole = _status(error, domain, error.violations)
+    if _wire_bytes(whole) <= _LARGEST_BYTES:
+        return whole
+    short = AssayError(
+        error.code,
+        error.reason,
+        _cut(error.message),
+        metadata={key: _cut(value) for key, value in error.metadata.items()},
+        retry_after_ms=error.retry_after_ms,
+        domain=error.domain,
+    )
+    told = [Violation(_cut(item.field), _cut(item.description)) for item in error.violations]
+    # More than these can never fit, however short they are.
+    kept = told[:100]
+    while True:
+        more = len(told) - len(kept)
+        rest = [Violation("", f"and {more:,} more")] if more else []
+        status = _status(short, domain, [*kept, *rest])
+        if _wire_bytes(status) <= _LARGEST_BYTES or not kept:
+            return status
+        kept.pop()
+
+
+def _status(error: AssayError, domain: str, violations: Sequence[Violation]) -> status_pb2.Status:
     info = error_details_pb2.ErrorInfo(
         reason=error.reason, domain=error.domain or domain, metadata=error.metadata
     )
     details = [_packed(info)]
-    if error.violations:
+    if violations:
         bad_request = error_details_pb2.BadRequest()
-        for item in error.violations:
+        for item in violations:
             bad_request.field_violations.add(field=item.field, description=item.description)
         details.append(_packed(bad_request))
     if error.retry_after_ms is not None:
@@ -44,6 +78,16 @@ def to_status(error: AssayError, domain: str) -> status_pb2.Status:
         delay.FromMilliseconds(error.retry_after_ms)
         details.append(_packed(error_details_pb2.RetryInfo(retry_delay=delay)))
     return status_pb2.Status(code=error.code.value, message=error.message, details=details)
+
+
+def _wire_bytes(status: status_pb2.Status) -> int:
+    """Return what a status takes in headers: its message percent-encoded, the whole in base64."""
+    size: int = status.ByteSize()
+    return len(quote(status.message, safe=_SAFE)) + -(-size // 3) * 4
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST_TEXT else f"{text[: _LONGEST_TEXT - 3]}..."
 
 
 def error_of(error: grpc.RpcError) -> AssayError:
@@ -153,5 +197,7 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
                 metadata={"request_id": request_id.get()},
             )
         status = rpc_status.to_status(to_status(error, self._domain))
-        metadata = tuple(status.trailing_metadata or ()) + _NO_BLIND_RETRY
+        # Aborting replaces the trailing metadata, and it is failures that are looked up in logs.
+        identity = (REQUEST_ID_KEY, request_id.get())
+        metadata = (*(status.trailing_metadata or ()), _NO_BLIND_RETRY, identity)
         await context.abort(_CODES[error.code.value], error.message, metadata)

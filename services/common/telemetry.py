@@ -5,6 +5,7 @@ A log line is an event with fields: `rpc.finished method=... code=... duration_m
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import sys
@@ -21,6 +22,7 @@ import grpc
 from services.common.settings import ServiceSettings
 
 REQUEST_ID_KEY = "x-request-id"
+_LONGEST_REQUEST_ID = 128
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 deadline_at: ContextVar[float | None] = ContextVar("deadline_at", default=None)
 """Monotonic time at which the call being served ends; None where it has no deadline."""
@@ -83,7 +85,9 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
         if handler is None or is_infrastructure(method):
             return handler
         metadata = dict(handler_call_details.invocation_metadata or ())
-        identity = str(metadata.get(REQUEST_ID_KEY) or uuid.uuid4())
+        given = str(metadata.get(REQUEST_ID_KEY) or "")
+        # Longer ones would crowd errors out of the headers that carry both.
+        identity = given if 0 < len(given) <= _LONGEST_REQUEST_ID else str(uuid.uuid4())
 
         def unary(behavior: Any) -> Any:
             async def call(request: Any, context: Any) -> Any:
@@ -137,15 +141,19 @@ async def _observed(
     deadline_at.set(None if remaining is None else time.monotonic() + remaining)
     context.set_trailing_metadata(((REQUEST_ID_KEY, identity),))
     started = time.monotonic()
+    cancelled = False
     try:
         yield
+    except (asyncio.CancelledError, GeneratorExit):
+        # The caller has gone: gRPC never gives such a call a code.
+        cancelled = True
+        raise
     finally:
-        code = context.code()
         logger.info(
             "rpc.finished",
             extra={
                 "method": method,
-                "code": _code_name(code),
+                "code": "CANCELLED" if cancelled else _code_name(context.code()),
                 "duration_ms": round((time.monotonic() - started) * 1000, 1),
             },
         )

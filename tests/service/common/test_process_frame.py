@@ -150,8 +150,52 @@ async def test_the_callers_request_id_reaches_the_handler_and_comes_back() -> No
         await call
         trailing = dict(await call.trailing_metadata())
 
-    assert servicer.seen_request_ids == ["abc"]
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            await stub.GetDataset(
+                pb.GetDatasetRequest(name="wrong"), metadata=((REQUEST_ID_KEY, "def"),)
+            )
+
+    assert servicer.seen_request_ids == ["abc", "def"]
     assert trailing[REQUEST_ID_KEY] == "abc"
+    assert dict(raised.value.trailing_metadata())[REQUEST_ID_KEY] == "def"
+
+
+async def test_a_request_id_that_would_crowd_headers_is_replaced() -> None:
+    """A caller's id of kilobytes would leave no room for an error's details."""
+    servicer = Scripted()
+    async with served(servicer) as stub:
+        metadata = ((REQUEST_ID_KEY, "a" * 5_000),)
+        await stub.GetDataset(pb.GetDatasetRequest(name="fine"), metadata=metadata)
+
+    assert len(servicer.seen_request_ids[0]) == 36
+
+
+async def test_a_call_given_up_by_its_caller_is_logged_as_cancelled(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The log must not count it among the calls that went well."""
+
+    class Endless(Scripted):
+        async def ReadCandles(  # noqa: N802
+            self, request: pb.ReadCandlesRequest, context: Any
+        ) -> AsyncIterator[pb.ReadCandlesResponse]:
+            try:
+                yield pb.ReadCandlesResponse()
+                await asyncio.Event().wait()
+            finally:
+                ended.set()
+
+    ended = asyncio.Event()
+    with caplog.at_level(logging.INFO):
+        async with served(Endless()) as stub:
+            stream = stub.ReadCandles(pb.ReadCandlesRequest())
+            await stream.read()
+            stream.cancel()
+            await ended.wait()
+
+    assert [vars(line)["code"] for line in caplog.records if line.message == "rpc.finished"] == [
+        "CANCELLED"
+    ]
 
 
 async def test_a_call_below_gets_the_request_id_and_no_more_time_than_the_call_above() -> None:

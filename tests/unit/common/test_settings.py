@@ -47,3 +47,20 @@ def test_a_setting_of_another_service_is_no_mistake() -> None:
     settings = read_settings(Example, {"ASSAY_DATABASE_URL": "x"}, listen_address=":1")
 
     assert settings.slots == 2
+
+
+def test_words_and_times_that_make_no_sense_are_refused() -> None:
+    """A misspelt log level must not be found out by the first line of the log."""
+    environment = {
+        "ASSAY_LISTEN_ADDRESS": ":1",
+        "ASSAY_LOG_LEVEL": "loud",
+        "ASSAY_LOG_FORMAT": "xml",
+        "ASSAY_DRAIN_SECONDS": "nan",
+    }
+    with pytest.raises(SettingsError) as raised:
+        read_settings(Example, environment)
+
+    message = str(raised.value)
+    assert "ASSAY_LOG_LEVEL='loud': say one of debug, info, warning, error" in message
+    assert "ASSAY_LOG_FORMAT='xml': say one of text, json" in message
+    assert "ASSAY_DRAIN_SECONDS='nan': say a finite number, 0 or more" in message

@@ -18,6 +18,14 @@ T = TypeVar("T", int, float)
 
 _PLAIN_BELOW = 2**53
 """Times below this can be told in ms by 64 bits whatever their unit."""
+_SPELT = (
+    pa.types.is_decimal,
+    pa.types.is_temporal,
+    pa.types.is_dictionary,
+    pa.types.is_large_string,
+    pa.types.is_string_view,
+)
+"""Types of cells that are read as text."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,9 +45,7 @@ class Column:
 
 def numbers(column: Any, field: str) -> Column:
     """Read a column of numbers, each the double nearest to what the file says."""
-    if pa.types.is_decimal(column.type):
-        # Arrow's own cast divides and may miss the nearest double.
-        column = pc.cast(column, pa.string())
+    column = _as_text(column)
     try:
         values = pc.cast(column, pa.float64())
     except pa.ArrowException:
@@ -50,12 +56,15 @@ def numbers(column: Any, field: str) -> Column:
 
 def times(column: Any, unit: TimeUnit, field: str) -> Column:
     """Read a column of times: numbers of the unit, ISO 8601 text, or Arrow's own times."""
-    if pa.types.is_temporal(column.type) and column.null_count == 0:
+    if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
         try:
-            stamps = pc.cast(column, pa.timestamp("ms", tz=getattr(column.type, "tz", None)))
-            return _whole(pc.cast(stamps, pa.int64()).to_numpy().astype(np.int64))
+            zone = getattr(column.type, "tz", None)
+            stamps = pc.cast(pc.cast(column, pa.timestamp("ms", tz=zone)), pa.int64())
         except pa.ArrowException:
-            column = pc.cast(column, pa.string())
+            pass  # a cell is no whole ms; the text of it will be told
+        else:
+            column, unit = stamps, TimeUnit.MILLISECONDS
+    column = _as_text(column)
     whole = _integer_times(column, unit)
     if whole is not None:
         return _whole(whole)
@@ -66,6 +75,9 @@ def _integer_times(column: Any, unit: TimeUnit) -> npt.NDArray[np.int64] | None:
     """Read a column that holds integers only; None for others."""
     if pa.types.is_floating(column.type) or column.null_count:
         return None
+    text = pa.types.is_string(column.type)
+    if text and pc.any(pc.match_substring(column, "x", ignore_case=True)).as_py():
+        return None  # Arrow would read hexadecimal numbers
     try:
         values = np.array(pc.cast(column, pa.int64()).to_numpy(), dtype=np.int64)
     except pa.ArrowException:
@@ -77,6 +89,17 @@ def _integer_times(column: Any, unit: TimeUnit) -> npt.NDArray[np.int64] | None:
     else:
         values *= unit.value
     return np.asarray(values, dtype=np.int64)
+
+
+def _as_text(column: Any) -> Any:
+    """Spell out what Arrow reads inexactly or Python not at all: decimals, dates, times of day."""
+    kind = column.type
+    if pa.types.is_duration(kind):
+        # Arrow spells only its number, but a duration is neither a time nor a price.
+        return pa.array([str(kind)] * len(column), pa.string())
+    if any(told(kind) for told in _SPELT):
+        return pc.cast(column, pa.string())
+    return column
 
 
 def _moment(cell: object, unit: TimeUnit) -> int:

@@ -112,6 +112,6 @@ def _edge(window: TimeWindow, name: str, field: str, found: list[Violation]) -> 
         found.append(Violation(path, "must be whole milliseconds"))
     time_ms = ms_from_timestamp(timestamp)
     if not FIRST_MS <= time_ms <= LAST_MS:
-        found.append(Violation(path, "must lie in the years 1970 to 9999"))
+        found.append(Violation(path, "must lie in the years 1970 to 9998"))
         return None
     return time_ms

@@ -35,7 +35,7 @@ def gaps_of(open_time_ms: Times, interval: Interval) -> list[Gap]:
 
 
 def aligned(moments: Times, interval: Interval) -> Mask:
-    """Tell, for each time within 1970 to 9999, whether a bar may open there."""
+    """Tell, for each time within 1970 to 9998, whether a bar may open there."""
     if interval is Interval.MONTH_1:
         inside = np.clip(moments, FIRST_MS, LAST_MS)
         return np.array([interval.is_aligned(int(moment)) for moment in inside], dtype=np.bool_)

@@ -124,7 +124,8 @@ class _Order:
     """How the rows stand in time, as masks over the rows as they came.
 
     Attributes:
-        outside: Readable times outside 1970 to 9999.
+        outside: Readable times outside 1970 to 9998.
+        off_grid: Other readable times at which no bar may open.
         late: Rows earlier than a row before them.
         copies: Rows equal to an earlier row of the same time.
         differing: Rows that differ from an earlier row of the same time.
@@ -132,6 +133,7 @@ class _Order:
     """
 
     outside: Mask
+    off_grid: Mask
     late: Mask
     copies: Mask
     differing: Mask
@@ -142,10 +144,15 @@ def _order_of(upload: Upload, interval: Interval | None) -> _Order:
     moments = tables.times(upload.rows)
     was_read = upload.was_read(tables.column_names(interval)[0])
     readable = was_read & (moments >= FIRST_MS) & (moments <= LAST_MS)
+    off_grid = np.zeros(len(moments), dtype=np.bool_)
+    if interval is not None:
+        off_grid = readable & ~aligned(moments, interval)
     copies, differing = _copies(upload.rows, readable)
-    left = np.flatnonzero(readable & ~copies & ~differing)
+    # Gaps are counted along the grid: a row beside it would make nonsense of them.
+    left = np.flatnonzero(readable & ~copies & ~differing & ~off_grid)
     return _Order(
         outside=was_read & ~readable,
+        off_grid=off_grid,
         late=readable & _behind(moments, readable),
         copies=copies,
         differing=differing,
@@ -156,11 +163,9 @@ def _order_of(upload: Upload, interval: Interval | None) -> _Order:
 def _places(upload: Upload, order: _Order, interval: Interval | None, path: str) -> list[Violation]:
     """Violations of single times: outside the calendar, off the interval's grid."""
     moments = tables.times(upload.rows)
-    found = _told(path, "outside the years 1970 to 9999", order.outside, moments)
+    found = _told(path, "outside the years 1970 to 9998", order.outside, moments)
     if interval is not None:
-        was_read = upload.was_read(tables.column_names(interval)[0])
-        off_grid = was_read & ~order.outside & ~aligned(moments, interval)
-        found += _told(path, f"not on the grid of {interval.value} bars", off_grid, moments)
+        found += _told(path, f"not on the grid of {interval.value} bars", order.off_grid, moments)
     return found
 
 

@@ -122,9 +122,9 @@ def unknown_columns(plan: FilePlan) -> list[Violation]:
 def time_ms(text: str, unit: TimeUnit) -> int:
     """Return the time a cell means, ms since the epoch; ValueError where it means none."""
     text = text.strip()
-    if re.fullmatch(r"[+-]?\d+", text):
+    if re.fullmatch(r"[+-]?[0-9]+", text):
         return time_ms_of(int(text), unit)
-    if re.fullmatch(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?", text):
+    if re.fullmatch(r"[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?", text):
         return time_ms_of(float(text), unit)
     return from_iso(text)
 
@@ -140,8 +140,8 @@ def time_ms_of(number: float, unit: TimeUnit) -> int:
 
 def number_of(text: str) -> float:
     """Return the double nearest to decimal text, as Python reads it; ValueError for other text."""
-    if "_" in text:
-        raise ValueError("underscores are no part of a number")
+    if "_" in text or not text.isascii():
+        raise ValueError("Python alone reads underscores and digits of other scripts")
     return float(text)
 
 

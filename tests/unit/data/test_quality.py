@@ -123,9 +123,20 @@ def test_no_rows_are_refused() -> None:
 
 
 def test_times_in_another_unit_are_found(bars: Bars) -> None:
-    """Microseconds taken for milliseconds lie beyond the year 9999."""
+    """Microseconds taken for milliseconds lie beyond the year 9998."""
     told = refused(bars([1_704_067_200_000_000]))
-    assert told["candles.open_time_ms"][0].startswith("1 row is outside the years 1970 to 9999")
+    assert told["candles.open_time_ms"][0].startswith("1 row is outside the years 1970 to 9998")
+
+
+def test_a_row_beside_the_grid_is_told_once(bars: Bars, hour: int) -> None:
+    """A bar half an hour late is no gap as well."""
+    rows = bars([0, hour, hour + hour // 2])
+    told = refused(rows)
+    assert told == {
+        "candles.open_time_ms": [
+            "1 row is not on the grid of 1h bars, first row 3 (1970-01-01T01:30:00Z)"
+        ]
+    }
 
 
 def test_funding_has_neither_grid_nor_gaps() -> None:

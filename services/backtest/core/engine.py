@@ -55,9 +55,15 @@ _NEAREST_FIRST: Final = float(IntrabarPolicy.NEAREST_EXTREME_FIRST)
 
 @inner
 def _bar_does(
-    open_: float, high: float, low: float, stop: float, target: float, policy: float
+    prices: tuple[float, float, float], side: float, stop: float, target: float, policy: float
 ) -> int:
-    """Say what a bar does to a position, in prices times side: the open decides first."""
+    """Say what a bar does to a position: the open decides first.
+
+    `prices` are open, high and low; stop and target are prices times side.
+    """
+    open_, high, low = side * prices[0], side * prices[1], side * prices[2]
+    if side < 0.0:
+        high, low = low, high
     if open_ <= stop:
         return _STOPS | _AT_OPEN
     if open_ >= target:
@@ -118,21 +124,22 @@ def _exit(trade: Numbers, bar: int, price: float, fee_ratio: float, reason: int)
 
 
 @merged
-def _note_excursions(trade: Numbers, worst: float, best: float) -> None:
-    entry = trade[SIDE] * trade[ENTRY_PRICE]
-    trade[ADVERSE] = (entry - worst) / trade[ENTRY_PRICE]
-    trade[FAVORABLE] = (best - entry) / trade[ENTRY_PRICE]
+def _note_excursions(trade: Numbers, lowest: float, highest: float) -> None:
+    """Write the moves from the entry to the extreme prices since into a trade."""
+    entry = trade[ENTRY_PRICE]
+    down, up = (entry - lowest) / entry, (highest - entry) / entry
+    trade[ADVERSE], trade[FAVORABLE] = (down, up) if trade[SIDE] > 0.0 else (up, down)
 
 
 @merged
-def _leave_open(trade: Numbers, close: float, worst: float, best: float) -> None:
+def _leave_open(trade: Numbers, close: float, lowest: float, highest: float) -> None:
     """Write the state at the last close into a trade that stays open."""
     gross = trade[SIDE] * trade[QUANTITY] * (close - trade[ENTRY_PRICE])
     trade[EXIT_BAR] = -1.0
     trade[EXIT_PRICE] = close
     trade[NET_PROFIT] = gross - trade[FEES]
     trade[EXIT_REASON] = OPEN
-    _note_excursions(trade, worst, best)
+    _note_excursions(trade, lowest, highest)
 
 
 @inner
@@ -190,41 +197,38 @@ def _hold(
     start, side, entry = int(trade[ENTRY_BAR]), trade[SIDE], trade[ENTRY_PRICE]
     quantity = side * trade[QUANTITY]
     stop, target, starts = _levels(side, entry, terms)
-    trailing = -np.inf
-    worst = best = side * entry
     watched = stop > -np.inf or target < np.inf or starts < np.inf
+    trailing = -np.inf
+    lowest = highest = entry
     wanted = 0
     last = len(equity) - 1
+    closing = last if terms.close_at_end > 0.0 else -1
     bar = start
     while True:
-        if best >= starts:
-            trailing = best * (1.0 - side * terms.trail)
-        opened, closed = bars.open[bar], bars.close[bar]
-        high, low = side * bars.high[bar], side * bars.low[bar]
-        if side < 0.0:
-            high, low = low, high
-        does = _STAYS
         if watched:
-            level = max(stop, trailing)
-            does = _bar_does(side * opened, high, low, level, target, terms.policy)
-        if does != _STAYS:
-            counts[AMBIGUOUS_BARS] += does & _AMBIGUOUS != 0
-            counts[HELD_BARS] += does & _AT_OPEN == 0
-            levels = (stop, trailing, target)
-            reason, price, fee = _forced_fill(does, opened, side, levels, terms)
-            break
-        value = cash + quantity * (closed - entry)
-        if value <= 0.0 or (bar == last and terms.close_at_end > 0.0):
+            best = side * (highest if side > 0.0 else lowest)
+            if best >= starts:
+                trailing = best * (1.0 - side * terms.trail)
+            prices = (bars.open[bar], bars.high[bar], bars.low[bar])
+            does = _bar_does(prices, side, max(stop, trailing), target, terms.policy)
+            if does != _STAYS:
+                counts[AMBIGUOUS_BARS] += does & _AMBIGUOUS != 0
+                counts[HELD_BARS] += does & _AT_OPEN == 0
+                levels = (stop, trailing, target)
+                reason, price, fee = _forced_fill(does, bars.open[bar], side, levels, terms)
+                break
+        value = cash + quantity * (bars.close[bar] - entry)
+        if value <= 0.0 or bar == closing:
             counts[HELD_BARS] += 1
             reason = BUST if value <= 0.0 else END
-            price, fee = _market_fill(closed, -side, terms), terms.fee
+            price, fee = _market_fill(bars.close[bar], -side, terms), terms.fee
             break
         equity[bar] = value
-        worst, best = min(worst, low), max(best, high)
+        lowest, highest = min(lowest, bars.low[bar]), max(highest, bars.high[bar])
         bar += 1
         if bar > last:
             counts[HELD_BARS] += bar - start
-            _leave_open(trade, closed, worst, best)
+            _leave_open(trade, bars.close[last], lowest, highest)
             return bar, cash, 0
         if flags[bar - 1]:
             counts[CONFLICTING_ENTRIES] += _conflicts(flags[bar - 1])
@@ -234,8 +238,8 @@ def _hold(
                 price, fee = _market_fill(bars.open[bar], -side, terms), terms.fee
                 break
     counts[HELD_BARS] += bar - start
-    opened = side * bars.open[bar]
-    _note_excursions(trade, min(worst, opened, side * price), max(best, opened, side * price))
+    lowest, highest = min(lowest, bars.open[bar], price), max(highest, bars.open[bar], price)
+    _note_excursions(trade, lowest, highest)
     return bar, cash + _exit(trade, bar, price, fee, reason), wanted
 
 
@@ -260,16 +264,20 @@ def simulate(
     equity[:first] = cash
     count = 0
     bar = first
-    while bar < len(equity):
+    last = len(equity) - 1
+    while bar <= last:
         if cash <= 0.0:
             counts[BUSTS] = 1
             equity[bar:] = 0.0
             break
+        while bar < last and flags[bar] == 0:
+            equity[bar] = cash
+            bar += 1
         equity[bar] = cash
-        raised = flags[bar]
         bar += 1
-        if raised == 0 or bar == len(equity):
-            continue
+        if bar > last:
+            break
+        raised = flags[bar - 1]
         counts[CONFLICTING_ENTRIES] += _conflicts(raised)
         side = _wanted_side(raised)
         while side != 0:

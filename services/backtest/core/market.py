@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from services.backtest.core.frame import Frame
 from services.backtest.core.kernel import Integers, frozen
-from services.backtest.core.terms import Bars
+from services.backtest.core.terms import Bars, Span
 from services.common.intervals import DAY_MS, Interval
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Market:
-    """The window of a frame.
-
-    Attributes:
-        bars: Its bars, read-only.
-        midnights: For each UTC midnight from the first open to the last close, the bar whose close
-            tells the equity then: the last one that closed at or before it; -1 before any did, when
-            equity is the initial capital.
-        days: Length of the window in days, from the first open to the last close.
-        bars_per_year: Bars in a year of 365 days.
-    """
+class Market(NamedTuple):
+    """The window of a frame: its bars and the time they span, read-only."""
 
     bars: Bars
-    midnights: Integers
-    days: float
-    bars_per_year: float
+    span: Span
 
 
 def market_of(frame: Frame) -> Market:
@@ -45,17 +33,15 @@ def market_of(frame: Frame) -> Market:
         close=frozen(candles.close[start:]),
         follows=frozen(follows),
     )
+    bars_per_year = frame.interval.bars_per_year
     if not len(opens):
-        return Market(bars, np.empty(0, np.int64), 0.0, frame.interval.bars_per_year)
+        return Market(bars, Span(frozen(np.empty(0, np.int64)), 0.0, bars_per_year))
     first_day = -(-int(opens[0]) // DAY_MS)
     last_day = int(closes[-1]) // DAY_MS
     midnights_ms = np.arange(first_day, last_day + 1, dtype=np.int64) * DAY_MS
-    return Market(
-        bars=bars,
-        midnights=frozen(np.searchsorted(closes, midnights_ms, side="right") - 1),
-        days=int(closes[-1] - opens[0]) / DAY_MS,
-        bars_per_year=frame.interval.bars_per_year,
-    )
+    midnights = np.searchsorted(closes, midnights_ms, side="right") - 1
+    days = int(closes[-1] - opens[0]) / DAY_MS
+    return Market(bars, Span(frozen(midnights), days, bars_per_year))
 
 
 def _close_times_ms(opens_ms: Integers, interval: Interval) -> Integers:

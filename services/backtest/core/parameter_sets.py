@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -52,16 +53,13 @@ def problems_with_values(strategy: Strategy, values: Mapping[str, Value]) -> lis
 def required_lookback(strategy: Strategy, sets: ParameterSets) -> int:
     """Return the bars before the window that the set with the longest lookback needs.
 
-    Sets with values out of bounds count as nothing.
+    Sets that make no sense count as nothing.
     """
     plan = SetPlan(strategy, sets, Execution())
-    columns = [plan.column(info) for info in strategy.parameters]
-    names = [info.name for info in strategy.parameters]
     longest = 0
-    for one in set(zip(*columns, strict=True)) if columns else {()}:
-        values = dict(zip(names, one, strict=True))
-        if not problems_with_values(strategy, values):
-            longest = max(longest, strategy.lookback(values))
+    for index in range(sets.count):
+        with suppress(InvalidSet):
+            longest = max(longest, strategy.lookback(plan.values(index)))
     return longest
 
 
@@ -74,18 +72,17 @@ class SetPlan:
         self._sets = sets
         self._execution = execution
         self._terms = terms_of(execution)
-        self._columns = [(info.name, self.column(info)) for info in strategy.parameters]
+        self._columns = [(info.name, self._column(info)) for info in strategy.parameters]
         self._execution_columns = [
             (name, sets.columns[name]) for name in _EXECUTION_NAMES if name in sets.columns
         ]
         self._bad = {
             info.name: bad
             for info in strategy.parameters
-            if (bad := _bad_values(info, self.column(info)))
+            if (bad := _bad_values(info, self._column(info)))
         }
 
-    def column(self, info: ParameterInfo) -> Sequence[Any]:
-        """Return a strategy parameter's value in every set."""
+    def _column(self, info: ParameterInfo) -> Sequence[Any]:
         given = self._sets.columns.get(info.name)
         return (info.default,) * self._sets.count if given is None else given
 

@@ -1,11 +1,11 @@
-"""What the engine is given: bars and the execution model, as kernels take them."""
+"""What kernels are given: bars, the time they span, the execution model as plain numbers."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 from services.backtest.core.execution import Execution, TargetFill
-from services.backtest.core.kernel import Bytes, Numbers
+from services.backtest.core.kernel import Bytes, Integers, Numbers
 
 
 class Bars(NamedTuple):
@@ -16,6 +16,22 @@ class Bars(NamedTuple):
     low: Numbers
     close: Numbers
     follows: Bytes
+
+
+class Span(NamedTuple):
+    """The time a window covers.
+
+    Attributes:
+        midnights: For each UTC midnight from the first open to the last close, the bar whose close
+            tells the equity then: the last one that closed at or before it; -1 before any did, when
+            equity is the initial capital.
+        days: Length of the window in days, from the first open to the last close.
+        bars_per_year: Bars in a year of 365 days.
+    """
+
+    midnights: Integers
+    days: float
+    bars_per_year: float
 
 
 class Terms(NamedTuple):

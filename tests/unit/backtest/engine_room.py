@@ -12,7 +12,7 @@ from services.backtest.core.engine import simulate
 from services.backtest.core.execution import Execution
 from services.backtest.core.kernel import Integers, frozen
 from services.backtest.core.signals import ENTER_LONG, ENTER_SHORT, EXIT_LONG, EXIT_SHORT
-from services.backtest.core.single import Trades
+from services.backtest.core.single import Trade, Trades
 from services.backtest.core.terms import Bars, terms_of
 
 FREE = Execution(initial_capital_quote=1_000.0, taker_fee_bps=0.0)
@@ -58,3 +58,19 @@ def play(
     market = Bars(*(frozen(column) for column in columns), frozen(follows))  # type: ignore[call-arg]
     made = simulate(market, raised, first, terms_of(execution), equity, trades, counts)
     return Played(Trades(trades[:made], np.arange(count)), equity.tolist(), counts)
+
+
+def told(trade: Trade) -> tuple[int, int | None, float, float, str]:
+    """Return a trade's entry bar, exit bar, entry and exit price, and reason."""
+    return (
+        trade.entry_time_ms,
+        trade.exit_time_ms,
+        trade.entry_price_quote,
+        trade.exit_price_quote,
+        trade.exit_reason.name,
+    )
+
+
+def flat(price: float) -> Bar:
+    """Return a bar that stands still."""
+    return (price, price, price, price)

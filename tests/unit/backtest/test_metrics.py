@@ -10,6 +10,7 @@ from assay.backtest.v1 import backtest_service_pb2, execution_pb2, metrics_pb2, 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.backtest.core import ledger
 from services.backtest.core import market as market_module
 from services.backtest.core.execution import (
     EXECUTION_PARAMETERS,
@@ -18,12 +19,13 @@ from services.backtest.core.execution import (
     IntrabarPolicy,
     TargetFill,
 )
-from services.backtest.core.measures.curve import measure_bars, measure_days
-from services.backtest.core.measures.distribution import measure_distribution
+from services.backtest.core.kernel import frozen
 from services.backtest.core.measures.powers import power_less_one
+from services.backtest.core.measures.summary import measure_run
 from services.backtest.core.metrics import INTEGER_METRICS, METRIC_NAMES, UndefinedReason
 from services.backtest.core.parameters import ParameterType
 from services.backtest.core.single import ExitReason
+from services.backtest.core.terms import Span
 from services.common.frames import Candles
 from services.common.intervals import DAY_MS, Interval
 from tests.unit.backtest import markets
@@ -74,7 +76,7 @@ def midnights(
     price = np.full(len(times), 100.0)
     candles = Candles.from_columns([times, price, price, price, price, price])
     frame = markets.frame(candles, 0, 0, interval)
-    return [int(bar) for bar in market_module.market_of(frame).midnights]
+    return [int(bar) for bar in market_module.market_of(frame).span.midnights]
 
 
 def test_the_capital_is_the_first_observation_of_a_window_that_starts_at_midnight() -> None:
@@ -104,11 +106,18 @@ def test_bars_of_a_day_and_more_close_at_midnights() -> None:
 def measured(equity: list[float], capital: float = 100.0) -> dict[str, float | str]:
     """Return the curve's metrics, each bar being a day."""
     values, reasons = np.full(len(METRIC_NAMES), np.nan), np.zeros(len(METRIC_NAMES), np.uint8)
-    curve, returns = np.array(equity), np.empty(len(equity))
-    measure_bars(curve, capital, 365.0, np.empty(len(equity)), values, reasons)
-    days = np.arange(-1, len(equity))
-    if measure_days(curve, capital, days, returns, values, reasons):
-        measure_distribution(returns, values, reasons)
+    bars = len(equity)
+    finite = measure_run(
+        np.array(equity),
+        capital,
+        Span(frozen(np.arange(-1, bars)), float(bars), 365.0),
+        np.empty((0, ledger.TRADE_COLUMNS)),
+        np.zeros(ledger.COUNTS, np.int64),
+        (np.empty(bars), np.empty(bars)),
+        values,
+        reasons,
+    )
+    assert finite
     return {
         name: UndefinedReason(int(reason)).name if reason else float(value)
         for name, value, reason in zip(METRIC_NAMES, values, reasons, strict=True)

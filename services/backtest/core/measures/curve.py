@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from services.backtest.core.kernel import Bytes, Integers, Numbers, inner, kernel
+from services.backtest.core.kernel import Bytes, Integers, Numbers, inner
 from services.backtest.core.metrics import Metric, UndefinedReason
 
 DAYS_PER_YEAR: Final = 365.0
@@ -96,7 +96,7 @@ def _set(values: Numbers, reasons: Bytes, metric: int, value: float) -> None:
     reasons[metric] = 0
 
 
-@kernel
+@inner
 def measure_bars(
     equity: Numbers,
     capital: float,
@@ -170,7 +170,7 @@ def _measure_drawdown(equity: Numbers, capital: float, values: Numbers, reasons:
         _unset(values, reasons, Metric.MAX_DRAWDOWN_RECOVERED, _NO_DRAWDOWN)
 
 
-@kernel
+@inner
 def measure_days(
     equity: Numbers,
     capital: float,

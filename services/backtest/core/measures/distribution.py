@@ -6,12 +6,11 @@ from typing import Final
 
 import numpy as np
 
-from services.backtest.core.kernel import Bytes, Numbers, inner, kernel
+from services.backtest.core.kernel import Bytes, Numbers, inner
 from services.backtest.core.metrics import Metric, UndefinedReason
 
 _NO_VARIANCE: Final = int(UndefinedReason.NO_VARIANCE)
 _NO_LOSSES: Final = int(UndefinedReason.NO_LOSSES)
-_GAPS: Final = np.array([1750, 701, 301, 132, 57, 23, 10, 4, 1])
 
 
 @inner
@@ -23,11 +22,10 @@ def _put(
     reasons[metric] = reason if undefined else 0
 
 
-@kernel
+@inner
 def measure_distribution(returns: Numbers, values: Numbers, reasons: Bytes) -> None:
-    """Measure daily returns, at least one; afterwards they are sorted."""
+    """Measure daily returns, at least one."""
     _measure_shape(returns, values, reasons)
-    _sort(returns)
     _measure_tails(returns, values, reasons)
 
 
@@ -56,38 +54,49 @@ def _measure_shape(returns: Numbers, values: Numbers, reasons: Bytes) -> None:
 
 
 @inner
-def _sort(numbers: Numbers) -> None:
-    """Shell's sort with the gaps of Ciura (2001)."""
-    for gap in _GAPS:
-        for place in range(gap, len(numbers)):
-            number = numbers[place]
-            hole = place
-            while hole >= gap and numbers[hole - gap] > number:
-                numbers[hole] = numbers[hole - gap]
-                hole -= gap
-            numbers[hole] = number
+def _fill_extremes(numbers: Numbers, sign: float, out: Numbers) -> None:
+    """Set out to the smallest of the numbers times sign, rising."""
+    kept = 0
+    for number in numbers:
+        hole = kept
+        if kept == len(out):
+            if sign * number >= out[kept - 1]:
+                continue
+            hole -= 1
+        else:
+            kept += 1
+        while hole > 0 and out[hole - 1] > sign * number:
+            out[hole] = out[hole - 1]
+            hole -= 1
+        out[hole] = sign * number
 
 
 @inner
-def _quantile(rising: Numbers, twentieths: int) -> float:
-    """Return a quantile in twentieths, interpolated between neighbours."""
-    steps = (len(rising) - 1) * twentieths
-    low, rest = steps // 20, steps % 20
-    if rest == 0:
-        return float(rising[low])
-    return float(rising[low] + rest / 20.0 * (rising[low + 1] - rising[low]))
+def _quantiles(returns: Numbers) -> tuple[float, float]:
+    """Return the 5 % and the 95 % quantile, interpolated between neighbours.
+
+    They lie (n - 1) / 20 steps from either end.
+    """
+    steps, rest = (len(returns) - 1) // 20, (len(returns) - 1) % 20
+    extremes = np.empty(min(steps + 2, len(returns)))
+    inward = min(steps + 1, len(returns) - 1)
+    share = rest / 20.0
+    _fill_extremes(returns, 1.0, extremes)
+    low = extremes[steps] + share * (extremes[inward] - extremes[steps])
+    _fill_extremes(returns, -1.0, extremes)
+    high = -(extremes[steps] + share * (extremes[inward] - extremes[steps]))
+    return low, high
 
 
 @inner
-def _measure_tails(rising: Numbers, values: Numbers, reasons: Bytes) -> None:
-    at_risk, best = _quantile(rising, 1), _quantile(rising, 19)
+def _measure_tails(returns: Numbers, values: Numbers, reasons: Bytes) -> None:
+    at_risk, best = _quantiles(returns)
     total = 0.0
     count = 0
-    for number in rising:
-        if number > at_risk:
-            break
-        total += number
-        count += 1
+    for number in returns:
+        if number <= at_risk:
+            total += number
+            count += 1
     values[Metric.VALUE_AT_RISK_95_RATIO] = at_risk
     reasons[Metric.VALUE_AT_RISK_95_RATIO] = 0
     values[Metric.CONDITIONAL_VALUE_AT_RISK_95_RATIO] = total / count

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from services.backtest.core.kernel import Bytes, Integers, Numbers, inner, kernel
+from services.backtest.core.kernel import Bytes, Integers, Numbers, inner
 from services.backtest.core.ledger import (
     ADVERSE,
     AMBIGUOUS_BARS,
@@ -43,7 +43,7 @@ def _put(
     reasons[metric] = reason if undefined else 0
 
 
-@kernel
+@inner
 def measure_trades(trades: Numbers, values: Numbers, reasons: Bytes) -> None:
     """Measure the closed trades, the rows of `trades`."""
     _measure_sides(trades, values, reasons)
@@ -145,19 +145,15 @@ def _measure_holding(trades: Numbers, values: Numbers, reasons: Bytes) -> None:
     _put(values, reasons, metric, favorable / count, none, _NO_TRADES)
 
 
-@kernel
+@inner
 def measure_activity(
     trades: Numbers,
     counts: Integers,
     bars: int,
     mean_equity: float,
     values: Numbers,
-    reasons: Bytes,
-) -> bool:
-    """Measure what was done in `bars` bars, an open trade in the last row of `trades` included.
-
-    Called last; returns whether all metrics that have a value are finite.
-    """
+) -> None:
+    """Measure what was done in `bars` bars, an open trade in the last row of `trades` included."""
     fees = notional = 0.0
     for place in range(len(trades)):
         fees += trades[place, FEES]
@@ -173,7 +169,3 @@ def measure_activity(
     values[Metric.REJECTED_ORDER_COUNT] = counts[REJECTED_ORDERS]
     values[Metric.CONFLICTING_ENTRY_COUNT] = counts[CONFLICTING_ENTRIES]
     values[Metric.BUST] = counts[BUSTS]
-    for metric in range(len(values)):
-        if reasons[metric] == 0 and not abs(values[metric]) < np.inf:
-            return False
-    return True

@@ -31,7 +31,6 @@ _LARGEST_BYTES = 7_000
 """gRPC clients drop answers whose headers pass 8 KiB, and with them every word of the error."""
 _LONGEST_TEXT = 200
 _SAFE = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")
-_CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
 def to_status(error: AssayError, domain: str) -> status_pb2.Status:
@@ -200,4 +199,4 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         # Aborting replaces the trailing metadata, and it is failures that are looked up in logs.
         identity = (REQUEST_ID_KEY, request_id.get())
         metadata = (*(status.trailing_metadata or ()), _NO_BLIND_RETRY, identity)
-        await context.abort(_CODES[error.code.value], error.message, metadata)
+        await context.abort(status.code, status.details, metadata)

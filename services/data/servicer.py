@@ -151,6 +151,8 @@ class DataServicer(data_service_pb2_grpc.DataServiceServicer):
     ) -> pb.DeleteDatasetResponse:
         """Delete a dataset with all its versions."""
         name = dataset_name(request.name).full
-        if not await self._store.delete(name):
+        async with self._store.turn(name):
+            found = await self._store.delete(name)
+        if not found:
             raise unknown("dataset", name, await self._store.names(), "DATASET_UNKNOWN")
         return pb.DeleteDatasetResponse()

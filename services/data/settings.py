@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from services.common.settings import ServiceSettings
+from services.common.settings import ServiceSettings, SettingsError
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,11 @@ class DataSettings(ServiceSettings):
     redis_url: str | None = None
     bybit_url: str | None = None
     frame_cache_mb: int = 256
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that make no sense; SettingsError."""
+        if self.frame_cache_mb < 0:
+            raise SettingsError("ASSAY_FRAME_CACHE_MB must be 0 or more")
 
     @property
     def candle_store(self) -> str:

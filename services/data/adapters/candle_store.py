@@ -12,8 +12,10 @@ import functools
 import json
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
+from weakref import WeakValueDictionary
 
 import numpy as np
 import pyarrow as pa
@@ -42,7 +44,7 @@ _KEPT_HOURS = 24
 
 
 class DeltaStore:
-    """`DatasetStore` on deltalake; blocking work runs in threads, writers of a table in turn."""
+    """`DatasetStore` on deltalake; blocking work runs in threads."""
 
     def __init__(self, root: str) -> None:
         """Keep tables under a folder or a URL such as "s3://bucket/assay"."""
@@ -52,11 +54,18 @@ class DeltaStore:
         else:
             self._root = str(Path(root).absolute())
             self._files, self._base = fs.LocalFileSystem(), self._root
-        self._writing: dict[str, asyncio.Lock] = {}
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def open(self) -> None:
         """Make the root, so that a store that cannot be written to is found at the start."""
         await asyncio.to_thread(self._prepare)
+
+    def turn(self, name: str) -> asyncio.Lock:
+        """Return the lock of a dataset; it is kept as long as somebody holds or awaits it."""
+        lock = self._turns.get(name)
+        if lock is None:
+            lock = self._turns[name] = asyncio.Lock()
+        return lock
 
     async def names(self) -> list[str]:
         """Return the names of all datasets, sorted."""
@@ -76,25 +85,15 @@ class DeltaStore:
 
     async def append(self, base: Dataset, rows: Rows, described: Dataset) -> Dataset:
         """Add rows with new times to the latest version; StoreConflict when `base` is not it."""
-        return await self._write(functools.partial(self._append, base, rows, described), base.name)
+        return await _finished(functools.partial(self._append, base, rows, described))
 
     async def replace(self, base: Dataset | None, rows: Rows, described: Dataset) -> Dataset:
         """Make `rows` the whole content; StoreConflict when `base` is not the latest version."""
-        work = functools.partial(self._replace, base, rows, described)
-        return await self._write(work, described.name)
+        return await _finished(functools.partial(self._replace, base, rows, described))
 
     async def delete(self, name: str) -> bool:
         """Remove the table with all its versions; False where there was none."""
-        return await self._write(functools.partial(self._delete, name), name)
-
-    async def _write(self, work: Callable[[], T], name: str) -> T:
-        async with self._writing.setdefault(name, asyncio.Lock()):
-            writing = asyncio.ensure_future(asyncio.to_thread(work))
-            try:
-                return await asyncio.shield(writing)
-            finally:
-                # A cancelled call must not let the next writer in while its thread still writes.
-                await asyncio.wait([writing])
+        return await _finished(functools.partial(self._delete, name))
 
     def _uri(self, name: str) -> str:
         return f"{self._root}/{name.removeprefix(COLLECTION)}"
@@ -166,16 +165,12 @@ class DeltaStore:
         table = self._latest(base)
         if len(table.file_uris()) >= _FILES_BEFORE_COMPACTION:
             return self._replace(base, tables.join(self._read(base, EVERYTHING), rows), described)
-        self._commit(table, rows, described, "append")
-        return self._found(described.name)
+        return self._commit(table, rows, described, "append")
 
     def _replace(self, base: Dataset | None, rows: Rows, described: Dataset) -> Dataset:
         if base is None:
-            self._commit(self._uri(described.name), rows, described, "error")
-            return self._found(described.name)
-        table = self._latest(base)
-        self._commit(table, rows, described, "overwrite")
-        stored = self._found(described.name)
+            return self._create(rows, described)
+        stored = self._commit(self._latest(base), rows, described, "overwrite")
         self._clean(stored)
         return stored
 
@@ -190,29 +185,28 @@ class DeltaStore:
             raise StoreConflict(base.name)
         return table
 
-    def _commit(self, target: Any, rows: Rows, described: Dataset, mode: Any) -> None:
-        names = tables.column_names(described.interval)
-        note = json.dumps(to_note(described), separators=(",", ":"))
-        properties = CommitProperties(custom_metadata={_NOTE: note}, max_commit_retries=0)
+    def _create(self, rows: Rows, described: Dataset) -> Dataset:
+        uri = self._uri(described.name)
         try:
-            write_deltalake(
-                target,
-                pa.table(dict(zip(names, rows.columns(), strict=True))),
-                mode=mode,
-                commit_properties=properties,
-            )
-        except CommitFailedError as error:
-            raise StoreConflict(described.name) from error
+            _write(uri, rows, described, "error")
+            table = DeltaTable(uri, version=0)
         except DeltaError as error:
-            if mode == "error" and described.name in self._names():
+            if described.name in self._names():
                 raise StoreConflict(described.name) from error
             raise
+        return replace(described, table_id=str(table.metadata().id), version=0)
 
-    def _found(self, name: str) -> Dataset:
-        found = self._find(name)
-        if found is None:
-            raise StoreConflict(name)
-        return found
+    def _commit(
+        self,
+        table: DeltaTable,
+        rows: Rows,
+        described: Dataset,
+        mode: Literal["append", "overwrite"],
+    ) -> Dataset:
+        # Without retries a commit is the version after the one opened, or fails.
+        identity, version = str(table.metadata().id), table.version() + 1
+        _write(table, rows, described, mode)
+        return replace(described, table_id=identity, version=version)
 
     def _clean(self, dataset: Dataset) -> None:
         """Remove files that only versions older than a day need."""
@@ -250,3 +244,27 @@ class DeltaStore:
         for folder in self._folders():
             if folder.startswith(_WASTE):
                 self._files.delete_dir(f"{self._base}/{folder}")
+
+
+async def _finished(work: Callable[[], T]) -> T:
+    """Run work in a thread, to its end even when the call is cancelled: turns are over then."""
+    writing = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(writing)
+    finally:
+        await asyncio.wait([writing])
+
+
+def _write(target: str | DeltaTable, rows: Rows, described: Dataset, mode: Any) -> None:
+    """Commit rows with their description; StoreConflict where somebody else was faster."""
+    names = tables.column_names(described.interval)
+    note = json.dumps(to_note(described), separators=(",", ":"))
+    try:
+        write_deltalake(
+            target,
+            pa.table(dict(zip(names, rows.columns(), strict=True))),
+            mode=mode,
+            commit_properties=CommitProperties(custom_metadata={_NOTE: note}, max_commit_retries=0),
+        )
+    except CommitFailedError as error:
+        raise StoreConflict(described.name) from error

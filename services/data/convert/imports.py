@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 from assay.data.v1 import data_service_pb2 as pb
 from assay.data.v1 import dataset_pb2
 from assay.market.v1.candles_pb2 import CandleColumns, FundingColumns
@@ -70,7 +67,8 @@ class Intake:
         self._wanted = _content_field(plan, name)
         self._bytes = bytearray()
         self._names = tables.column_names(name.interval)
-        self._columns: list[list[npt.NDArray[Any]]] = []
+        # Grown in place: an array for each piece would cost more than the numbers in it.
+        self._columns = {field: bytearray() for field in self._names}
         self._size = 0
 
     def add(self, message: pb.ImportCandlesRequest) -> None:
@@ -93,9 +91,8 @@ class Intake:
 
     def upload(self) -> Upload:
         """Return the rows that came as columns."""
-        empty = tables.make(self.name.interval, [[] for _ in self._names]).columns()
-        columns = zip(empty, *self._columns, strict=True)
-        return Upload(tables.make(self.name.interval, map(np.concatenate, columns)))
+        columns = (np.frombuffer(held, _kind(field)) for field, held in self._columns.items())
+        return Upload(tables.make(self.name.interval, columns))
 
     def _add_bytes(self, piece: bytes) -> None:
         if len(piece) > PIECE_LIMIT_BYTES:
@@ -105,13 +102,13 @@ class Intake:
         self._bytes += piece
 
     def _add_columns(self, message: CandleColumns | FundingColumns) -> None:
-        piece = [np.array(getattr(message, name)) for name in self._names]
-        lengths = {name: len(column) for name, column in zip(self._names, piece, strict=True)}
+        lengths = {field: len(getattr(message, field)) for field in self._names}
         if len(set(lengths.values())) > 1:
             told = ", ".join(f"{name} {length}" for name, length in lengths.items())
             raise fields_invalid([Violation(self._wanted, f"columns differ in length: {told}")])
         self._grow(8 * sum(lengths.values()))
-        self._columns.append(piece)
+        for field, held in self._columns.items():
+            held.extend(np.array(getattr(message, field), _kind(field)).tobytes())
 
     def _grow(self, size: int) -> None:
         self._size += size
@@ -157,6 +154,10 @@ def _plan(header: _Header, name: DatasetName | None) -> FilePlan | None:
         return None
     unit = _UNITS.get(header.time_unit, TimeUnit.TOLD)
     return FilePlan(kind, name.interval, unit, dict(header.columns))
+
+
+def _kind(column: str) -> type[np.generic]:
+    return np.int64 if column.endswith("_time_ms") else np.float64
 
 
 def _content_field(plan: FilePlan | None, name: DatasetName) -> str:

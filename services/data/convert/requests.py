@@ -19,6 +19,7 @@ from services.data.core.catalog import (
 from services.data.core.dataset import SyntheticMarket
 from services.data.core.ports import EVERYTHING, InstrumentId, Span
 from services.data.core.reading import Wanted
+from services.data.core.synthetic import field_problems, window_problems
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +74,16 @@ def _make_job(
         )
     told = {violation.field for violation in found}
     for edge, path in ((start, "window.start_time"), (end, "window.end_time")):
-        if edge is None and path not in told:
+        if edge is None and not any(field.startswith(path) for field in told):
             found.append(Violation(path, "is required for synthetic datasets"))
-    refuse(found)
-    if start is None or end is None or name.interval is None:
-        raise AssertionError("violations tell of every missing edge")
-    return MakeJob(name, name.interval, market_of(request.synthetic), Span(start, end))
+    market = market_of(request.synthetic)
+    found += field_problems(market, "synthetic")
+    if start is not None and end is not None and name.interval is not None and start < end:
+        window = Span(start, end)
+        found += window_problems(name.interval, window, "window")
+        refuse(found)
+        return MakeJob(name, name.interval, market, window)
+    raise fields_invalid(found)
 
 
 def market_of(message: dataset_pb2.SyntheticMarket) -> SyntheticMarket:

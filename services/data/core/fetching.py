@@ -196,15 +196,13 @@ class _Held:
 
     async def flush(self) -> None:
         """Store what is pending; where somebody else has written, build on their version."""
-        for attempt in range(storing.ATTEMPTS):
-            try:
-                await self._store_pending()
-            except StoreConflict:
-                if attempt == storing.ATTEMPTS - 1:
-                    raise
-                await self.load()
-            else:
-                return
+        async with self._store.turn(self._name.full):
+            for _ in range(storing.ATTEMPTS):
+                try:
+                    return await self._store_pending()
+                except StoreConflict:
+                    await self.load()
+        raise StoreConflict(self._name.full)
 
     async def _store_pending(self) -> None:
         merged = merge(self.rows, self._pending)

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable
 from services.common.errors import Violation, refuse
 from services.common.frames import Candles
 from services.common.intervals import Interval
-from services.data.core import quality, storing, synthetic
+from services.data.core import quality, storing
 from services.data.core.catalog import SYNTHETIC
 from services.data.core.dataset import Dataset, SyntheticMarket
 from services.data.core.fetching import Progress
@@ -34,17 +34,24 @@ class Maker:
         A dataset that already reaches as far is left as it is; a shorter one is made longer, its
         bars unchanged.
 
+        Args:
+            name: The dataset.
+            interval: Length of one bar.
+            market: Fields within their bounds; see `synthetic.field_problems`.
+            window: A window of some bars, but not too many; see `synthetic.window_problems`.
+
         Raises:
-            AssayError: FIELD_INVALID for fields out of bounds, a window without bars or with too
-                many, and for fields or a start other than the stored dataset's.
+            AssayError: FIELD_INVALID for fields or a start other than the stored dataset's.
         """
-        refuse(_problems(interval, market, window))
-        held = await storing.find_of_source(self._store, name, SYNTHETIC)
-        if held is not None:
+
+        def suffices(held: Dataset) -> bool:
             refuse(_differences(held, interval, market, window))
-            if held.end_ms >= first_open_from(window.end_ms, interval):
-                yield Progress(0, 0, held)
-                return
+            return held.end_ms >= first_open_from(window.end_ms, interval)
+
+        held = await storing.find_of_source(self._store, name, SYNTHETIC)
+        if held is not None and suffices(held):
+            yield Progress(0, 0, held)
+            return
         expected = bars_in(window, interval)
         pages: list[Candles] = []
         made = 0
@@ -60,20 +67,8 @@ class Maker:
                 name, SYNTHETIC, interval, rows, report, self._clock_ms(), market
             )
 
-        dataset = await storing.replace_whole(self._store, rows, described)
+        dataset = await storing.replace_whole(self._store, rows, described, suffices)
         yield Progress(made, expected, dataset)
-
-
-def _problems(interval: Interval, market: SyntheticMarket, window: Span) -> list[Violation]:
-    problems = synthetic.field_problems(market, "synthetic")
-    bars = bars_in(window, interval)
-    if bars < 1:
-        problems.append(Violation("window", f"holds no whole {interval.value} bar"))
-    if bars > synthetic.MOST_BARS:
-        problems.append(
-            Violation("window", f"holds {bars:,} bars; at most {synthetic.MOST_BARS:,} are made")
-        )
-    return problems
 
 
 def _differences(

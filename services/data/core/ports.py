@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator, Iterable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -186,6 +187,14 @@ class StoreConflict(Exception):  # noqa: N818 - a signal between store and calle
 
 class DatasetStore(Protocol):
     """Versioned tables of rows, one per dataset, changed one whole commit at a time."""
+
+    def turn(self, name: str) -> AbstractAsyncContextManager[None]:
+        """Wait until no other task of this process is changing the dataset.
+
+        Every change is decided and made in a turn, so that conflicts come from other processes
+        only.
+        """
+        ...
 
     async def names(self) -> list[str]:
         """Return the names of all datasets ("datasets/..."), sorted."""

@@ -12,7 +12,6 @@ from services.common.errors import AssayError, Code, Violation, fields_invalid, 
 from services.common.frames import Candles
 from services.data.core import windows
 from services.data.core.dataset import Dataset
-from services.data.core.grid import gaps_of
 from services.data.core.ports import (
     DatasetStore,
     FrameCache,
@@ -22,6 +21,8 @@ from services.data.core.ports import (
 )
 
 _ATTEMPTS = 5
+_BYTES_A_FRAME = 4_096
+_BYTES_A_GAP = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,7 @@ class FrameReader:
         self._shared = shared
         self._budget_bytes = budget_bytes
         self._frames: OrderedDict[str, Frame] = OrderedDict()
+        self._held_bytes = 0
         self._loading = asyncio.Lock()
 
     async def dataset(self, name: str) -> Dataset:
@@ -88,7 +90,7 @@ class FrameReader:
             AssayError: DATASET_UNKNOWN, WINDOW_OUTSIDE_DATASET, DATASET_CHANGED; FIELD_INVALID
                 for a dataset of funding rates.
         """
-        for attempt in range(_ATTEMPTS):
+        for _ in range(_ATTEMPTS):
             dataset = await self.dataset(wanted.dataset)
             if dataset.interval is None:
                 raise _wrong_kind("snapshot.dataset", dataset, "funding rates", "ReadFunding")
@@ -96,8 +98,6 @@ class FrameReader:
             try:
                 frame = await self._frame(dataset, window, wanted.lookback_bar_count)
             except StoreConflict:
-                if attempt == _ATTEMPTS - 1:
-                    raise
                 continue
             if wanted.content_digest not in {"", frame.content_digest}:
                 raise _changed(wanted, frame)
@@ -106,16 +106,16 @@ class FrameReader:
 
     async def funding(self, name: str, span: Span) -> FundingRates:
         """Return the settlements of a span; AssayError DATASET_UNKNOWN, FIELD_INVALID."""
-        for attempt in range(_ATTEMPTS):
+        for _ in range(_ATTEMPTS):
             dataset = await self.dataset(name)
+            if dataset.interval is not None:
+                raise _wrong_kind("name", dataset, "candles", "ReadCandles")
             try:
                 rows = await self._store.read(dataset, span)
             except StoreConflict:
-                if attempt == _ATTEMPTS - 1:
-                    raise
                 continue
             if not isinstance(rows, FundingRates):
-                raise _wrong_kind("name", dataset, "candles", "ReadCandles")
+                raise TypeError(f"{name} holds no funding rates")
             return rows
         raise StoreConflict(name)
 
@@ -134,10 +134,10 @@ class FrameReader:
 
     def _keep(self, key: str, frame: Frame) -> None:
         self._frames[key] = frame
-        held = sum(item.candles.nbytes for item in self._frames.values())
-        while held > self._budget_bytes and len(self._frames) > 1:
+        self._held_bytes += _cost_bytes(frame)
+        while self._held_bytes > self._budget_bytes and len(self._frames) > 1:
             _, oldest = self._frames.popitem(last=False)
-            held -= oldest.candles.nbytes
+            self._held_bytes -= _cost_bytes(oldest)
 
     async def _load(self, key: str, dataset: Dataset, window: Span, lookback: int) -> Frame:
         candles = await self._shared.get(key) if self._shared else None
@@ -163,15 +163,20 @@ class FrameReader:
 def _describe(dataset: Dataset, window: Span, candles: Candles) -> Frame:
     if dataset.interval is None:
         raise TypeError(f"{dataset.name} holds no candles")
-    gaps = gaps_of(candles.open_time_ms, dataset.interval)
+    first, last = int(candles.open_time_ms[0]), int(candles.open_time_ms[-1])
     return Frame(
         dataset=dataset,
         window=window,
         candles=candles,
         lookback_row_count=int(np.searchsorted(candles.open_time_ms, window.start_ms)),
         content_digest=candles.content_digest(),
-        missing_bar_count=sum(gap.missing_bar_count for gap in gaps),
+        missing_bar_count=dataset.interval.bars_between(first, last) + 1 - len(candles),
     )
+
+
+def _cost_bytes(frame: Frame) -> int:
+    """Return what a kept frame takes: small ones are mostly what is said about them."""
+    return frame.candles.nbytes + _BYTES_A_FRAME + _BYTES_A_GAP * len(frame.dataset.quality.gaps)
 
 
 def _changed(wanted: Wanted, frame: Frame) -> AssayError:

@@ -13,7 +13,7 @@ from services.data.core.dataset import Dataset, QualityReport, SyntheticMarket
 from services.data.core.ports import DatasetStore, Rows, StoreConflict
 
 ATTEMPTS = 5
-"""Tries against other writers of the same dataset before giving up."""
+"""Tries against other processes that write the same dataset before giving up."""
 
 
 def describe(
@@ -59,18 +59,25 @@ async def find_of_source(store: DatasetStore, name: str, source: str) -> Dataset
 
 
 async def replace_whole(
-    store: DatasetStore, rows: Rows, describing: Callable[[], Dataset]
+    store: DatasetStore,
+    rows: Rows,
+    describing: Callable[[], Dataset],
+    suffices: Callable[[Dataset], bool] = lambda _: False,
 ) -> Dataset:
     """Make `rows` the whole content of the dataset, whoever else writes it.
 
+    A dataset that stands already and `suffices`, which may also refuse it, is left as it is.
+
     Raises:
         AssayError: SOURCE_MISMATCH when it came from another source.
-        StoreConflict: others wrote all the time.
+        StoreConflict: other processes wrote all the time.
     """
     described = await asyncio.to_thread(describing)
-    for _ in range(ATTEMPTS - 1):
-        base = await find_of_source(store, described.name, described.source)
-        with contextlib.suppress(StoreConflict):
-            return await store.replace(base, rows, described)
-    base = await find_of_source(store, described.name, described.source)
-    return await store.replace(base, rows, described)
+    async with store.turn(described.name):
+        for _ in range(ATTEMPTS):
+            base = await find_of_source(store, described.name, described.source)
+            if base is not None and suffices(base):
+                return base
+            with contextlib.suppress(StoreConflict):
+                return await store.replace(base, rows, described)
+    raise StoreConflict(described.name)

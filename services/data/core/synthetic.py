@@ -56,6 +56,16 @@ def field_problems(market: SyntheticMarket, path: str) -> list[Violation]:
     ]
 
 
+def window_problems(interval: Interval, window: Span, path: str) -> list[Violation]:
+    """Return what is wrong with the window of a made-up market: no bar, or too many."""
+    bars = bars_in(window, interval)
+    if bars < 1:
+        return [Violation(path, f"holds no whole {interval.value} bar")]
+    if bars > MOST_BARS:
+        return [Violation(path, f"holds {bars:,} bars; at most {MOST_BARS:,} are made")]
+    return []
+
+
 def candles(market: SyntheticMarket, interval: Interval, span: Span) -> Iterator[Candles]:
     """Yield the bars of a market that begins at the span's first open, in chunks, oldest first."""
     opens = open_times(interval, span)

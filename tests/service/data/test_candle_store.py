@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import deltalake
 import pytest
 from deltalake import DeltaTable
 
 from services.common.frames import Candles
 from services.common.intervals import Interval
+from services.data.adapters import candle_store
 from services.data.adapters.candle_store import DeltaStore
 from services.data.core import storing
 from services.data.core.dataset import Dataset, SyntheticMarket
@@ -97,6 +100,26 @@ async def test_of_two_stores_over_one_folder_only_one_wins(
     assert len(won) == 1
     assert all(isinstance(outcome, Dataset | StoreConflict) for outcome in outcomes)
     assert (await store.read(won[0])).content_digest() == whole.content_digest
+
+
+async def test_a_writer_is_told_of_its_own_commit_though_another_follows_at_once(
+    store: DeltaStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Building on a version that somebody else wrote would lose or double their rows."""
+    first = await put(store, bars(range(10)))
+    written = deltalake.write_deltalake
+
+    def overtaken(*arguments: Any, **options: Any) -> None:
+        monkeypatch.setattr(candle_store, "write_deltalake", written)
+        written(*arguments, **options)
+        written(f"{tmp_path}/datasets/file.test.1h", *arguments[1:], **options)
+
+    monkeypatch.setattr(candle_store, "write_deltalake", overtaken)
+    rows = bars(range(10, 12))
+    stored = await store.append(first, rows, described(bars(range(12))))
+    assert stored.version == first.version + 1
+    with pytest.raises(StoreConflict):
+        await store.append(stored, bars([20]), described(bars([20])))
 
 
 async def test_creating_at_once_creates_once(store: DeltaStore, tmp_path: Path) -> None:

@@ -143,6 +143,20 @@ async def test_missing_columns_are_told_with_those_found(data: Stub) -> None:
     assert "'a', 'open', 'low'" in error.violations[0].description
 
 
+async def test_an_error_too_long_to_travel_is_shortened(data: Stub) -> None:
+    """Hundreds of violations would not pass a client's headers: the last one counts the rest."""
+    call = data.ImportCandles(iter([header(accept=[77] * 1_000)]))
+    told = (await refusal(call)).violations
+    assert told[0].field == "header.accept[0]"
+    assert told[-1].description == f"and {1_000 - (len(told) - 1)} more"
+
+
+async def test_pieces_without_rows_are_nothing(data: Stub) -> None:
+    """Empty messages between others change no number, not even a large one."""
+    call = data.ImportCandles(iter(sent(header(), CandleColumns(), columns(open_time_ms=[2**62]))))
+    assert str(2**62) in (await refusal(call)).violations[0].description
+
+
 async def test_a_map_of_columns_is_used(data: Stub) -> None:
     """Columns of any name are read where the header names them."""
     content = CSV.replace(b"timestamp", b"Zeit").replace(b"volume", b"Menge")
@@ -225,10 +239,11 @@ async def test_a_reader_sees_one_version_whole_while_others_import(data: Stub) -
 
 
 async def test_imports_of_one_name_at_once_all_succeed(data: Stub) -> None:
-    """Two importers of one dataset: both are answered, one of them has the last word."""
-    both = [bars(range(100), price=price) for price in (100.0, 200.0)]
-    answers = await asyncio.gather(*(import_bars(data, rows) for rows in both))
-    assert {answer.content_digest for answer in answers} == {rows.content_digest() for rows in both}
+    """A dozen importers of one dataset: all are answered, one of them has the last word."""
+    contents = [bars(range(100), price=100.0 * n) for n in range(1, 13)]
+    answers = await asyncio.gather(*(import_bars(data, rows) for rows in contents))
+    digests = [answer.content_digest for answer in answers]
+    assert digests == [rows.content_digest() for rows in contents]
     last = max(answers, key=lambda answer: answer.version)
     assert (await get(data)).content_digest == last.content_digest
 

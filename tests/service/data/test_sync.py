@@ -219,6 +219,14 @@ async def test_funding_rates_are_synced_and_extended(data: Stub, exchange: Stand
                 "synthetic.mean_regime_bar_count",
             ],
         ),
+        (
+            "datasets/synthetic.demo.1mo",
+            {
+                "window": window(0, 253_402_300_799_999),
+                "synthetic": SyntheticMarket(start_price_quote=0),
+            },
+            ["window.end_time", "synthetic.start_price_quote"],
+        ),
         (MADE_UP, {"window": window(1, HOUR)}, ["window"]),
         ("datasets/synthetic.demo.1m", {"window": window(0, 5_000_001 * 60_000)}, ["window"]),
     ],
@@ -283,45 +291,6 @@ async def test_an_exchange_that_asks_for_patience_is_told_as_such(
     assert error.retry_after_ms
 
 
-async def test_a_made_up_dataset_is_named_and_described_as_such(data: Stub) -> None:
-    """The inventory tells the source and every field of the market, defaults filled in."""
-    market = SyntheticMarket(seed=-5, annual_volatility_ratio=0.9)
-    answers = await sync(data, MADE_UP, window=window(0, 100 * HOUR), synthetic=market)
-    dataset = answers[-1].dataset
-    assert dataset.source == "synthetic"
-    assert dataset.row_count == answers[-1].fetched_row_count == 100
-    assert dataset.synthetic == SyntheticMarket(
-        seed=-5,
-        start_price_quote=30_000,
-        annual_volatility_ratio=0.9,
-        mean_regime_bar_count=240,
-    )
-    assert dataset == await get(data, MADE_UP)
-
-
-async def test_a_made_up_dataset_grows_and_keeps_its_bars(data: Stub) -> None:
-    """A longer window adds bars; a shorter one changes nothing; other names, the same numbers."""
-    short = (await sync(data, MADE_UP, window=window(0, 100 * HOUR)))[-1].dataset
-    _, before = await read(data, MADE_UP)
-    long = (await sync(data, MADE_UP, window=window(0, 150 * HOUR)))[-1].dataset
-    assert long.version > short.version
-    _, after = await read(data, MADE_UP)
-    assert after.slice(0, 100).content_digest() == before.content_digest()
-    assert (await sync(data, MADE_UP, window=window(0, 20 * HOUR)))[-1].dataset == long
-    other = "datasets/synthetic.twin.1h"
-    twin = (await sync(data, other, window=window(0, 150 * HOUR)))[-1].dataset
-    assert twin.content_digest == long.content_digest
-
-
-async def test_a_made_up_dataset_is_not_mixed_with_another(data: Stub) -> None:
-    """Another seed or another start under the same name are refused, both told."""
-    await sync(data, MADE_UP, window=window(0, 100 * HOUR))
-    request = pb.SyncDatasetRequest(
-        name=MADE_UP, window=window(HOUR, 200 * HOUR), synthetic=SyntheticMarket(seed=1)
-    )
-    assert fields(await refusal(data.SyncDataset(request))) == ["synthetic", "window.start_time"]
-
-
 async def test_many_small_syncs_lose_nothing(data: Stub, exchange: StandIn) -> None:
     """Small additions are gathered from time to time, and no bar is lost by it."""
     await sync(data, HOURLY, window=window(exchange.now_ms - 10 * HOUR_MS))
@@ -332,17 +301,3 @@ async def test_many_small_syncs_lose_nothing(data: Stub, exchange: StandIn) -> N
     assert dataset.row_count == before + 20
     _, served = await read(data, HOURLY)
     assert served.content_digest() == dataset.content_digest
-
-
-async def test_a_caller_who_goes_away_leaves_the_service_at_peace(data: Stub) -> None:
-    """Reading only the first message and hanging up disturbs nobody."""
-    calls = [
-        data.SyncDataset(
-            pb.SyncDatasetRequest(name=f"datasets/synthetic.m{n}.1m", window=window(0, 30 * DAY))
-        )
-        for n in range(3)
-    ]
-    for call in calls:
-        await call.__aiter__().__anext__()
-        call.cancel()
-    assert (await sync(data, MADE_UP, window=window(0, HOUR)))[-1].dataset.row_count == 1

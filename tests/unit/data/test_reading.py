@@ -78,7 +78,7 @@ async def test_the_same_frame_is_read_once(store: OneDataset) -> None:
 
 async def test_the_frame_used_longest_ago_is_forgotten_first(store: OneDataset, hour: int) -> None:
     """Two frames fit; the third pushes out the one not asked for lately."""
-    frames = reader(store, budget_bytes=2 * 50 * 48)
+    frames = reader(store, budget_bytes=15_000)
     first, second, third = (
         Wanted(NAME, start * hour, (start + 50) * hour) for start in (0, 10, 20)
     )
@@ -89,6 +89,17 @@ async def test_the_frame_used_longest_ago_is_forgotten_first(store: OneDataset, 
     assert store.reads == 3
     await frames.frame(second)
     assert store.reads == 4
+
+
+async def test_many_small_frames_count_with_all_that_is_said_about_them(
+    store: OneDataset, hour: int
+) -> None:
+    """Frames of one bar must not fill the memory with their descriptions."""
+    frames = reader(store, budget_bytes=15_000)
+    for start in range(10):
+        await frames.frame(Wanted(NAME, start * hour, (start + 1) * hour))
+    await frames.frame(Wanted(NAME, 0, hour))
+    assert store.reads == 11
 
 
 async def test_a_frame_larger_than_the_memory_is_still_served(store: OneDataset) -> None:

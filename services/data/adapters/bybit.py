@@ -29,12 +29,11 @@ from services.data.adapters.bybit_parsing import (
 from services.data.adapters.bybit_session import BybitSession, Patience, RefusedError
 from services.data.adapters.bybit_windows import (
     PAGE_BARS,
-    ceiling_open_ms,
     closed_bar_count,
-    floor_open_ms,
     page_end_ms,
 )
 from services.data.adapters.rate_limit import Bucket, LocalBucket, Rate, SharedBucket
+from services.data.core.grid import first_open_from, last_open_until
 from services.data.core.ports import FundingRates, InstrumentId, InstrumentInfo
 
 T = TypeVar("T")
@@ -97,7 +96,7 @@ class BybitSource:
             AssayError: INSTRUMENT_UNKNOWN, SOURCE_UNAVAILABLE, SOURCE_RATE_LIMITED.
         """
         launch_ms = await self.earliest_open_ms(instrument, interval)
-        page_start_ms = ceiling_open_ms(interval, max(start_ms, launch_ms))
+        page_start_ms = first_open_from(max(start_ms, launch_ms), interval)
         while page_start_ms < end_ms and not self._is_ahead(interval, page_start_ms):
             stop_ms = page_end_ms(interval, page_start_ms, end_ms)
             page, now_ms = await self._page(instrument, interval, page_start_ms, stop_ms)
@@ -107,7 +106,7 @@ class BybitSource:
                 page = max(again, page, key=len)
             if len(page):
                 yield page
-            if floor_open_ms(interval, now_ms) < stop_ms:
+            if last_open_until(now_ms, interval) < stop_ms:
                 return
             page_start_ms = stop_ms
 
@@ -125,7 +124,7 @@ class BybitSource:
             if launch_ms is None:
                 launch_ms = await self._first_day_ms(instrument)
             self._launches[instrument] = launch_ms
-        return floor_open_ms(interval, self._launches[instrument])
+        return last_open_until(self._launches[instrument], interval)
 
     async def funding_pages(
         self, instrument: InstrumentId, start_ms: int, end_ms: int

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -22,6 +23,9 @@ T = TypeVar("T")
 
 _NO_CODE: Final = -1
 """A retCode that never comes: pybit takes an empty set of codes to retry for its default set."""
+
+_MOST_REQUESTS: Final = 16
+"""At once; more would only wait for their turns at the exchange."""
 
 _FIRST_PAUSE_MS: Final = 250
 _LONGEST_PAUSE_MS: Final = 8_000
@@ -71,6 +75,8 @@ class BybitSession:
         self._sleep = sleep
         self._jitter = jitter
         self._idle: deque[HTTP] = deque()
+        # Threads of its own: an exchange that hangs must not hold up the store's work.
+        self._threads = ThreadPoolExecutor(_MOST_REQUESTS, "bybit")
         self._has_answered = False
         self._out_of_reach: tuple[int, Fault] = (0, Fault(Kind.PASSING, ""))
         self._is_closed = False
@@ -107,6 +113,7 @@ class BybitSession:
         """Close connections; those still waiting for an answer close themselves after it."""
         self._is_closed = True
         await self._bucket.close()
+        self._threads.shutdown(wait=False, cancel_futures=True)
         while self._idle:
             self._idle.pop().client.close()
 
@@ -122,7 +129,9 @@ class BybitSession:
         limit = self._patience.request_seconds
         if not self._has_answered:
             limit = min(limit, self._patience.first_contact_seconds)
-        return await asyncio.wait_for(asyncio.to_thread(self._request, method, query), limit)
+        loop = asyncio.get_running_loop()
+        asking = loop.run_in_executor(self._threads, self._request, method, query)
+        return await asyncio.wait_for(asking, limit)
 
     def _request(self, method: str, query: Mapping[str, str | int]) -> object:
         """Send one request; runs in a worker thread, which has the pybit session for itself."""

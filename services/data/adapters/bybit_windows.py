@@ -2,28 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Final
 
-from services.common.intervals import DAY_MS, Interval
+from services.common.intervals import Interval
+from services.data.core.grid import bars_in, last_open_until
+from services.data.core.ports import Span
 
 PAGE_BARS: Final = 1_000
-_MONDAY_MS: Final = 4 * DAY_MS
-"""The first Monday after the epoch: bars of every fixed length open here."""
-
-
-def floor_open_ms(interval: Interval, time_ms: int) -> int:
-    """Return the open time of the bar that holds `time_ms`."""
-    if interval is Interval.MONTH_1:
-        moment = datetime.fromtimestamp(time_ms / 1000, UTC)
-        return int(datetime(moment.year, moment.month, 1, tzinfo=UTC).timestamp()) * 1000
-    return time_ms - (time_ms - _MONDAY_MS) % interval.length_ms
-
-
-def ceiling_open_ms(interval: Interval, time_ms: int) -> int:
-    """Return the first open time at or after `time_ms`."""
-    open_ms = floor_open_ms(interval, time_ms)
-    return open_ms if open_ms == time_ms else interval.next_open_ms(open_ms)
 
 
 def page_end_ms(interval: Interval, start_ms: int, end_ms: int) -> int:
@@ -41,5 +26,4 @@ def closed_bar_count(interval: Interval, start_ms: int, end_ms: int, now_ms: int
 
     `start_ms` is an open time.
     """
-    closed_end_ms = min(end_ms, floor_open_ms(interval, now_ms))
-    return max(interval.bars_between(start_ms, ceiling_open_ms(interval, closed_end_ms)), 0)
+    return bars_in(Span(start_ms, min(end_ms, last_open_until(now_ms, interval))), interval)

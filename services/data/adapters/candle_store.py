@@ -20,7 +20,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from deltalake import CommitProperties, DeltaTable, write_deltalake
+from deltalake import CommitProperties, DeltaTable, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from pyarrow import fs
 
@@ -39,6 +39,9 @@ _WASTE = ".deleted-"
 """Begins the names of folders on their way out; no dataset's name begins with a dot."""
 
 _FILES_BEFORE_COMPACTION = 16
+_ROWS_A_GROUP = 131_072
+"""Of a Parquet file: a window costs the groups it touches, and groups are read side by side."""
+
 _KEPT_HOURS = 24
 """How long files of older versions stay, for readers that still hold one."""
 
@@ -265,6 +268,7 @@ def _write(target: str | DeltaTable, rows: Rows, described: Dataset, mode: Any) 
             pa.table(dict(zip(names, rows.columns(), strict=True))),
             mode=mode,
             commit_properties=CommitProperties(custom_metadata={_NOTE: note}, max_commit_retries=0),
+            writer_properties=WriterProperties(max_row_group_size=_ROWS_A_GROUP),
         )
     except CommitFailedError as error:
         raise StoreConflict(described.name) from error

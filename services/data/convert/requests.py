@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from assay.data.v1 import data_service_pb2 as pb
@@ -20,6 +21,8 @@ from services.data.core.dataset import SyntheticMarket
 from services.data.core.ports import EVERYTHING, InstrumentId, Span
 from services.data.core.reading import Wanted
 from services.data.core.synthetic import field_problems, window_problems
+
+_SYMBOL = re.compile(r"[A-Z0-9-]{1,50}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +126,9 @@ def instruments_wanted(request: pb.ListInstrumentsRequest) -> tuple[str, str, st
     """Return source, category and symbol; AssayError FIELD_INVALID with every violation."""
     found = market_problems(request.source, request.category, "source", "category")
     symbol = request.symbol
-    if symbol and (symbol != symbol.upper() or not symbol.replace("-", "").isalnum()):
+    if symbol and not _SYMBOL.fullmatch(symbol):
         found.append(
-            Violation("symbol", f"{symbol[:40]!r} is not upper-case letters, digits and -")
+            Violation("symbol", f"{symbol[:40]!r} is not 1 to 50 upper-case letters, digits and -")
         )
     if request.page_size < 0:
         found.append(Violation("page_size", f"{request.page_size} is negative"))

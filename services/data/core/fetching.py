@@ -14,7 +14,7 @@ from services.data.core import quality, storing
 from services.data.core import rows as tables
 from services.data.core.catalog import DatasetName
 from services.data.core.dataset import Dataset
-from services.data.core.grid import first_open_from, forming_open
+from services.data.core.grid import first_open_from, last_open_until
 from services.data.core.moments import iso
 from services.data.core.ports import (
     CandleSource,
@@ -114,7 +114,7 @@ class Fetcher:
     ) -> Span:
         """Fill the unset edges; nothing before the listing, nothing that has not happened yet."""
         now_ms = self._clock_ms()
-        latest = now_ms if name.interval is None else forming_open(now_ms, name.interval)
+        latest = now_ms if name.interval is None else last_open_until(now_ms, name.interval)
         end = latest if end_ms is None else min(end_ms, latest)
         if start_ms is None:
             start = held.dataset.last_ms if held.dataset else now_ms - DEFAULT_HISTORY_MS

@@ -59,11 +59,14 @@ def first_open_from(time_ms: int, interval: Interval) -> int:
     return MONDAY_MS - (MONDAY_MS - time_ms) // interval.length_ms * interval.length_ms
 
 
-def forming_open(now_ms: int, interval: Interval) -> int:
-    """Return the open time of the bar that is forming now: every bar before it has closed."""
+def last_open_until(time_ms: int, interval: Interval) -> int:
+    """Return the last open time of the grid at or before a time.
+
+    Of now it is the open time of the bar that is forming: every bar before it has closed.
+    """
     if interval is Interval.MONTH_1:
-        day = now_ms // DAY_MS * DAY_MS
+        day = time_ms // DAY_MS * DAY_MS
         while not interval.is_aligned(day):
             day -= DAY_MS
         return day
-    return first_open_from(now_ms - interval.length_ms + 1, interval)
+    return first_open_from(time_ms - interval.length_ms + 1, interval)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -233,3 +236,16 @@ async def test_a_listing_that_cannot_be_read_is_asked_for_again(
     (info,) = await source.instruments("linear", "BTCUSDT")
 
     assert info.instrument.symbol == "BTCUSDT"
+
+
+async def test_an_exchange_that_hangs_does_not_hold_up_other_work(
+    source: BybitSource, bitcoin: InstrumentId
+) -> None:
+    """Requests run in threads of their own, so that the loop's are free for the store."""
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+    busy = threading.Event()
+    other_work = asyncio.ensure_future(asyncio.to_thread(busy.wait))
+
+    assert await source.earliest_open_ms(bitcoin, HOUR) == LAUNCH_MS
+    busy.set()
+    assert await other_work

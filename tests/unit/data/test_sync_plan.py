@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from services.common.frames import Candles
 from services.common.intervals import Interval
-from services.data.core.grid import bars_in, first_open_from, forming_open
+from services.data.core.grid import bars_in, first_open_from, last_open_until
 from services.data.core.moments import from_iso
 from services.data.core.ports import Span
 from services.data.core.sync import merge, plan
@@ -86,7 +86,7 @@ def test_the_first_open_is_on_the_grid_and_not_skipped(interval: Interval, time:
 def test_the_forming_bar_holds_the_moment(interval: Interval, time: str) -> None:
     """The bar that is forming has opened, and the next one has not."""
     now = from_iso(time)
-    forming = forming_open(now, interval)
+    forming = last_open_until(now, interval)
     assert interval.is_aligned(forming)
     assert forming <= now < interval.next_open_ms(forming)
 

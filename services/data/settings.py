@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from services.common.settings import ServiceSettings, SettingsError
+
+_BAD_IN_PATHS = frozenset("#?%[]|\\^")
+"""delta-rs 1.6 takes paths for URLs: with these it loses the history, or panics."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +32,19 @@ class DataSettings(ServiceSettings):
     frame_cache_mb: int = 256
 
     def __post_init__(self) -> None:
-        """Refuse numbers that make no sense; SettingsError."""
+        """Refuse what cannot work; SettingsError names every such setting."""
+        problems = []
         if self.frame_cache_mb < 0:
-            raise SettingsError("ASSAY_FRAME_CACHE_MB must be 0 or more")
+            problems.append("ASSAY_FRAME_CACHE_MB must be 0 or more")
+        home = str(Path(self.home).absolute())
+        found = sorted({letter for letter in home if letter in _BAD_IN_PATHS})
+        if self.candle_store_url is None and found:
+            problems.append(
+                f"ASSAY_HOME={home!r}: delta-rs cannot keep tables below a folder with "
+                f"{' '.join(found)} in its path"
+            )
+        if problems:
+            raise SettingsError("; ".join(problems))
 
     @property
     def candle_store(self) -> str:

@@ -98,20 +98,18 @@ def _daily(levels: Sequence[float]) -> dict[str, Result]:
     lost = -math.fsum(number for number in returns if number < 0)
     out["omega_ratio"] = _over(gained, lost, "NO_LOSSES")
     rising = sorted(returns)
-    low, high = _quantile(rising, 0.05), _quantile(rising, 0.95)
+    low, high = _quantile(rising, 1), _quantile(rising, 19)
     out["value_at_risk_95_ratio"] = low
-    slack = 1e-15 * abs(low)
-    out["conditional_value_at_risk_95_ratio"] = _mean([x for x in rising if x <= low + slack])
+    out["conditional_value_at_risk_95_ratio"] = _mean([x for x in rising if x <= low])
     out["tail_ratio"] = _over(high, abs(low), "NO_LOSSES")
     return out | _shape(returns)
 
 
-def _quantile(rising: Sequence[float], share: float) -> float:
-    place = (len(rising) - 1) * share
-    low = math.floor(place + 1e-9)
-    if low + 1 >= len(rising):
-        return rising[-1]
-    return rising[low] + max(0.0, place - low) * (rising[low + 1] - rising[low])
+def _quantile(rising: Sequence[float], twentieths: int) -> float:
+    low, rest = divmod((len(rising) - 1) * twentieths, 20)
+    if rest == 0:
+        return rising[low]
+    return rising[low] + rest / 20 * (rising[low + 1] - rising[low])
 
 
 def _shape(returns: Sequence[float]) -> dict[str, Result]:

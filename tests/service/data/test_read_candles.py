@@ -83,6 +83,15 @@ async def test_a_window_is_half_open_and_preceded_by_its_lookback(data: Stub) ->
     assert described.snapshot.content_digest == bars(range(6, 20)).content_digest()
 
 
+async def test_a_window_may_begin_between_two_bars(data: Stub) -> None:
+    """Its first bar is the next one, and the lookback ends just before that."""
+    await import_bars(data, bars(range(30)))
+    between = window(10 * HOUR + 1, 20 * HOUR)
+    described, served = await read(data, window=between, lookback_bar_count=4)
+    assert described.lookback_row_count == 4
+    assert served.open_time_ms.tolist() == [hour * HOUR for hour in range(7, 20)]
+
+
 async def test_lookback_is_cut_where_the_dataset_begins(data: Stub) -> None:
     """Fewer rows before the window are no error; the header tells wanted and found."""
     await import_bars(data, bars(range(100)))

@@ -9,14 +9,7 @@ from assay.data.v1 import data_service_pb2 as pb
 from assay.data.v1.dataset_pb2 import SyntheticMarket
 
 from services.common.intervals import Interval
-from tests.service.bybit.stand_in import (
-    HOUR_MS,
-    LAUNCH_MS,
-    Canned,
-    StandIn,
-    rate,
-    row,
-)
+from tests.service.bybit.stand_in import HOUR_MS, LAUNCH_MS, Canned, StandIn, rate, row
 from tests.service.bybit.stand_in import refusal as bybit_refusal
 from tests.service.data.calls import (
     DAY,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
@@ -32,7 +33,7 @@ def exchange() -> Iterator[StandIn]:
 @pytest.fixture
 def new_service(tmp_path: Path, exchange: StandIn, monkeypatch: pytest.MonkeyPatch) -> NewService:
     """Start data services over one store, on the clock of the stand-in, retrying at once."""
-    impatient = partial(BybitSource, jitter=lambda: 0.0)
+    impatient = partial(BybitSource, jitter=lambda: 0.0, sleep=lambda _: asyncio.sleep(0))
     monkeypatch.setattr("services.data.__main__.BybitSource", impatient)
 
     @asynccontextmanager

@@ -46,8 +46,8 @@ def test_violations_that_do_not_fit_are_counted() -> None:
 
 def test_no_error_outgrows_its_headers() -> None:
     """Long names, long texts and other scripts are cut before a client drops the whole answer."""
-    for text in ("x" * 100_000, "\N{EURO SIGN}" * 10_000, "%" * 10_000):
+    for text in ("x" * 10_000, "\N{EURO SIGN}" * 5_000, "%" * 5_000):
         unknown = AssayError(Code.NOT_FOUND, "UNKNOWN", text, metadata={"name": text, "near": text})
-        wrong = fields_invalid([Violation(text, text)] * 200)
+        wrong = fields_invalid([Violation(text, text)] * 50)
         assert sent_bytes(unknown) < HEADER_LIMIT
         assert sent_bytes(wrong) < HEADER_LIMIT

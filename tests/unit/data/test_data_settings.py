@@ -27,10 +27,10 @@ def test_a_store_url_wins_over_home() -> None:
 
 def test_what_cannot_work_is_told_at_the_start() -> None:
     """A folder in which tables would lose their history is refused, and so is a negative size."""
-    environment = {"ASSAY_HOME": "/home/me/C#/assay", "ASSAY_FRAME_CACHE_MB": "-1"}
+    environment = {"ASSAY_HOME": "/srv/C#/assay", "ASSAY_FRAME_CACHE_MB": "-1"}
     with pytest.raises(SettingsError) as caught:
         read_settings(DataSettings, environment)
-    assert "ASSAY_HOME='/home/me/C#/assay': delta-rs cannot keep tables" in str(caught.value)
+    assert "ASSAY_HOME='/srv/C#/assay': delta-rs cannot keep tables" in str(caught.value)
     assert "ASSAY_FRAME_CACHE_MB" in str(caught.value)
 
 

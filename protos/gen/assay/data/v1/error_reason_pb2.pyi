@@ -25,7 +25,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_UNSPECIFIED: _ErrorReason.ValueType  # 0
     """Never sent."""
     ERROR_REASON_FIELD_INVALID: _ErrorReason.ValueType  # 1
-    """INVALID_ARGUMENT. Request fields are wrong; google.rpc.BadRequest lists every one. Correct them."""
+    """INVALID_ARGUMENT. Request fields are wrong; google.rpc.BadRequest lists every one. Correct them. Where they do
+    not fit into the 8 KiB of headers that errors travel in, a last violation without a field counts the rest.
+    """
     ERROR_REASON_DATASET_UNKNOWN: _ErrorReason.ValueType  # 2
     """NOT_FOUND. No such dataset. Metadata: `dataset`, `nearest` (known names, comma separated). Sync or import it."""
     ERROR_REASON_INSTRUMENT_UNKNOWN: _ErrorReason.ValueType  # 3
@@ -57,7 +59,9 @@ class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
 """Never sent."""
 ERROR_REASON_FIELD_INVALID: ErrorReason.ValueType  # 1
-"""INVALID_ARGUMENT. Request fields are wrong; google.rpc.BadRequest lists every one. Correct them."""
+"""INVALID_ARGUMENT. Request fields are wrong; google.rpc.BadRequest lists every one. Correct them. Where they do
+not fit into the 8 KiB of headers that errors travel in, a last violation without a field counts the rest.
+"""
 ERROR_REASON_DATASET_UNKNOWN: ErrorReason.ValueType  # 2
 """NOT_FOUND. No such dataset. Metadata: `dataset`, `nearest` (known names, comma separated). Sync or import it."""
 ERROR_REASON_INSTRUMENT_UNKNOWN: ErrorReason.ValueType  # 3

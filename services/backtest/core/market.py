@@ -47,5 +47,5 @@ def market_of(frame: Frame) -> Market:
 def _close_times_ms(opens_ms: Integers, interval: Interval) -> Integers:
     if interval is not Interval.MONTH_1:
         return opens_ms + interval.length_ms
-    months = opens_ms.astype("datetime64[ms]").astype("datetime64[M]") + 1
+    months = opens_ms.astype("datetime64[ms]").astype("datetime64[M]") + np.timedelta64(1, "M")
     return months.astype("datetime64[ms]").astype(np.int64)

@@ -16,7 +16,7 @@ from optuna.distributions import (
 from optuna.study import StudyDirection
 
 from services.optimizer.core.ports import SearchedParameter
-from services.optimizer.core.space import Categories, Domain, DoubleRange, IntRange
+from services.optimizer.core.space import Categories, Domain, DoubleRange, IntRange, exact
 from services.optimizer.core.trial import Trial, TrialState, Value
 
 CONSTRAINT_PREFIX = "constraints:"
@@ -71,7 +71,8 @@ def typed_value(domain: Domain, value: Value) -> Value:
         number = float(value) + 0.0
         if domain.step is None:
             return number
-        return domain.value_at(round((number - domain.low) / domain.step))
+        # Exactly, since floats overflow where a step is tiny.
+        return domain.value_at(round((exact(number) - exact(domain.low)) / exact(domain.step)))
     return str(value)
 
 

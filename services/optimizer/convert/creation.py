@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
-
 from assay.backtest.v1 import backtest_service_pb2
 from assay.optimizer.v1 import optimizer_service_pb2, study_pb2
 
-from services.common.errors import AssayError, Code, Violation, refuse
+from services.common.errors import AssayError, Code, Violation, refuse, unknown
 from services.optimizer.convert.requests import (
     request_digest,
     request_id_violations,
@@ -38,8 +36,7 @@ def check_request(
     """
     rules = _rules(catalog, filled.strategy.name)
     violations = [
-        *study_id_violations(request.study_id),
-        *request_id_violations(request.request_id),
+        *id_violations(request),
         *spec_violations(filled),
         *draft_violations(draft_of(filled), METRIC_NAMES, rules, trial_limit),
     ]
@@ -49,6 +46,14 @@ def check_request(
             raise unknown
         violations.append(Violation("spec.strategy.name", unknown.message))
     refuse(violations)
+
+
+def id_violations(request: optimizer_service_pb2.CreateStudyRequest) -> list[Violation]:
+    """Return what is wrong with the ids a caller chose."""
+    return [
+        *study_id_violations(request.study_id),
+        *request_id_violations(request.request_id),
+    ]
 
 
 def reachable_plan(filled: study_pb2.StudySpec, trial_limit: int) -> StudyPlan:
@@ -109,12 +114,6 @@ def _rules(catalog: Catalog, strategy: str) -> dict[str, ParameterRule] | None:
 def _strategy_unknown(catalog: Catalog, name: str) -> AssayError:
     known = [one.name.removeprefix("strategies/") for one in catalog.strategies]
     wanted = name.removeprefix("strategies/")
-    nearest = ", ".join(get_close_matches(wanted, known, n=3))
-    hint = f"; did you mean {nearest}?" if nearest else ""
-    return AssayError(
-        Code.NOT_FOUND,
-        "STRATEGY_UNKNOWN",
-        f"no strategy is called {wanted!r}{hint}",
-        metadata={"strategy": wanted, "nearest": nearest},
-        domain="backtest.assay",
-    )
+    error = unknown("strategy", wanted, known, "STRATEGY_UNKNOWN")
+    error.domain = "backtest.assay"
+    return error

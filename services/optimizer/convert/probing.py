@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from assay.backtest.v1 import backtest_service_pb2
+from assay.backtest.v1 import backtest_service_pb2, strategy_pb2
 from assay.optimizer.v1 import study_pb2
 
-from services.common.errors import AssayError, Code, Violation
+from services.common.errors import AssayError, Code, Violation, fields_invalid
 from services.optimizer.convert.studies import duration_of
 from services.optimizer.convert.values import column_message
 from services.optimizer.core.draft import SearchKind
@@ -21,8 +21,18 @@ TPE_SECONDS_PER_TRIAL: Final = 0.006
 FEW_TRIALS: Final = 20
 """Below this no parameter importance is told."""
 
+INT64_LIMIT: Final = 2**63
+
 GENERATIONS_TO_LEARN: Final = 8
 """Fewer generations than this leave a Bayesian search little to learn from."""
+
+_DATA_FIELDS: Final[Mapping[str, str]] = {
+    "DATASET_UNKNOWN": "spec.data[0].dataset",
+    "WINDOW_OUTSIDE_DATASET": "spec.data[0].window",
+    "WINDOW_TOO_SHORT": "spec.data[0].window",
+    "DATASET_CHANGED": "spec.data[0].content_digest",
+}
+"""Which field an error about data speaks of."""
 
 _SPEC_FIELDS: Final[Mapping[str, str]] = {
     "snapshot": "spec.data[0]",
@@ -43,6 +53,34 @@ def probe_request(
         execution=spec.execution,
         metrics=["trade_count"],
     )
+
+
+def data_request(spec: study_pb2.StudySpec) -> backtest_service_pb2.RunBacktestRequest:
+    """Return the request that asks whether the data are there, whatever else is wrong."""
+    return backtest_service_pb2.RunBacktestRequest(
+        snapshot=spec.data[0] if spec.data else None,
+        strategy=strategy_pb2.StrategyChoice(
+            name="strategies/buy_and_hold", direction=strategy_pb2.DIRECTION_LONG
+        ),
+    )
+
+
+def with_data_violations(refused: AssayError, data_error: AssayError) -> AssayError:
+    """Return a refused request's error with what a `data_request` found wrong.
+
+    An error without violations, such as an unknown strategy, becomes one beside the others.
+    """
+    field = _DATA_FIELDS.get(data_error.reason)
+    found = [Violation(field, data_error.message)] if field else []
+    if data_error.reason == "FIELD_INVALID":
+        found = list(in_terms_of_spec(data_error, [{}]).violations)
+    known = refused.violations or (Violation("spec.strategy.name", refused.message),)
+    told = {item.field for item in known}
+    more = [item for item in found if item.field not in told]
+    # Without a snapshot there is nothing to say about its parts.
+    if not more or "spec.data" in told:
+        return refused
+    return fields_invalid([*known, *more])
 
 
 def check_window(response: backtest_service_pb2.RunBacktestBatchResponse) -> None:
@@ -70,8 +108,7 @@ def in_terms_of_spec(error: AssayError, points: Sequence[Point]) -> AssayError:
     violations = [
         Violation(_spec_path(item.field, names), item.description) for item in error.violations
     ]
-    message = "; ".join(f"{item.field}: {item.description}" for item in violations)
-    return AssayError(error.code, error.reason, message, violations=violations)
+    return fields_invalid(violations)
 
 
 def warnings_of(
@@ -111,8 +148,9 @@ def estimate_message(
     per_trial = seconds / set_count
     if plan.search is SearchKind.BAYESIAN:
         per_trial += TPE_SECONDS_PER_TRIAL
+    point_count = plan.space.point_count
     return study_pb2.StudyEstimate(
-        space_point_count=plan.space.point_count,
+        space_point_count=point_count if (point_count or 0) < INT64_LIMIT else None,
         trial_count=plan.trial_count,
         predicted_duration=duration_of(round(per_trial * plan.trial_count * 1000)),
         bar_count=response.bar_count,

@@ -19,6 +19,8 @@ LONGEST_REQUEST_ID: Final = 64
 
 _STUDY_ID: Final = re.compile(r"[a-z][a-z0-9-]{0,62}")
 _TOKEN_BYTES: Final = 8
+_LARGEST_OFFSET: Final = 2**63 - 1
+"""What a database takes as OFFSET."""
 
 T = TypeVar("T")
 
@@ -36,6 +38,9 @@ def request_id_violations(request_id: str) -> Iterator[Violation]:
     """Yield what is wrong with a request id."""
     if len(request_id) > LONGEST_REQUEST_ID:
         yield Violation("request_id", f"must have at most {LONGEST_REQUEST_ID} characters")
+    if "\0" in request_id:
+        # PostgreSQL keeps no text with it.
+        yield Violation("request_id", "must not hold the character NUL")
 
 
 def name_violations(field: str, name: str) -> Iterator[Violation]:
@@ -114,7 +119,8 @@ def page_of(
         except (binascii.Error, ValueError):
             token = b""
         offset = int.from_bytes(token[:_TOKEN_BYTES], "big")
-        if len(token) != 2 * _TOKEN_BYTES or token[_TOKEN_BYTES:] != binding:
+        ours = len(token) == 2 * _TOKEN_BYTES and token[_TOKEN_BYTES:] == binding
+        if not ours or offset > _LARGEST_OFFSET:
             violations.append(
                 Violation("page_token", "is no token of an earlier answer to the same request")
             )

@@ -18,9 +18,10 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.common.errors import Violation
 from services.common.frames_codec import ms_from_timestamp
+from services.optimizer.core.draft_checks import MOST_OBJECTIVES
 
 _DATASET: Final = re.compile(r"datasets/[a-z0-9]([a-z0-9._-]*[a-z0-9])?")
-_STRATEGY: Final = re.compile(r"strategies/[a-z][a-z0-9_]*")
+_STRATEGY: Final = re.compile(r"strategies/[a-z][a-z0-9_]{0,62}")
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _MOST_LOOKBACK: Final = 1_000_000
 _FIRST_SECOND: Final = -62_135_596_800
@@ -33,7 +34,7 @@ def spec_violations(spec: study_pb2.StudySpec) -> Iterator[Violation]:
     """Yield what is wrong with data, strategy, execution model and enum fields of a spec."""
     if len(spec.data) != 1:
         yield Violation("spec.data", f"needs exactly one snapshot, but has {len(spec.data)}")
-    for index, snapshot in enumerate(spec.data):
+    for index, snapshot in enumerate(spec.data[:1]):
         yield from _snapshot_violations(f"spec.data[{index}]", snapshot)
     if not _STRATEGY.fullmatch(spec.strategy.name):
         yield Violation(
@@ -43,7 +44,7 @@ def spec_violations(spec: study_pb2.StudySpec) -> Iterator[Violation]:
     if spec.strategy.direction not in strategy_pb2.Direction.values():
         yield _no_choice("spec.strategy.direction", spec.strategy.direction)
     yield from _execution_violations(spec.execution)
-    for index, objective in enumerate(spec.objectives):
+    for index, objective in enumerate(spec.objectives[:MOST_OBJECTIVES]):
         if objective.direction not in study_pb2.Objective.Direction.values():
             yield _no_choice(f"spec.objectives[{index}].direction", objective.direction)
 

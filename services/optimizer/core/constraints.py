@@ -10,7 +10,6 @@ import math
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 from services.common.errors import Violation
 from services.optimizer.core.expression import (
@@ -20,6 +19,7 @@ from services.optimizer.core.expression import (
     parse_comparison,
 )
 from services.optimizer.core.space import Exact, exact, exact_values
+from services.optimizer.core.spelling import did_you_mean
 from services.optimizer.core.trial import Value
 
 
@@ -150,8 +150,7 @@ def _name_problems(
         if name in words:
             problems.append(f"character {place}: {name!r} is a word; only numbers can be compared")
         elif name not in numbers and name not in metrics:
-            nearest = get_close_matches(name, sorted(numbers | metrics), n=1)
-            hint = f"; did you mean {nearest[0]}?" if nearest else ""
+            hint = did_you_mean(name, numbers | metrics)
             problems.append(
                 f"character {place}: {name!r} is neither a parameter of this spec nor a metric"
                 f"{hint}"

@@ -47,7 +47,7 @@ def rule_violations(path: str, domain: Domain, rule: ParameterRule) -> Iterator[
             f"gives {_IN_WORDS[kind]}, but {rule.name!r} takes {_IN_WORDS[rule.kind]}",
         )
     elif isinstance(domain, Categories):
-        for index, word in enumerate(domain.values):
+        for index, word in enumerate(domain.values[:MOST_CATEGORIES]):
             yield from _word_violations(f"{path}.categories.values[{index}]", word, rule)
     elif isinstance(domain, Fixed):
         yield from _value_violations(f"{path}.fixed_value", domain.value, rule)
@@ -77,7 +77,7 @@ def _fixed_violations(path: str, value: Value) -> Iterator[Violation]:
 def _category_violations(path: str, values: tuple[str, ...]) -> Iterator[Violation]:
     if not 1 <= len(values) <= MOST_CATEGORIES:
         yield Violation(path, f"needs 1 to {MOST_CATEGORIES} words, but has {len(values)}")
-    for word, count in Counter(values).items():
+    for word, count in Counter(values[:MOST_CATEGORIES]).items():
         if count > 1:
             yield Violation(path, f"holds {word!r} {count} times")
 

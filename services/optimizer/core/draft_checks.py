@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from difflib import get_close_matches
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from services.common.errors import Violation
@@ -14,6 +13,7 @@ from services.optimizer.core.draft import ParameterRule, SearchKind, StudyDraft
 from services.optimizer.core.objectives import Objective
 from services.optimizer.core.seeds import SEED_LIMIT
 from services.optimizer.core.space import Categories, Domain, Fixed
+from services.optimizer.core.spelling import did_you_mean
 
 MOST_PARAMETERS: Final = 32
 MOST_CONSTRAINTS: Final = 32
@@ -29,6 +29,9 @@ def draft_violations(
     trial_limit: int,
 ) -> list[Violation]:
     """Return everything wrong with a draft.
+
+    Of a list beyond its limit only the first entries are judged: what is wrong with a million
+    others helps nobody, and costs the service minutes.
 
     Args:
         draft: The draft.
@@ -72,7 +75,8 @@ def constraints_of(
         or (isinstance(one.domain, Fixed) and isinstance(one.domain.value, str))
     )
     numbers = frozenset(one.name for one in draft.parameters) - words
-    return read_constraints(draft.constraints, numbers, words, frozenset(metrics))
+    texts = draft.constraints[:MOST_CONSTRAINTS]
+    return read_constraints(texts, numbers, words, frozenset(metrics))
 
 
 def _parameter_violations(
@@ -84,12 +88,12 @@ def _parameter_violations(
             "spec.parameters", f"needs 1 to {MOST_PARAMETERS} parameters, but has {count}"
         )
     counts = Counter(one.name for one in draft.parameters)
-    for index, parameter in enumerate(draft.parameters):
+    for index, parameter in enumerate(draft.parameters[:MOST_PARAMETERS]):
         path = f"spec.parameters[{index}]"
         if counts[parameter.name] > 1:
             yield Violation(f"{path}.name", f"{parameter.name!r} is given more than once")
         if rules is not None and parameter.name not in rules:
-            hint = _nearest(parameter.name, rules)
+            hint = did_you_mean(parameter.name, rules)
             yield Violation(
                 f"{path}.name",
                 f"{parameter.name!r} is a parameter neither of the strategy nor of the execution "
@@ -124,10 +128,10 @@ def _objective_violations(
             f"needs 1 to {MOST_OBJECTIVES} objectives, but has {len(objectives)}",
         )
     counts = Counter(one.metric for one in objectives)
-    for index, objective in enumerate(objectives):
+    for index, objective in enumerate(objectives[:MOST_OBJECTIVES]):
         path = f"spec.objectives[{index}].metric"
         if objective.metric not in metrics:
-            hint = _nearest(objective.metric, metrics)
+            hint = did_you_mean(objective.metric, metrics)
             yield Violation(path, f"no metric is called {objective.metric!r}{hint}")
         elif counts[objective.metric] > 1:
             yield Violation(path, f"{objective.metric!r} is given more than once")
@@ -155,8 +159,3 @@ def _search_violations(draft: StudyDraft, trial_limit: int) -> Iterator[Violatio
             "spec.generation_size",
             f"must be 1 to {LARGEST_GENERATION:,}, but is {draft.generation_size}",
         )
-
-
-def _nearest(name: str, known: Collection[str]) -> str:
-    close = get_close_matches(name, list(known), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""

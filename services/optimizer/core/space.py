@@ -19,8 +19,9 @@ from services.optimizer.core.trial import Point, Value
 LARGEST_INT: Final = 2**53
 """Whole numbers beyond this do not survive the way through a double."""
 
-ENUMERATION_LIMIT: Final = 5_000_000
-"""Points a constrained grid may have before its constraints: beyond it none is enumerated."""
+ENUMERATION_LIMIT: Final = 1_000_000
+"""Points a constrained grid may have before its constraints: beyond it none is enumerated, since a
+million take seconds."""
 
 Exact = int | Fraction
 

@@ -10,7 +10,8 @@ import contextvars
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypeVar
+from weakref import WeakValueDictionary
 
 from services.common.errors import AssayError, unavailable, unknown
 from services.optimizer.core.events import Clock, EventWriter
@@ -26,9 +27,13 @@ logger = logging.getLogger(__name__)
 
 EVENT_PAGE: Final = 256
 RECORD_PAGE: Final = 1_000
+STORE_PATIENCE_SECONDS: Final = 10.0
+"""How long a caller waits for what a store that does not answer holds up."""
 
 Engage = Callable[[StudyRecord], Awaitable[Engagement]]
 """Makes plan, search and workers of a stored study; the same record always gives the same."""
+
+T = TypeVar("T")
 
 
 class Supervisor:
@@ -48,7 +53,8 @@ class Supervisor:
         self._clock = clock
         self._trials = trials
         self._lives: dict[str, StudyLife] = {}
-        self._signals: dict[str, asyncio.Event] = {}
+        # Alive as long as somebody watches.
+        self._signals: WeakValueDictionary[str, asyncio.Event] = WeakValueDictionary()
         # Resuming and deleting look first and act then: one at a time.
         self._turn = asyncio.Lock()
         self._closing = False
@@ -67,8 +73,8 @@ class Supervisor:
             self.start(record)
 
     def start(self, record: StudyRecord) -> None:
-        """Begin a life of a stored study."""
-        if record.study_id in self._lives:
+        """Begin a life of a stored study; nothing where it lives or the service drains."""
+        if self._closing or record.study_id in self._lives:
             return
         life = StudyLife(
             record, self._store, self._writer, self._clock, self._trials.extend, self._notify
@@ -83,6 +89,9 @@ class Supervisor:
     async def record(self, study_id: str) -> StudyRecord:
         """Return a study.
 
+        Begins a life it should have: where a store fails, studies are stored without anybody
+        hearing of it.
+
         Raises:
             AssayError: NOT_FOUND/STUDY_UNKNOWN.
         """
@@ -90,27 +99,40 @@ class Supervisor:
         record = life.record if life else await self._store.get(study_id)
         if record is None:
             raise await self._unknown(study_id)
+        if record.state not in FINAL_STATES:
+            self.start(record)
         return record
 
     async def outcome(self, study_id: str) -> tuple[Progress, tuple[Trial, ...]] | None:
-        """Return progress and best trials of a study that lives now; None for others."""
+        """Return progress and best trials of a study that lives now; None for others.
+
+        Raises:
+            AssayError: NOT_FOUND/STUDY_UNKNOWN; UNAVAILABLE/STORE_UNAVAILABLE while its trials
+                cannot be read.
+        """
+        await self.record(study_id)
         life = self._lives.get(study_id)
-        return await life.outcome() if life else None
+        return await _promptly(life.outcome()) if life else None
 
     async def stop(self, study_id: str) -> StudyRecord:
         """Ask a study to stop; returns it as it is then."""
+        await self.record(study_id)
         life = self._lives.get(study_id)
         if life is not None:
-            await life.ask_to_stop()
+            await _promptly(asyncio.shield(life.ask_to_stop()))
         record = await self.record(study_id)
         if record.state in {StudyState.SUCCEEDED, StudyState.FAILED}:
             raise state_wrong(study_id, record.state, "be stopped")
         if record.state in {StudyState.PENDING, StudyState.RUNNING}:
-            raise unavailable("STORE_UNAVAILABLE", "the service is still taking its studies up")
+            raise unavailable("STORE_UNAVAILABLE", "the service is draining; ask again")
         return record
 
     async def resume(self, study_id: str) -> StudyRecord:
         """Go on with a stopped or failed study; returns it as it is then."""
+        # What is stored must also begin, even when the caller has gone.
+        return await _promptly(asyncio.shield(self._resume(study_id)))
+
+    async def _resume(self, study_id: str) -> StudyRecord:
         async with self._turn:
             record = await self.record(study_id)
             if record.state in {StudyState.PENDING, StudyState.RUNNING}:
@@ -134,6 +156,9 @@ class Supervisor:
 
     async def delete(self, study_id: str) -> None:
         """Delete a study that does not run."""
+        await _promptly(asyncio.shield(self._delete(study_id)))
+
+    async def _delete(self, study_id: str) -> None:
         async with self._turn:
             record = await self.record(study_id)
             if record.state not in FINAL_STATES:
@@ -157,9 +182,7 @@ class Supervisor:
                 raise unavailable("STORE_UNAVAILABLE", "the service is draining; watch again")
             # In this order: what happens after the signal is taken wakes this watcher.
             signal = self._signals.setdefault(study_id, asyncio.Event())
-            record = await self._store.get(study_id)
-            if record is None:
-                raise await self._unknown(study_id)
+            record = await self.record(study_id)
             finished = True
             while events := await self._store.events(study_id, seen, EVENT_PAGE):
                 seen = events[-1][0]
@@ -193,7 +216,7 @@ class Supervisor:
         try:
             await life.live(self._engage)
         except Exception:
-            # The store refused the end itself: the study is taken up again at the next start.
+            # The store refused the end itself: the study is taken up when somebody asks for it.
             logger.exception("study.lost", extra={"study": life.record.study_id})
         finally:
             del self._lives[life.record.study_id]
@@ -207,3 +230,11 @@ class Supervisor:
         signal = self._signals.pop(study_id, None)
         if signal is not None:
             signal.set()
+
+
+async def _promptly(work: Awaitable[T]) -> T:
+    """Await what may wait for the store; UNAVAILABLE/STORE_UNAVAILABLE when that takes long."""
+    try:
+        return await asyncio.wait_for(work, STORE_PATIENCE_SECONDS)
+    except TimeoutError:
+        raise unavailable("STORE_UNAVAILABLE", "the study store does not answer") from None

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 from services.optimizer.core.plan import StudyPlan
 from services.optimizer.core.space import DoubleRange, IntRange
+from services.optimizer.core.spelling import did_you_mean
 from services.optimizer.core.trial import Trial, TrialState
 
 BY_NUMBER = "number"
@@ -33,8 +33,7 @@ def read_order(text: str, metrics: Collection[str]) -> TrialOrder:
     if len(words) > 2 or (len(words) == 2 and words[1] != "desc"):
         raise ValueError('must be "number" or a metric, with " desc" behind for falling order')
     if words[0] != BY_NUMBER and words[0] not in metrics:
-        close = get_close_matches(words[0], [BY_NUMBER, *metrics], n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
+        hint = did_you_mean(words[0], [BY_NUMBER, *metrics])
         raise ValueError(f"no metric is called {words[0]!r}{hint}")
     return TrialOrder(words[0], falling=len(words) == 2)
 

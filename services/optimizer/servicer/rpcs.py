@@ -12,7 +12,7 @@ import grpc
 from assay.optimizer.v1 import optimizer_service_pb2 as pb
 from assay.optimizer.v1 import optimizer_service_pb2_grpc, study_pb2
 
-from services.common.errors import Violation, refuse
+from services.common.errors import Violation, refuse, unavailable
 from services.optimizer.convert.events import numbered
 from services.optimizer.convert.reports import buy_and_hold_request, report_message
 from services.optimizer.convert.requests import name_violations, page_of, study_id_of
@@ -176,6 +176,8 @@ class OptimizerServicer(optimizer_service_pb2_grpc.OptimizerServiceServicer):
         if so_far is None:
             # It has ended since the record was read: the record that ended it has its outcome.
             ended = await self._with.supervisor.record(record.study_id)
+            if not ended.outcome:
+                raise unavailable("STORE_UNAVAILABLE", "the service is draining; ask again")
             return study_message(ended, study_pb2.Study.FromString(ended.outcome))
         return study_message(record, outcome_message(record.study_id, *so_far))
 

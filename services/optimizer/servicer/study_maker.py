@@ -15,6 +15,7 @@ from services.optimizer.convert import probing
 from services.optimizer.convert.creation import (
     check_repetition,
     check_request,
+    id_violations,
     reachable_plan,
     study_exists,
 )
@@ -65,15 +66,23 @@ class StudyMaker:
                 return record
             examined = await self._examined(request)
             code_version = await self._with.backtests.code_version()
-            # Once stored it must be started, even when the caller has gone.
-            return await asyncio.shield(self._begun(request, examined, code_version))
+            try:
+                # Once stored it must be started, even when the caller has gone.
+                return await asyncio.shield(self._begun(request, examined, code_version))
+            except AssayError:
+                # The store may have kept it without our hearing of it, or have it from a copy of
+                # the request whose caller has gone.
+                record = await self._made_before(request) if request.request_id else None
+                if record is None:
+                    raise
+                return record
 
     async def estimated(self, request: pb.CreateStudyRequest) -> pb.CreateStudyResponse:
         """Check a request and estimate its study; nothing is stored.
 
         The trial run is made twice: the second time the candles are cached, as they will be.
         """
-        if request.study_id and await self._with.store.get(request.study_id) is not None:
+        if not id_violations(request) and await self._with.store.get(request.study_id) is not None:
             raise study_exists(request.study_id)
         examined = await self._examined(request)
         began = self._with.clock.monotonic()
@@ -89,6 +98,8 @@ class StudyMaker:
     async def _made_before(self, request: pb.CreateStudyRequest) -> StudyRecord | None:
         """Return the study a repeated request made; refuse an id that is taken."""
         store = self._with.store
+        if id_violations(request):
+            return None
         if request.request_id:
             record = await store.find_request(request.request_id)
             if record is not None:
@@ -102,7 +113,10 @@ class StudyMaker:
         """Check a study and run a few of its points, which pins its data."""
         spec = with_defaults(request.spec, self._with.draw_seed())
         catalog = await self._with.backtests.catalog()
-        check_request(request, spec, catalog, self._with.trial_limit)
+        try:
+            check_request(request, spec, catalog, self._with.trial_limit)
+        except AssayError as refused:
+            raise await self._with_data(refused, spec) from refused
         plan = await asyncio.to_thread(reachable_plan, spec, self._with.trial_limit)
         points = corner_points(plan.space)
         probe = probing.probe_request(spec, points)
@@ -113,6 +127,14 @@ class StudyMaker:
         probing.check_window(response)
         spec.data[0].CopyFrom(response.snapshot)
         return _Examined(spec, plan, probe, response)
+
+    async def _with_data(self, refused: AssayError, spec: study_pb2.StudySpec) -> AssayError:
+        """Return a refusal with what is wrong with the data too, so that one answer tells all."""
+        try:
+            await self._with.backtests.run(probing.data_request(spec))
+        except AssayError as error:
+            return probing.with_data_violations(refused, error)
+        return refused
 
     async def _begun(
         self, request: pb.CreateStudyRequest, examined: _Examined, code_version: str

@@ -77,7 +77,11 @@ def outcome_of(point: Point) -> Outcome:
 
 
 class MemoryStore:
-    """A `StudyStore` in memory; while `outage` is above 0 each call takes one off and fails."""
+    """A `StudyStore` in memory.
+
+    While `outage` is above 0 each call takes one off and fails; while `lost_answers` is, each
+    update of a record takes one off, is made, and fails nevertheless. `gate` holds updates up.
+    """
 
     def __init__(self) -> None:
         self.records: dict[str, StudyRecord] = {}
@@ -85,6 +89,9 @@ class MemoryStore:
         self.log: dict[str, list[bytes]] = {}
         self.kept: dict[str, list[Trial]] = {}
         self.outage = 0
+        self.lost_answers = 0
+        self.gate = asyncio.Event()
+        self.gate.set()
         self.appended: Callable[[], None] = lambda: None
 
     def _answer(self) -> None:
@@ -112,8 +119,12 @@ class MemoryStore:
     async def update(self, record: StudyRecord, events: Sequence[bytes] = ()) -> None:
         """Replace a record and append events."""
         self._answer()
+        await self.gate.wait()
         self.records[record.study_id] = record
         self.log.setdefault(record.study_id, []).extend(events)
+        if self.lost_answers:
+            self.lost_answers -= 1
+            raise unavailable("STORE_UNAVAILABLE", "answer lost")
 
     async def append_generation(
         self, study_id: str, trials: Sequence[Trial], events: Sequence[bytes]

@@ -45,7 +45,7 @@ def test_every_wrong_name_is_told_with_the_nearest() -> None:
             "spec.constraints[0]",
             (
                 "character 1: 'fast_perod' is neither a parameter of this spec nor a metric; "
-                "did you mean fast_period?"
+                "did you mean 'fast_period'?"
             ),
         ),
         ("spec.constraints[1]", "names neither a parameter nor a metric"),
@@ -61,7 +61,7 @@ def test_every_wrong_name_is_told_with_the_nearest() -> None:
             "spec.constraints[4]",
             (
                 "character 1: 'trade_cuont' is neither a parameter of this spec nor a metric; "
-                "did you mean trade_count?"
+                "did you mean 'trade_count'?"
             ),
         ),
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -188,6 +188,7 @@ class SlowStore(MemoryStore):
         super().__init__()
         self.reads = 0
         self.during_read: list[Sequence[Trial]] = []
+        self.overtake: Callable[[], None] = lambda: None
 
     async def trials(self, study_id: str) -> Sequence[Trial]:
         """Read, then let somebody write before answering."""
@@ -198,29 +199,51 @@ class SlowStore(MemoryStore):
             fresh = self.during_read.pop()
             self.kept[study_id] = [*found, *fresh]
             self.cache.extend(study_id, fresh)
+        self.overtake()
         return found
 
     cache: TrialCache
 
 
-async def test_a_generation_stored_during_a_read_is_not_lost() -> None:
-    """Nor counted twice: the cache reads again."""
+@pytest.mark.parametrize("seen", [4, 6, 8])
+async def test_a_generation_stored_during_a_read_is_not_lost(seen: int) -> None:
+    """Nor counted twice, whether or not the read has seen it."""
     store = SlowStore()
     store.cache = TrialCache(store)
-    store.kept["one"] = list(TRIALS[:4])
+    store.kept["one"] = list(TRIALS[:seen])
     store.during_read = [TRIALS[4:8]]
     found = await store.cache.trials("one")
     store.cache.extend("one", TRIALS[8:12])
 
     assert list(found) == TRIALS[:8]
+    store.cache.extend("one", TRIALS[8:12])
     assert list(await store.cache.trials("one")) == TRIALS[:12]
-    assert store.reads == 2
+    assert store.reads == 1
+
+
+async def test_a_study_deleted_during_a_read_is_not_held() -> None:
+    """Its namesake has its own trials."""
+    store = SlowStore()
+    store.cache = TrialCache(store)
+    store.kept["one"] = list(TRIALS[:4])
+
+    def delete_once() -> None:
+        store.kept.clear()
+        store.cache.forget("one")
+        store.overtake = lambda: None
+
+    store.overtake = delete_once
+    found = await store.cache.trials("one")
+    store.cache.extend("one", TRIALS[:2])
+
+    assert list(found) == []
+    assert list(await store.cache.trials("one")) == TRIALS[:2]
 
 
 async def test_the_cache_holds_so_many_trials_only() -> None:
     """The study used longest ago goes first; a single larger one is held all the same."""
     store = SlowStore()
-    store.cache = TrialCache(store, capacity=9)
+    store.cache = TrialCache(store, capacity=11)
     store.kept = {"a": TRIALS[:4], "b": TRIALS[:4], "c": TRIALS[:4], "large": TRIALS[:20]}
     for study_id in ("a", "b", "a", "c", "a", "b"):
         await store.cache.trials(study_id)

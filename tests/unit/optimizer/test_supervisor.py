@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
 import pytest
 
 from services.common.errors import AssayError
+from services.optimizer.core import supervisor
 from services.optimizer.core.digest import trials_digest
 from services.optimizer.core.ports import StudyRecord, StudyState
 from services.optimizer.core.runner import Engagement
@@ -344,3 +345,71 @@ async def test_pages_of_trials_read_a_study_once() -> None:
         assert len(await one.trials.trials("one")) == 12
 
     assert max(lengths) == 12
+
+
+@asynccontextmanager
+async def stopped() -> AsyncIterator[Process]:
+    """Run a process with a study that was stopped before its first generation."""
+    async with process() as one:
+        await one.store.create(replace(pending(), state=StudyState.STOPPED), PLAN.shape)
+        yield one
+
+
+async def test_a_resume_whose_caller_has_gone_takes_place() -> None:
+    """Whoever asks next finds the study running, not waiting for nobody."""
+    async with stopped() as one:
+        one.store.gate.clear()
+        resuming = asyncio.ensure_future(one.supervisor.resume("one"))
+        await asyncio.sleep(0)
+        resuming.cancel()
+        one.store.gate.set()
+        await asyncio.wait({resuming})
+        events = await one.watched()
+
+    assert events[-1] == {"end": "SUCCEEDED"}
+
+
+async def test_a_resume_whose_answer_was_lost_takes_place_when_somebody_asks() -> None:
+    """The store keeps PENDING without the service hearing of it."""
+    async with stopped() as one:
+        one.store.lost_answers = 1
+        with pytest.raises(AssayError, match="answer lost"):
+            await one.supervisor.resume("one")
+        assert one.state() is StudyState.PENDING
+        await one.supervisor.record("one")
+        await one.watched()
+
+    assert one.state() is StudyState.SUCCEEDED
+
+
+async def test_a_caller_does_not_wait_for_ever_for_the_store(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is told that the store does not answer; the stop comes when the store is back."""
+    monkeypatch.setattr(supervisor, "STORE_PATIENCE_SECONDS", 0.01)
+    hang = asyncio.Event()
+    async with process(workers=ScriptedWorkers(hang=hang)) as one:
+        await one.begin()
+        await one.workers.called.wait()
+        one.store.gate.clear()
+        with pytest.raises(AssayError) as refused:
+            await one.supervisor.stop("one")
+        one.store.gate.set()
+        hang.set()
+        events = await one.watched()
+
+    assert reason(refused) == "STORE_UNAVAILABLE"
+    assert events[-1] == {"end": "STOPPED"}
+
+
+async def test_watching_leaves_nothing_behind() -> None:
+    """Neither watches of finished studies nor of those that never were."""
+    async with process() as one:
+        await one.begin()
+        await one.watched()
+        for name in ("one", "other", "another"):
+            with suppress(AssayError):
+                await one.watched(name)
+        left = dict(one.supervisor._signals)
+
+    assert left == {}

@@ -1,8 +1,4 @@
-"""The order engine: one loop over the bars of a window, from flags to fills, equity and trades.
-
-A position is followed in prices times its side (+1 long, -1 short). Seen so, "high" is always the
-favourable extreme, a stop lies below and a target above, and one text serves both sides.
-"""
+"""The order engine: one loop over the bars of a window, from flags to fills, equity and trades."""
 
 from __future__ import annotations
 
@@ -10,8 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from services.backtest.core.execution import IntrabarPolicy
-from services.backtest.core.kernel import Bytes, Integers, Numbers, inner, kernel, merged
+from services.backtest.core.kernel import Bytes, Integers, Numbers, kernel, merged
 from services.backtest.core.ledger import (
     ADVERSE,
     AMBIGUOUS_BARS,
@@ -32,69 +27,26 @@ from services.backtest.core.ledger import (
     OPEN,
     QUANTITY,
     REJECTED_ORDERS,
-    REVERSAL,
     SIDE,
-    SIGNAL,
-    STOP_LOSS,
-    TAKE_PROFIT,
-    TRAILING_STOP,
 )
-from services.backtest.core.signals import ENTER_LONG, ENTER_SHORT, EXIT_LONG, EXIT_SHORT
+from services.backtest.core.orders import (
+    AMBIGUOUS,
+    AT_OPEN,
+    STAYS,
+    bar_does,
+    conflicts,
+    forced_fill,
+    levels_of,
+    market_fill,
+    wanted_exit,
+    wanted_side,
+)
 from services.backtest.core.terms import Bars, Terms
 
-# What a bar does to a position: nothing, or one of these, decided by the open or inside the bar.
-_STAYS: Final = 0
-_STOPS: Final = 1
-_REACHES: Final = 2
-_AT_OPEN: Final = 4
-_AMBIGUOUS: Final = 8
-
-_TARGET_FIRST: Final = float(IntrabarPolicy.TARGET_FIRST)
-_NEAREST_FIRST: Final = float(IntrabarPolicy.NEAREST_EXTREME_FIRST)
-
-
-@inner
-def _bar_does(
-    prices: tuple[float, float, float], side: float, stop: float, target: float, policy: float
-) -> int:
-    """Say what a bar does to a position: the open decides first.
-
-    `prices` are open, high and low; stop and target are prices times side.
-    """
-    open_, high, low = side * prices[0], side * prices[1], side * prices[2]
-    if side < 0.0:
-        high, low = low, high
-    if open_ <= stop:
-        return _STOPS | _AT_OPEN
-    if open_ >= target:
-        return _REACHES | _AT_OPEN
-    stops, reaches = low <= stop, high >= target
-    if stops and reaches:
-        nearer = high - open_ < open_ - low
-        target_first = policy == _TARGET_FIRST or (policy == _NEAREST_FIRST and nearer)
-        return (_REACHES if target_first else _STOPS) | _AMBIGUOUS
-    if stops:
-        return _STOPS
-    return _REACHES if reaches else _STAYS
-
-
-@inner
-def _wanted_side(flags: int) -> int:
-    """Return the side to enter: an exit wins over the entry of its side, two entries are none."""
-    long = flags & (ENTER_LONG | EXIT_LONG) == ENTER_LONG
-    short = flags & (ENTER_SHORT | EXIT_SHORT) == ENTER_SHORT
-    return int(long) - int(short)
-
-
-@inner
-def _conflicts(flags: int) -> bool:
-    return flags & (ENTER_LONG | EXIT_LONG | ENTER_SHORT | EXIT_SHORT) == ENTER_LONG | ENTER_SHORT
-
-
-@inner
-def _market_fill(price: float, side: float, terms: Terms) -> float:
-    """Return the fill of a market order that buys (side 1) or sells (side -1)."""
-    return price * (1.0 + side * terms.slippage)
+# Loops index by unsigned numbers: a signed one might be negative, which numba asks at every access,
+# and that costs more than the rest of a quiet bar. Nor are they functions: references to the arrays
+# would be counted at every call.
+_NEXT: Final = np.uint64(1)
 
 
 @merged
@@ -142,45 +94,8 @@ def _leave_open(trade: Numbers, close: float, lowest: float, highest: float) -> 
     _note_excursions(trade, lowest, highest)
 
 
-@inner
-def _levels(side: float, entry: float, terms: Terms) -> tuple[float, float, float]:
-    """Return stop, target and the price that starts the trailing stop, all times side."""
-    stop = side * entry * (1.0 - side * terms.stop) if terms.stop > 0.0 else -np.inf
-    target = side * entry * (1.0 + side * terms.target) if terms.target > 0.0 else np.inf
-    starts = side * entry * (1.0 + side * terms.activation) if terms.trail > 0.0 else np.inf
-    return stop, target, starts
-
-
-@inner
-def _forced_fill(
-    does: int, opened: float, side: float, levels: tuple[float, float, float], terms: Terms
-) -> tuple[int, float, float]:
-    """Return reason, price and fee ratio of an exit by a bar's prices.
-
-    `opened` is the bar's open; `levels` are stop, trailing stop and target, times side.
-    """
-    stop, trailing, target = levels
-    at_open = does & _AT_OPEN != 0
-    if does & _REACHES:
-        price = opened if at_open and terms.better_open > 0.0 else side * target
-        return TAKE_PROFIT, price, terms.target_fee
-    price = _market_fill(opened if at_open else side * max(stop, trailing), -side, terms)
-    return (STOP_LOSS if stop >= trailing else TRAILING_STOP), price, terms.fee
-
-
-@inner
-def _wanted_exit(flags: int, side: float) -> tuple[int, int]:
-    """Return the reason to leave a position, OPEN for none, and the side to enter then."""
-    wanted = _wanted_side(flags)
-    if flags & (EXIT_LONG if side > 0.0 else EXIT_SHORT):
-        return SIGNAL, wanted
-    if wanted == -side:
-        return REVERSAL, wanted
-    return OPEN, 0
-
-
 @merged
-def _hold(
+def _hold(  # noqa: C901, PLR0915 - see _NEXT: calls on the way would cost
     bars: Bars,
     flags: Bytes,
     terms: Terms,
@@ -196,7 +111,7 @@ def _hold(
     """
     start, side, entry = int(trade[ENTRY_BAR]), trade[SIDE], trade[ENTRY_PRICE]
     quantity = side * trade[QUANTITY]
-    stop, target, starts = _levels(side, entry, terms)
+    stop, target, starts = levels_of(side, entry, terms)
     watched = stop > -np.inf or target < np.inf or starts < np.inf
     trailing = -np.inf
     lowest = highest = entry
@@ -205,37 +120,49 @@ def _hold(
     closing = last if terms.close_at_end > 0.0 else -1
     bar = start
     while True:
-        if watched:
+        at = np.uint64(bar)
+        if not watched:
+            # Nothing but a flag or ruin can end the position.
+            end = np.uint64(last)
+            while at < end and flags[at] == 0:
+                value = cash + quantity * (bars.close[at] - entry)
+                if value <= 0.0:
+                    break
+                equity[at] = value
+                lowest, highest = min(lowest, bars.low[at]), max(highest, bars.high[at])
+                at += _NEXT
+            bar = int(np.int64(at))
+        else:
             best = side * (highest if side > 0.0 else lowest)
             if best >= starts:
                 trailing = best * (1.0 - side * terms.trail)
-            prices = (bars.open[bar], bars.high[bar], bars.low[bar])
-            does = _bar_does(prices, side, max(stop, trailing), target, terms.policy)
-            if does != _STAYS:
-                counts[AMBIGUOUS_BARS] += does & _AMBIGUOUS != 0
-                counts[HELD_BARS] += does & _AT_OPEN == 0
+            prices = (bars.open[at], bars.high[at], bars.low[at])
+            does = bar_does(prices, side, max(stop, trailing), target, terms.policy)
+            if does != STAYS:
+                counts[AMBIGUOUS_BARS] += does & AMBIGUOUS != 0
+                counts[HELD_BARS] += does & AT_OPEN == 0
                 levels = (stop, trailing, target)
-                reason, price, fee = _forced_fill(does, bars.open[bar], side, levels, terms)
+                reason, price, fee = forced_fill(does, bars.open[at], side, levels, terms)
                 break
-        value = cash + quantity * (bars.close[bar] - entry)
+        value = cash + quantity * (bars.close[at] - entry)
         if value <= 0.0 or bar == closing:
             counts[HELD_BARS] += 1
             reason = BUST if value <= 0.0 else END
-            price, fee = _market_fill(bars.close[bar], -side, terms), terms.fee
+            price, fee = market_fill(bars.close[at], -side, terms), terms.fee
             break
-        equity[bar] = value
-        lowest, highest = min(lowest, bars.low[bar]), max(highest, bars.high[bar])
+        equity[at] = value
+        lowest, highest = min(lowest, bars.low[at]), max(highest, bars.high[at])
         bar += 1
         if bar > last:
             counts[HELD_BARS] += bar - start
             _leave_open(trade, bars.close[last], lowest, highest)
             return bar, cash, 0
         if flags[bar - 1]:
-            counts[CONFLICTING_ENTRIES] += _conflicts(flags[bar - 1])
-            reason, wanted = _wanted_exit(flags[bar - 1], side)
+            counts[CONFLICTING_ENTRIES] += conflicts(flags[bar - 1])
+            reason, wanted = wanted_exit(flags[bar - 1], side)
             if reason != OPEN:
                 counts[GAP_FILLS] += bars.follows[bar] == 0
-                price, fee = _market_fill(bars.open[bar], -side, terms), terms.fee
+                price, fee = market_fill(bars.open[bar], -side, terms), terms.fee
                 break
     counts[HELD_BARS] += bar - start
     lowest, highest = min(lowest, bars.open[bar], price), max(highest, bars.open[bar], price)
@@ -245,10 +172,10 @@ def _hold(
 
 @kernel
 def simulate(
-    bars: Bars,
+    plain_bars: tuple[Numbers, Numbers, Numbers, Numbers, Bytes],
     flags: Bytes,
     first: int,
-    terms: Terms,
+    plain_terms: tuple[float, ...],
     equity: Numbers,
     trades: Numbers,
     counts: Integers,
@@ -257,8 +184,10 @@ def simulate(
 
     Decisions are taken at closes from bar `first` on and filled at the next open. `equity`, shape
     (bars,), gets the equity at every close; `trades`, shape (bars, TRADE_COLUMNS), one row per
-    trade; `counts`, shape (COUNTS,), what is counted.
+    trade; `counts`, shape (COUNTS,), what is counted. Bars and terms come as plain tuples: named
+    ones take longer to hand over than a hundred bars to trade.
     """
+    bars, terms = Bars(*plain_bars), Terms(*plain_terms)
     counts[:] = 0
     cash = terms.capital
     equity[:first] = cash
@@ -270,22 +199,24 @@ def simulate(
             counts[BUSTS] = 1
             equity[bar:] = 0.0
             break
-        while bar < last and flags[bar] == 0:
-            equity[bar] = cash
-            bar += 1
+        at, end = np.uint64(bar), np.uint64(last)
+        while at < end and flags[at] == 0:
+            equity[at] = cash
+            at += _NEXT
+        bar = int(np.int64(at))
         equity[bar] = cash
         bar += 1
         if bar > last:
             break
         raised = flags[bar - 1]
-        counts[CONFLICTING_ENTRIES] += _conflicts(raised)
-        side = _wanted_side(raised)
+        counts[CONFLICTING_ENTRIES] += conflicts(raised)
+        side = wanted_side(raised)
         while side != 0:
             if cash <= 0.0:
                 counts[REJECTED_ORDERS] += 1
                 break
             counts[GAP_FILLS] += bars.follows[bar] == 0
-            price = _market_fill(bars.open[bar], side, terms)
+            price = market_fill(bars.open[bar], side, terms)
             cash = _enter(trades[count], bar, side, price, cash, terms)
             bar, cash, side = _hold(bars, flags, terms, trades[count], cash, equity, counts)
             count += 1

@@ -70,6 +70,8 @@ class Evaluator:
         self._frame = frame
         self._bar_count = frame.bar_count
         self._market = market_of(frame)
+        opens, highs, lows, closes, follows = self._market.bars
+        self._bars = (opens, highs, lows, closes, follows)
         self._rows = Rows(frame)
         self._flags = np.empty(self._bar_count, np.uint8)
         days = max(0, len(self._market.span.midnights) - 1)
@@ -95,7 +97,7 @@ class Evaluator:
         """
         first = self._signal(strategy, direction, values)
         count = simulate(
-            self._market.bars, self._flags, first, terms, self.equity, self.trades, self._counts
+            self._bars, self._flags, first, tuple(terms), self.equity, self.trades, self._counts
         )
         finite = measure_run(
             self.equity,

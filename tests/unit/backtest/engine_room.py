@@ -13,7 +13,7 @@ from services.backtest.core.execution import Execution
 from services.backtest.core.kernel import Integers, frozen
 from services.backtest.core.signals import ENTER_LONG, ENTER_SHORT, EXIT_LONG, EXIT_SHORT
 from services.backtest.core.single import Trade, Trades
-from services.backtest.core.terms import Bars, terms_of
+from services.backtest.core.terms import terms_of
 
 FREE = Execution(initial_capital_quote=1_000.0, taker_fee_bps=0.0)
 """No costs, so that examples can be worked by hand."""
@@ -55,8 +55,9 @@ def play(
         raised[bar] = flag
     equity, trades = np.empty(count), np.empty((count, ledger.TRADE_COLUMNS))
     counts = np.empty(ledger.COUNTS, np.int64)
-    market = Bars(*(frozen(column) for column in columns), frozen(follows))  # type: ignore[call-arg]
-    made = simulate(market, raised, first, terms_of(execution), equity, trades, counts)
+    opens, highs, lows, closes = (frozen(column) for column in columns)
+    market = (opens, highs, lows, closes, frozen(follows))
+    made = simulate(market, raised, first, tuple(terms_of(execution)), equity, trades, counts)
     return Played(Trades(trades[:made], np.arange(count)), equity.tolist(), counts)
 
 

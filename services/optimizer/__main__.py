@@ -28,7 +28,7 @@ from services.optimizer.core.ports import Search, StudyRecord
 from services.optimizer.core.runner import Engagement, patiently
 from services.optimizer.core.search import plain_search
 from services.optimizer.core.space import accepts
-from services.optimizer.core.supervisor import Supervisor
+from services.optimizer.core.supervisor import Engage, Supervisor
 from services.optimizer.core.trial_cache import TrialCache
 from services.optimizer.servicer import Collaborators, OptimizerServicer
 from services.optimizer.settings import OptimizerSettings
@@ -61,22 +61,25 @@ def search_of(plan: StudyPlan) -> Search:
     )
 
 
+def engaging(pool: WorkerPool) -> Engage:
+    """Return the function that makes plan, search and workers of a stored study."""
+
+    async def engage(record: StudyRecord) -> Engagement:
+        plan = await asyncio.to_thread(stored_plan, record.spec)
+        search = await asyncio.to_thread(search_of, plan)
+        workers = pool.workers_for(study_pb2.StudySpec.FromString(record.spec))
+        return Engagement(plan, search, workers)
+
+    return engage
+
+
 def application(settings: OptimizerSettings, store: OptunaStore) -> Application:
     """Build the optimizer on an open store; call it inside the event loop that will serve it."""
     channel = connect(
         settings.worker_target, BACKTEST_SERVICE, timeout_seconds=settings.rpc_timeout_seconds
     )
-    pool = WorkerPool(channel)
-
-    async def engage(record: StudyRecord) -> Engagement:
-        plan = await asyncio.to_thread(stored_plan, record.spec)
-        search = await asyncio.to_thread(search_of, plan)
-        return Engagement(
-            plan, search, pool.workers_for(study_pb2.StudySpec.FromString(record.spec))
-        )
-
     trials = TrialCache(store)
-    supervisor = Supervisor(store, engage, MessageWriter(), CLOCK, trials)
+    supervisor = Supervisor(store, engaging(WorkerPool(channel)), MessageWriter(), CLOCK, trials)
     servicer = OptimizerServicer(
         Collaborators(
             store=store,

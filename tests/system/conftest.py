@@ -5,8 +5,9 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -61,17 +62,16 @@ class Process:
     def wait_until_serving(self) -> None:
         """Wait for its health; fails with its log when the process ends first."""
         assert self.running is not None
+        deadline = time.monotonic() + START_SECONDS
+        request = health_pb2.HealthCheckRequest()
         with grpc.insecure_channel(self.address) as channel:
             stub: Any = health_pb2_grpc.HealthStub(channel)
-            answers = stub.Watch(
-                health_pb2.HealthCheckRequest(), wait_for_ready=True, timeout=START_SECONDS
-            )
-            try:
-                for answer in answers:
-                    if answer.status == health_pb2.HealthCheckResponse.SERVING:
-                        return
-            except grpc.RpcError as error:
-                raise AssertionError(f"{self.service}: {self.log.read_text()}") from error
+            while self.running.poll() is None and time.monotonic() < deadline:
+                with suppress(grpc.RpcError):
+                    for answer in stub.Watch(request, wait_for_ready=True, timeout=5):
+                        if answer.status == health_pb2.HealthCheckResponse.SERVING:
+                            return
+        raise AssertionError(f"{self.service}: {self.log.read_text()}")
 
     def send(self, number: signal.Signals) -> int:
         """Send a signal and wait for the end; returns the exit status."""

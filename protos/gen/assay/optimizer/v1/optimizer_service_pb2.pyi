@@ -32,9 +32,9 @@ class CreateStudyRequest(_message.Message):
     study_id: _builtins.str
     """Optional. The caller's id: 1 to 63 lower-case letters, digits and hyphens, beginning with a letter. Unset: made up."""
     request_id: _builtins.str
-    """Optional. Any text up to 64 characters, best a UUID. Repeating a request with the same one returns the study it
-    made, unchanged, provided id and spec are the same; otherwise it is refused with FIELD_INVALID. Unset: no such
-    protection.
+    """Optional. Any text up to 64 characters without NUL, best a UUID. Repeating a request with the same one returns the
+    study it made, unchanged, provided id and spec are the same; otherwise it is refused with FIELD_INVALID. Unset: no
+    such protection.
     """
     validate_only: _builtins.bool
     """Optional. Check and estimate only. Unset: false."""

@@ -98,7 +98,9 @@ class OptimizerServiceServicer:
     """
 
     def CreateStudy(self, request, context):
-        """Checks a study, pins its data, stores it and starts it. Returns at once, in STATE_PENDING.
+        """Checks a study, pins its data, stores it and starts it. Returns at once, in STATE_PENDING. Of a list longer than
+        its limit only the entries up to the limit are checked. What is wrong with the data is a violation beside others,
+        and the data service's own error where nothing else is wrong.
 
         With validate_only nothing is stored: all checks are made and the estimate is returned.
 
@@ -140,7 +142,8 @@ class OptimizerServiceServicer:
 
     def WatchStudy(self, request, context):
         """Streams the study's events: first those that already happened after the wanted number, then new ones as they
-        happen. Ends after the event that carries the finished study. Call again with the last number seen to go on.
+        happen. Ends after the event that carries the finished study, at once where that was seen already. Call again with
+        the last number seen to go on.
 
         Errors: INVALID_ARGUMENT/FIELD_INVALID, NOT_FOUND/STUDY_UNKNOWN.
         """
@@ -192,7 +195,9 @@ class OptimizerServiceServicer:
     def GetStudyReport(self, request, context):
         """Reports what a study found so far: best trials, importance, comparison with buy-and-hold.
 
-        Errors: INVALID_ARGUMENT/FIELD_INVALID, NOT_FOUND/STUDY_UNKNOWN, UNAVAILABLE/NO_WORKERS.
+        Errors: INVALID_ARGUMENT/FIELD_INVALID, NOT_FOUND/STUDY_UNKNOWN, UNAVAILABLE/NO_WORKERS,
+        UNAVAILABLE/DATA_UNAVAILABLE; from the data service NOT_FOUND/DATASET_UNKNOWN and ABORTED/DATASET_CHANGED, when the
+        data that buy-and-hold needs are no longer those of the study.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

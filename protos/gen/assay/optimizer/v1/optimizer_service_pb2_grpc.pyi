@@ -38,7 +38,9 @@ class OptimizerServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> OptimizerServiceAsyncStub: ...
     CreateStudy: _grpc.UnaryUnaryMultiCallable[_optimizer_service_pb2.CreateStudyRequest, _optimizer_service_pb2.CreateStudyResponse]
-    """Checks a study, pins its data, stores it and starts it. Returns at once, in STATE_PENDING.
+    """Checks a study, pins its data, stores it and starts it. Returns at once, in STATE_PENDING. Of a list longer than
+    its limit only the entries up to the limit are checked. What is wrong with the data is a violation beside others,
+    and the data service's own error where nothing else is wrong.
 
     With validate_only nothing is stored: all checks are made and the estimate is returned.
 
@@ -64,7 +66,8 @@ class OptimizerServiceStub:
     """
     WatchStudy: _grpc.UnaryStreamMultiCallable[_optimizer_service_pb2.WatchStudyRequest, _optimizer_service_pb2.WatchStudyResponse]
     """Streams the study's events: first those that already happened after the wanted number, then new ones as they
-    happen. Ends after the event that carries the finished study. Call again with the last number seen to go on.
+    happen. Ends after the event that carries the finished study, at once where that was seen already. Call again with
+    the last number seen to go on.
 
     Errors: INVALID_ARGUMENT/FIELD_INVALID, NOT_FOUND/STUDY_UNKNOWN.
     """
@@ -96,7 +99,9 @@ class OptimizerServiceStub:
     GetStudyReport: _grpc.UnaryUnaryMultiCallable[_optimizer_service_pb2.GetStudyReportRequest, _optimizer_service_pb2.GetStudyReportResponse]
     """Reports what a study found so far: best trials, importance, comparison with buy-and-hold.
 
-    Errors: INVALID_ARGUMENT/FIELD_INVALID, NOT_FOUND/STUDY_UNKNOWN, UNAVAILABLE/NO_WORKERS.
+    Errors: INVALID_ARGUMENT/FIELD_INVALID, NOT_FOUND/STUDY_UNKNOWN, UNAVAILABLE/NO_WORKERS,
+    UNAVAILABLE/DATA_UNAVAILABLE; from the data service NOT_FOUND/DATASET_UNKNOWN and ABORTED/DATASET_CHANGED, when the
+    data that buy-and-hold needs are no longer those of the study.
     """
 
 @_typing.type_check_only
@@ -109,7 +114,9 @@ class OptimizerServiceAsyncStub(OptimizerServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateStudy: _aio.UnaryUnaryMultiCallable[_optimizer_service_pb2.CreateStudyRequest, _optimizer_service_pb2.CreateStudyResponse]  # type: ignore[assignment]
-    """Checks a study, pins its data, stores it and starts it. Returns at once, in STATE_PENDING.
+    """Checks a study, pins its data, stores it and starts it. Returns at once, in STATE_PENDING. Of a list longer than
+    its limit only the entries up to the limit are checked. What is wrong with the data is a violation beside others,
+    and the data service's own error where nothing else is wrong.
 
     With validate_only nothing is stored: all checks are made and the estimate is returned.
 
@@ -135,7 +142,8 @@ class OptimizerServiceAsyncStub(OptimizerServiceStub):
     """
     WatchStudy: _aio.UnaryStreamMultiCallable[_optimizer_service_pb2.WatchStudyRequest, _optimizer_service_pb2.WatchStudyResponse]  # type: ignore[assignment]
     """Streams the study's events: first those that already happened after the wanted number, then new ones as they
-    happen. Ends after the event that carries the finished study. Call again with the last number seen to go on.
+    happen. Ends after the event that carries the finished study, at once where that was seen already. Call again with
+    the last number seen to go on.
 
     Errors: INVALID_ARGUMENT/FIELD_INVALID, NOT_FOUND/STUDY_UNKNOWN.
     """
@@ -167,7 +175,9 @@ class OptimizerServiceAsyncStub(OptimizerServiceStub):
     GetStudyReport: _aio.UnaryUnaryMultiCallable[_optimizer_service_pb2.GetStudyReportRequest, _optimizer_service_pb2.GetStudyReportResponse]  # type: ignore[assignment]
     """Reports what a study found so far: best trials, importance, comparison with buy-and-hold.
 
-    Errors: INVALID_ARGUMENT/FIELD_INVALID, NOT_FOUND/STUDY_UNKNOWN, UNAVAILABLE/NO_WORKERS.
+    Errors: INVALID_ARGUMENT/FIELD_INVALID, NOT_FOUND/STUDY_UNKNOWN, UNAVAILABLE/NO_WORKERS,
+    UNAVAILABLE/DATA_UNAVAILABLE; from the data service NOT_FOUND/DATASET_UNKNOWN and ABORTED/DATASET_CHANGED, when the
+    data that buy-and-hold needs are no longer those of the study.
     """
 
 class OptimizerServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -183,7 +193,9 @@ class OptimizerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _optimizer_service_pb2.CreateStudyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_optimizer_service_pb2.CreateStudyResponse, _abc.Awaitable[_optimizer_service_pb2.CreateStudyResponse]]:
-        """Checks a study, pins its data, stores it and starts it. Returns at once, in STATE_PENDING.
+        """Checks a study, pins its data, stores it and starts it. Returns at once, in STATE_PENDING. Of a list longer than
+        its limit only the entries up to the limit are checked. What is wrong with the data is a violation beside others,
+        and the data service's own error where nothing else is wrong.
 
         With validate_only nothing is stored: all checks are made and the estimate is returned.
 
@@ -233,7 +245,8 @@ class OptimizerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_optimizer_service_pb2.WatchStudyResponse], _abc.AsyncIterator[_optimizer_service_pb2.WatchStudyResponse]]:
         """Streams the study's events: first those that already happened after the wanted number, then new ones as they
-        happen. Ends after the event that carries the finished study. Call again with the last number seen to go on.
+        happen. Ends after the event that carries the finished study, at once where that was seen already. Call again with
+        the last number seen to go on.
 
         Errors: INVALID_ARGUMENT/FIELD_INVALID, NOT_FOUND/STUDY_UNKNOWN.
         """
@@ -295,7 +308,9 @@ class OptimizerServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_optimizer_service_pb2.GetStudyReportResponse, _abc.Awaitable[_optimizer_service_pb2.GetStudyReportResponse]]:
         """Reports what a study found so far: best trials, importance, comparison with buy-and-hold.
 
-        Errors: INVALID_ARGUMENT/FIELD_INVALID, NOT_FOUND/STUDY_UNKNOWN, UNAVAILABLE/NO_WORKERS.
+        Errors: INVALID_ARGUMENT/FIELD_INVALID, NOT_FOUND/STUDY_UNKNOWN, UNAVAILABLE/NO_WORKERS,
+        UNAVAILABLE/DATA_UNAVAILABLE; from the data service NOT_FOUND/DATASET_UNKNOWN and ABORTED/DATASET_CHANGED, when the
+        data that buy-and-hold needs are no longer those of the study.
         """
 
 def add_OptimizerServiceServicer_to_server(servicer: OptimizerServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

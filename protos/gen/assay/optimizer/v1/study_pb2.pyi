@@ -325,7 +325,9 @@ Global___Objective: _TypeAlias = Objective  # noqa: Y015
 
 @_typing.final
 class GridSearch(_message.Message):
-    """Every point of the space once, the last parameter varying fastest. At most 10,000 points after the constraints."""
+    """Every point of the space once, the last parameter varying fastest. At most 10,000 points after the constraints on
+    parameters, and 1,000,000 before them where there are any.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -968,7 +970,7 @@ class StudyEstimate(_message.Message):
     BAR_COUNT_FIELD_NUMBER: _builtins.int
     LOOKBACK_BAR_COUNT_FIELD_NUMBER: _builtins.int
     space_point_count: _builtins.int
-    """Output only. Points of the grid before the constraints; unset where a range has no step."""
+    """Output only. Points of the grid before the constraints; unset where a range has no step, or above 2^63 - 1."""
     trial_count: _builtins.int
     """Output only. Trials the study would finish: for a grid the points after the constraints."""
     bar_count: _builtins.int

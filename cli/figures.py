@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 from assay.backtest.v1.metrics_pb2 import Metrics, UndefinedReason
-from assay.backtest.v1.strategy_pb2 import ParameterAssignment, ParameterValue
+from assay.backtest.v1.strategy_pb2 import ParameterAssignment, ParameterInfo, ParameterValue
 from assay.market.v1.candles_pb2 import TimeWindow
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -73,6 +74,21 @@ def value(parameter: ParameterValue) -> str:
     if kind == "double_value":
         return f"{parameter.double_value:.6g}"
     return "" if kind is None else str(getattr(parameter, kind))
+
+
+def allowed(info: ParameterInfo) -> str:
+    """Return the values a parameter may take: "1 to 100,000", "above 0, below 1".
+
+    The contract tells an open bound as the number next to it.
+    """
+    if info.categories:
+        return ", ".join(info.categories)
+    low = f"{info.minimum:,.15g}" if info.HasField("minimum") else "any"
+    high = f"{info.maximum:,.15g}" if info.HasField("maximum") else "any"
+    opens = info.minimum == math.ulp(0.0)
+    if info.maximum == math.nextafter(1.0, 0.0):
+        return f"{'above 0' if opens else f'from {low}'}, below 1"
+    return f"above 0, up to {high}" if opens else f"{low} to {high}"
 
 
 def parameters(assignments: Iterable[ParameterAssignment]) -> str:

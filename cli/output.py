@@ -10,6 +10,7 @@ from google.protobuf.json_format import MessageToJson
 from google.protobuf.message import Message
 from rich import box
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 
 _PIPED_WIDTH = 200
@@ -41,11 +42,24 @@ def emit_table(table: Table) -> None:
         highlight=False,
         emoji=False,
     )
+    fit(table, console)
     with console.capture() as captured:
         console.print(table)
     # Padding is for the eye: in a file it is noise, and so are empty lines around a table.
     lines = captured.get().rstrip().splitlines()
     typer.echo("\n".join(line.rstrip() for line in lines).lstrip("\n") + "\n")
+
+
+def fit(table: Table, console: Console) -> None:
+    """Let columns share too little room without losing a digit: heads and cells go on below."""
+    unbound = console.options.update(width=sys.maxsize, max_width=sys.maxsize)
+    if not table.columns or Measurement.get(console, unbound, table).maximum <= console.width:
+        return
+    table.collapse_padding = True
+    for column in table.columns:
+        column.header = str(column.header).replace("_", "_\n")
+        column.overflow = "fold"
+        column.no_wrap = False
 
 
 def grid(columns: Iterable[str], *, title: str = "", right: Iterable[str] = ()) -> Table:

@@ -66,8 +66,9 @@ def command(
 ) -> None:
     """Run all services as child processes until Ctrl-C.
 
-    Prints one line when all are SERVING. A service that dies is started again. The first worker
-    listens on the given port, the others on free ones; HOME/run has the processes' ids.
+    Prints one line when all are SERVING. A service that dies is started again.
+
+    The first worker listens on the given port, others on free ones. HOME/run has the process ids.
     """
     wanted = ports_of(ports)
     with reported():

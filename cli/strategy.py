@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,7 @@ from assay.backtest.v1.backtest_service_pb2 import ListStrategiesRequest, ListSt
 from assay.backtest.v1.strategy_pb2 import ParameterInfo
 
 from cli.connection import Services, run
-from cli.figures import enum_word, value
+from cli.figures import allowed, enum_word, value
 from cli.options import JsonFlag
 from cli.output import emit, emit_json, emit_table, grid
 from cli.paging import read_pages
@@ -38,7 +37,10 @@ def list_strategies(*, as_json: JsonFlag = False) -> None:
             return
         for strategy in response.strategies:
             emit(f"{strategy.name}: {strategy.description}")
-            emit_table(_parameters(strategy.parameters))
+            if strategy.parameters:
+                emit_table(_parameters(strategy.parameters))
+            else:
+                emit("no parameters of its own\n")
         emit("with every strategy, from the execution model:")
         emit_table(_parameters(response.execution_parameters))
 
@@ -58,20 +60,9 @@ def _parameters(infos: Iterable[ParameterInfo]) -> Table:
         table.add_row(
             info.name,
             enum_word(ParameterInfo.Type.Name(info.type)),
-            _domain(info),
+            allowed(info),
             value(info.default_value) or "-",
             info.unit,
             info.description,
         )
     return table
-
-
-def _domain(info: ParameterInfo) -> str:
-    if info.categories:
-        return ", ".join(info.categories)
-    low = f"{info.minimum:g}" if info.HasField("minimum") else "any"
-    if 0 < info.minimum < sys.float_info.min:
-        # The smallest of all numbers is how a contract says "above zero".
-        low = "above 0"
-    high = f"{info.maximum:g}" if info.HasField("maximum") else "any"
-    return f"{low} to {high}"

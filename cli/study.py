@@ -83,7 +83,6 @@ async def _watch(services: Services, study: Study, after: int, *, as_json: bool)
     finished = await follow(services, study, after=after, as_json=as_json)
     if not as_json:
         emit_table(study_view.description(finished))
-        _warn(finished)
     return status_of(finished)
 
 

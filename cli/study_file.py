@@ -25,7 +25,9 @@ def read_study_file(file: Path) -> StudySpec:
     """
     try:
         text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise BadUsageError(f"{file} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
         raise BadUsageError(f"{file} cannot be read: {error}") from None
     try:
         return parse_study(text)
@@ -39,7 +41,7 @@ def parse_study(text: str) -> StudySpec:
         # The loader is a safe one: it makes plain values only.
         content = yaml.load(text, Loader=_StrictLoader)  # noqa: S506
     except yaml.YAMLError as error:
-        raise BadUsageError(f"not YAML: {error}") from None
+        raise BadUsageError(f"not YAML: {_told(error)}") from None
     if not isinstance(content, dict):
         raise BadUsageError("it must be one mapping of StudySpec's fields")
     misfits = list(_misfits(content, StudySpec.DESCRIPTOR, ""))
@@ -49,6 +51,14 @@ def parse_study(text: str) -> StudySpec:
         return ParseDict(_plain(content), StudySpec())
     except ParseError as error:
         raise BadUsageError(str(error).rstrip(".")) from None
+
+
+def _told(error: yaml.YAMLError) -> str:
+    """Return on one line what is wrong with the text, and where."""
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
+        return str(error)
+    mark, words = error.problem_mark, filter(None, (error.context, error.problem))
+    return f"line {mark.line + 1}, column {mark.column + 1}: {', '.join(words)}"
 
 
 class _StrictLoader(yaml.SafeLoader):

@@ -138,21 +138,28 @@ def trials(found: Iterable[Trial], spec: StudySpec) -> Table:
     objectives = [item.metric for item in spec.objectives]
     extra = [name for name in _USUAL_METRICS if name not in objectives]
     numbers = ("trial", *names, *objectives, *extra)
-    table = grid(("trial", "state", *names, *objectives, *extra, "remark"), right=numbers)
-    for trial in found:
+    shown = [(trial, _remark(trial)) for trial in found]
+    remarked = any(remark for _, remark in shown)
+    heads = ("trial", "state", *names, *objectives, *extra, *(["remark"] if remarked else []))
+    table = grid(heads, right=numbers)
+    for trial, remark in shown:
         given = {item.name: value(item.value) for item in trial.parameters}
         values = dict(zip(objectives, trial.objective_values, strict=False))
-        failed = trial.state == Trial.STATE_FAILED
-        remark = trial.failure_reason if failed else "" if trial.feasible else "infeasible"
         table.add_row(
             f"{trial.number:,}",
             enum_word(Trial.State.Name(trial.state)),
             *(given.get(name, "-") for name in names),
             *(metric_value(name, values[name]) if name in values else "-" for name in objectives),
             *(metric(trial.metrics, name) for name in extra),
-            remark,
+            *([remark] if remarked else []),
         )
     return table
+
+
+def _remark(trial: Trial) -> str:
+    if trial.state == Trial.STATE_FAILED:
+        return trial.failure_reason
+    return "" if trial.feasible else "infeasible"
 
 
 def estimate(response: CreateStudyResponse) -> Table:

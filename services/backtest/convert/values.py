@@ -18,6 +18,11 @@ _VALUE_KINDS: Final = {
     ParameterType.DOUBLE: "double_value",
     ParameterType.CATEGORY: "category_value",
 }
+_KIND_WORDS: Final = {
+    "int_value": "a whole number (int_value)",
+    "double_value": "a number (double_value)",
+    "category_value": "a word (category_value)",
+}
 _COLUMN_KINDS: Final = {
     ParameterType.INT: "int_values",
     ParameterType.DOUBLE: "double_values",
@@ -99,7 +104,7 @@ class ParameterReader:
             self._note(field, "is required")
             return None
         if kind != wanted:
-            self._note(field, f"{info.name!r} takes {wanted}, not {kind}")
+            self._note(field, f"{info.name!r} takes {_KIND_WORDS[wanted]}, not {_KIND_WORDS[kind]}")
             return None
         value: Value = getattr(message, kind)
         problem = problem_with(info, value)

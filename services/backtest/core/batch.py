@@ -82,14 +82,8 @@ def evaluate(
         if cancelled():
             raise Cancelled
         try:
-            evaluator.run(
-                strategy,
-                direction,
-                plan.values(index),
-                plan.terms(index),
-                values[index],
-                reasons[index],
-            )
+            own, terms = plan.values(index), plan.terms(index)
+            evaluator.run(strategy, direction, own, terms, values[index], reasons[index])
         except Exception as error:  # noqa: BLE001 - a defect in one set must not fail the others
             failures.append(_failure(index, error))
             values[index] = np.nan

@@ -24,7 +24,7 @@ class ParameterInfo:
     Attributes:
         name: Its name, for example "fast_period".
         type: What values it takes.
-        unit: "bars", "price units", "fraction", or "" for a word.
+        unit: "bars", "fraction", "index points", "deviations", "bps", "quote", or "" for a word.
         description: What it means.
         minimum: Smallest value allowed; None for categories.
         maximum: Largest value allowed; None for categories.

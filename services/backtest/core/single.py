@@ -157,18 +157,8 @@ def run(
     terms = terms_of(execution)
     try:
         outcome = evaluator.run(strategy, direction, complete, terms, metrics, reasons)
-    except LookbackTooShort as error:
-        raise fields_invalid([Violation("snapshot.lookback_bar_count", str(error))]) from error
-    except WindowTooShort as error:
-        raise AssayError(
-            Code.FAILED_PRECONDITION,
-            "WINDOW_TOO_SHORT",
-            str(error),
-            metadata={
-                "needed_bar_count": str(error.needed),
-                "available_bar_count": str(error.available),
-            },
-        ) from error
+    except (LookbackTooShort, WindowTooShort) as error:
+        raise _refusal(error) from error
     table = evaluator.trades[: outcome.trade_count].copy()
     times = frame.candles.open_time_ms[frame.window_start :]
     named = list(zip(METRIC_NAMES, metrics.tolist(), reasons.tolist(), strict=True))
@@ -183,6 +173,16 @@ def run(
         drawdown=1.0 - evaluator.equity / peaks,
         first_decision_index=outcome.first_decision,
     )
+
+
+def _refusal(error: LookbackTooShort | WindowTooShort) -> AssayError:
+    if isinstance(error, LookbackTooShort):
+        return fields_invalid([Violation("snapshot.lookback_bar_count", str(error))])
+    counts = {
+        "needed_bar_count": str(error.needed),
+        "available_bar_count": str(error.available),
+    }
+    return AssayError(Code.FAILED_PRECONDITION, "WINDOW_TOO_SHORT", str(error), metadata=counts)
 
 
 def _position(table: Numbers, bar_count: int) -> Numbers:

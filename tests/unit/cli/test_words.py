@@ -159,3 +159,22 @@ def test_numbers_are_told_as_people_read_them() -> None:
     ]
 
     assert told == ["12.34 %", "1.235", "1,234.50", "1,234"]
+
+
+@pytest.mark.parametrize(
+    ("minimum", "maximum", "told"),
+    [
+        (1.0, 100_000.0, "1 to 100,000"),
+        (0.0, 100.0, "0 to 100"),
+        (5e-324, 1.0, "above 0, up to 1"),
+        (5e-324, 0.9999999999999999, "above 0, below 1"),
+        (0.0, 0.9999999999999999, "from 0, below 1"),
+        (None, 2.5, "any to 2.5"),
+    ],
+)
+def test_bounds_that_are_not_allowed_themselves_are_told_as_such(
+    minimum: float | None, maximum: float, told: str
+) -> None:
+    """Nobody has to know which number is next to zero or to one."""
+    info = ParameterInfo(type=ParameterInfo.TYPE_DOUBLE, minimum=minimum, maximum=maximum)
+    assert figures.allowed(info) == told

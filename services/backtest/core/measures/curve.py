@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 
 from services.backtest.core.kernel import Bytes, Integers, Numbers, inner
+from services.backtest.core.measures.places import put_reason, put_value
 from services.backtest.core.metrics import Metric, UndefinedReason
 
 DAYS_PER_YEAR: Final = 365.0
@@ -85,18 +86,6 @@ def _returns(equity: Numbers, first: float, out: Numbers) -> None:
 
 
 @inner
-def _unset(values: Numbers, reasons: Bytes, metric: int, reason: int) -> None:
-    values[metric] = np.nan
-    reasons[metric] = reason
-
-
-@inner
-def _set(values: Numbers, reasons: Bytes, metric: int, value: float) -> None:
-    values[metric] = value
-    reasons[metric] = 0
-
-
-@inner
 def measure_bars(
     equity: Numbers,
     capital: float,
@@ -130,16 +119,16 @@ def _measure_bar_sharpe(
 ) -> None:
     metric = Metric.BAR_SHARPE_RATIO
     if len(equity) < 2:
-        _unset(values, reasons, metric, _TOO_FEW)
+        put_reason(values, reasons, metric, _TOO_FEW)
         return
     if equity[-2] <= 0.0:
-        _unset(values, reasons, metric, _RUINED)
+        put_reason(values, reasons, metric, _RUINED)
         return
     _returns(equity, capital, scratch)
     mean, deviation = _mean_and_deviation(scratch)
     values[metric] = mean / deviation * np.sqrt(bars_per_year)
     if deviation == 0.0:
-        _unset(values, reasons, metric, _NO_VARIANCE)
+        put_reason(values, reasons, metric, _NO_VARIANCE)
 
 
 @inner
@@ -167,7 +156,7 @@ def _measure_drawdown(equity: Numbers, capital: float, values: Numbers, reasons:
     values[Metric.MAX_DRAWDOWN_DURATION_BARS] = longest
     values[Metric.MAX_DRAWDOWN_RECOVERED] = 1.0 if recovered else 0.0
     if longest == 0:
-        _unset(values, reasons, Metric.MAX_DRAWDOWN_RECOVERED, _NO_DRAWDOWN)
+        put_reason(values, reasons, Metric.MAX_DRAWDOWN_RECOVERED, _NO_DRAWDOWN)
 
 
 @inner
@@ -186,18 +175,18 @@ def measure_days(
     gets the daily returns.
     """
     for metric in _OF_DAYS:
-        _unset(values, reasons, metric, _TOO_FEW)
+        put_reason(values, reasons, metric, _TOO_FEW)
     if len(midnights) < 2:
         return False
     levels = np.empty(len(midnights))
     for place in range(len(midnights)):
         levels[place] = equity[midnights[place]] if midnights[place] >= 0 else capital
-    _set(values, reasons, Metric.ULCER_INDEX_RATIO, _ulcer_index(levels))
+    put_value(values, reasons, Metric.ULCER_INDEX_RATIO, _ulcer_index(levels))
     if levels[0] <= 0.0:
-        _unset(values, reasons, Metric.ULCER_INDEX_RATIO, _RUINED)
+        put_reason(values, reasons, Metric.ULCER_INDEX_RATIO, _RUINED)
     if levels[-2] <= 0.0:
         for metric in _OF_RETURNS:
-            _unset(values, reasons, metric, _RUINED)
+            put_reason(values, reasons, metric, _RUINED)
         return False
     _returns(levels[1:], levels[0], returns)
     _measure_spread(returns, values, reasons)
@@ -223,10 +212,10 @@ def _measure_spread(returns: Numbers, values: Numbers, reasons: Bytes) -> None:
         return
     mean, deviation = _mean_and_deviation(returns)
     root = np.sqrt(DAYS_PER_YEAR)
-    _set(values, reasons, Metric.ANNUALIZED_VOLATILITY_RATIO, deviation * root)
-    _set(values, reasons, Metric.SHARPE_RATIO, mean / deviation * root)
+    put_value(values, reasons, Metric.ANNUALIZED_VOLATILITY_RATIO, deviation * root)
+    put_value(values, reasons, Metric.SHARPE_RATIO, mean / deviation * root)
     if deviation == 0.0:
-        _unset(values, reasons, Metric.SHARPE_RATIO, _NO_VARIANCE)
+        put_reason(values, reasons, Metric.SHARPE_RATIO, _NO_VARIANCE)
 
 
 @inner
@@ -241,8 +230,8 @@ def _measure_shortfall(returns: Numbers, values: Numbers, reasons: Bytes) -> Non
     count = len(returns)
     downside = np.sqrt(squares / count)
     sortino = _total(returns) / count / downside * np.sqrt(DAYS_PER_YEAR)
-    _set(values, reasons, Metric.SORTINO_RATIO, sortino)
-    _set(values, reasons, Metric.OMEGA_RATIO, gained / lost)
+    put_value(values, reasons, Metric.SORTINO_RATIO, sortino)
+    put_value(values, reasons, Metric.OMEGA_RATIO, gained / lost)
     if lost == 0.0:
-        _unset(values, reasons, Metric.SORTINO_RATIO, _NO_LOSSES)
-        _unset(values, reasons, Metric.OMEGA_RATIO, _NO_LOSSES)
+        put_reason(values, reasons, Metric.SORTINO_RATIO, _NO_LOSSES)
+        put_reason(values, reasons, Metric.OMEGA_RATIO, _NO_LOSSES)

@@ -7,19 +7,11 @@ from typing import Final
 import numpy as np
 
 from services.backtest.core.kernel import Bytes, Numbers, inner
+from services.backtest.core.measures.places import put, put_value
 from services.backtest.core.metrics import Metric, UndefinedReason
 
 _NO_VARIANCE: Final = int(UndefinedReason.NO_VARIANCE)
 _NO_LOSSES: Final = int(UndefinedReason.NO_LOSSES)
-
-
-@inner
-def _put(
-    values: Numbers, reasons: Bytes, metric: int, value: float, undefined: bool, reason: int
-) -> None:
-    """Set a metric, or unset it for a reason when it is undefined."""
-    values[metric] = np.nan if undefined else value
-    reasons[metric] = reason if undefined else 0
 
 
 @inner
@@ -49,8 +41,8 @@ def _measure_shape(returns: Numbers, values: Numbers, reasons: Bytes) -> None:
     second = squares / count
     skewness = cubes / count / (second * np.sqrt(second))
     kurtosis = fourths / count / (second * second) - 3.0
-    _put(values, reasons, Metric.SKEWNESS, skewness, constant, _NO_VARIANCE)
-    _put(values, reasons, Metric.EXCESS_KURTOSIS, kurtosis, constant, _NO_VARIANCE)
+    put(values, reasons, Metric.SKEWNESS, skewness, constant, _NO_VARIANCE)
+    put(values, reasons, Metric.EXCESS_KURTOSIS, kurtosis, constant, _NO_VARIANCE)
 
 
 @inner
@@ -97,9 +89,7 @@ def _measure_tails(returns: Numbers, values: Numbers, reasons: Bytes) -> None:
         if number <= at_risk:
             total += number
             count += 1
-    values[Metric.VALUE_AT_RISK_95_RATIO] = at_risk
-    reasons[Metric.VALUE_AT_RISK_95_RATIO] = 0
-    values[Metric.CONDITIONAL_VALUE_AT_RISK_95_RATIO] = total / count
-    reasons[Metric.CONDITIONAL_VALUE_AT_RISK_95_RATIO] = 0
+    put_value(values, reasons, Metric.VALUE_AT_RISK_95_RATIO, at_risk)
+    put_value(values, reasons, Metric.CONDITIONAL_VALUE_AT_RISK_95_RATIO, total / count)
     ratio = best / abs(at_risk)
-    _put(values, reasons, Metric.TAIL_RATIO, ratio, at_risk == 0.0, _NO_LOSSES)
+    put(values, reasons, Metric.TAIL_RATIO, ratio, at_risk == 0.0, _NO_LOSSES)

@@ -10,6 +10,7 @@ from services.backtest.core.kernel import Bytes, Integers, Numbers, inner, kerne
 from services.backtest.core.ledger import EXIT_BAR
 from services.backtest.core.measures.curve import measure_bars, measure_days
 from services.backtest.core.measures.distribution import measure_distribution
+from services.backtest.core.measures.places import put, put_reason
 from services.backtest.core.measures.powers import power_less_one
 from services.backtest.core.measures.trades import measure_activity, measure_trades
 from services.backtest.core.metrics import Metric, UndefinedReason
@@ -25,16 +26,14 @@ _CALENDAR_YEAR_DAYS: Final = 365.25
 def _measure_growth(capital: float, days: float, values: Numbers, reasons: Bytes) -> None:
     """Measure growth a year of 365.25 days, and growth over drawdown."""
     if days < _FEWEST_DAYS:
-        values[Metric.CAGR_RATIO] = values[Metric.CALMAR_RATIO] = np.nan
-        reasons[Metric.CAGR_RATIO] = reasons[Metric.CALMAR_RATIO] = _TOO_FEW
+        put_reason(values, reasons, Metric.CAGR_RATIO, _TOO_FEW)
+        put_reason(values, reasons, Metric.CALMAR_RATIO, _TOO_FEW)
         return
     growth = values[Metric.FINAL_EQUITY_QUOTE] / capital
     cagr = power_less_one(growth, _CALENDAR_YEAR_DAYS / days) if growth > 0.0 else -1.0
     values[Metric.CAGR_RATIO] = cagr
-    values[Metric.CALMAR_RATIO] = cagr / values[Metric.MAX_DRAWDOWN_RATIO]
-    if values[Metric.MAX_DRAWDOWN_RATIO] == 0.0:
-        values[Metric.CALMAR_RATIO] = np.nan
-        reasons[Metric.CALMAR_RATIO] = _NO_DRAWDOWN
+    drawdown = values[Metric.MAX_DRAWDOWN_RATIO]
+    put(values, reasons, Metric.CALMAR_RATIO, cagr / drawdown, drawdown == 0.0, _NO_DRAWDOWN)
 
 
 @kernel

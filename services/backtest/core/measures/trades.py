@@ -25,6 +25,7 @@ from services.backtest.core.ledger import (
     REJECTED_ORDERS,
     SIDE,
 )
+from services.backtest.core.measures.places import put
 from services.backtest.core.metrics import Metric, UndefinedReason
 
 _TOO_FEW: Final = int(UndefinedReason.TOO_FEW_OBSERVATIONS)
@@ -32,15 +33,6 @@ _NO_VARIANCE: Final = int(UndefinedReason.NO_VARIANCE)
 _NO_TRADES: Final = int(UndefinedReason.NO_TRADES)
 _NO_LOSSES: Final = int(UndefinedReason.NO_LOSSES)
 _NO_WINS: Final = int(UndefinedReason.NO_WINS)
-
-
-@inner
-def _put(
-    values: Numbers, reasons: Bytes, metric: int, value: float, undefined: bool, reason: int
-) -> None:
-    """Set a metric, or unset it for a reason when it is undefined."""
-    values[metric] = np.nan if undefined else value
-    reasons[metric] = reason if undefined else 0
 
 
 @inner
@@ -72,11 +64,11 @@ def _measure_sides(trades: Numbers, values: Numbers, reasons: Bytes) -> None:
     values[Metric.SHORT_TRADE_COUNT] = shorts
     values[Metric.LONG_NET_PROFIT_QUOTE] = long_profit
     values[Metric.SHORT_NET_PROFIT_QUOTE] = short_profit
-    _put(values, reasons, Metric.WIN_RATE_RATIO, wins / count, count == 0, _NO_TRADES)
+    put(values, reasons, Metric.WIN_RATE_RATIO, wins / count, count == 0, _NO_TRADES)
     metric = Metric.LONG_WIN_RATE_RATIO
-    _put(values, reasons, metric, long_wins / longs, longs == 0, _NO_TRADES)
+    put(values, reasons, metric, long_wins / longs, longs == 0, _NO_TRADES)
     metric = Metric.SHORT_WIN_RATE_RATIO
-    _put(values, reasons, metric, short_wins / shorts, shorts == 0, _NO_TRADES)
+    put(values, reasons, metric, short_wins / shorts, shorts == 0, _NO_TRADES)
 
 
 @inner
@@ -95,22 +87,22 @@ def _measure_profits(trades: Numbers, values: Numbers, reasons: Bytes) -> None:
             lost -= profit
     mean = (won - lost) / count
     none = count == 0
-    _put(values, reasons, Metric.EXPECTANCY_QUOTE, mean, none, _NO_TRADES)
-    _put(values, reasons, Metric.LARGEST_WIN_QUOTE, largest, none, _NO_TRADES)
-    _put(values, reasons, Metric.LARGEST_LOSS_QUOTE, smallest, none, _NO_TRADES)
+    put(values, reasons, Metric.EXPECTANCY_QUOTE, mean, none, _NO_TRADES)
+    put(values, reasons, Metric.LARGEST_WIN_QUOTE, largest, none, _NO_TRADES)
+    put(values, reasons, Metric.LARGEST_LOSS_QUOTE, smallest, none, _NO_TRADES)
     reason = _NO_TRADES if none else _NO_WINS
-    _put(values, reasons, Metric.AVERAGE_WIN_QUOTE, won / wins, wins == 0, reason)
+    put(values, reasons, Metric.AVERAGE_WIN_QUOTE, won / wins, wins == 0, reason)
     reason = _NO_TRADES if none else _NO_LOSSES
     losses = count - wins
-    _put(values, reasons, Metric.AVERAGE_LOSS_QUOTE, -lost / losses, losses == 0, reason)
-    _put(values, reasons, Metric.PROFIT_FACTOR, won / lost, lost == 0.0, reason)
+    put(values, reasons, Metric.AVERAGE_LOSS_QUOTE, -lost / losses, losses == 0, reason)
+    put(values, reasons, Metric.PROFIT_FACTOR, won / lost, lost == 0.0, reason)
     squares = 0.0
     for place in range(count):
         squares += (trades[place, NET_PROFIT] - mean) * (trades[place, NET_PROFIT] - mean)
     sqn = np.sqrt(float(count)) * (mean / np.sqrt(squares / (count - 1.0)))
     constant = largest == smallest
     reason = _NO_TRADES if none else _TOO_FEW if count == 1 else _NO_VARIANCE
-    _put(values, reasons, Metric.SQN, sqn, none or constant, reason)
+    put(values, reasons, Metric.SQN, sqn, none or constant, reason)
 
 
 @inner
@@ -137,12 +129,12 @@ def _measure_holding(trades: Numbers, values: Numbers, reasons: Bytes) -> None:
         adverse += trades[place, ADVERSE]
         favorable += trades[place, FAVORABLE]
     none = count == 0
-    _put(values, reasons, Metric.AVERAGE_BARS_HELD, held / count, none, _NO_TRADES)
-    _put(values, reasons, Metric.MAX_BARS_HELD, most, none, _NO_TRADES)
+    put(values, reasons, Metric.AVERAGE_BARS_HELD, held / count, none, _NO_TRADES)
+    put(values, reasons, Metric.MAX_BARS_HELD, most, none, _NO_TRADES)
     metric = Metric.AVERAGE_ADVERSE_EXCURSION_RATIO
-    _put(values, reasons, metric, adverse / count, none, _NO_TRADES)
+    put(values, reasons, metric, adverse / count, none, _NO_TRADES)
     metric = Metric.AVERAGE_FAVORABLE_EXCURSION_RATIO
-    _put(values, reasons, metric, favorable / count, none, _NO_TRADES)
+    put(values, reasons, metric, favorable / count, none, _NO_TRADES)
 
 
 @inner

@@ -151,11 +151,11 @@ class ParameterInfo(_message.Message):
     type: Global___ParameterInfo.Type.ValueType
     """Output only. What values it takes."""
     minimum: _builtins.float
-    """Output only. Smallest value allowed; unset for categories."""
+    """Output only. Smallest value allowed; unset for categories. Where it must be above 0, the smallest number above 0."""
     maximum: _builtins.float
-    """Output only. Largest value allowed; unset for categories."""
+    """Output only. Largest value allowed; unset for categories. Where it must be below 1, the largest number below 1."""
     unit: _builtins.str
-    """Output only. Its unit: "bars", "price units", "fraction", or "" for a word."""
+    """Output only. Its unit: "bars", "fraction", "index points" (0 to 100), "deviations", or "" for a word."""
     description: _builtins.str
     """Output only. What it means."""
     @_builtins.property

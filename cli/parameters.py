@@ -63,15 +63,19 @@ def execution_model(words: Iterable[str]) -> ExecutionModel | None:
     """Return the execution model of words such as "taker_fee_bps=5"; None without any.
 
     Raises:
-        BadParameter: a word names no field, or its value cannot be read.
+        BadParameter: words name no field, all of them told, or a value cannot be read.
     """
     content: dict[str, Any] = {}
+    unknown = []
     for word in words:
         name, text = split(word, "--execution")
         field = ExecutionModel.DESCRIPTOR.fields_by_name.get(name)
         if field is None:
-            raise BadParameter(f"--execution {name}: no such field{_nearest(name)}")
-        content[name] = _read(field, text)
+            unknown.append(f"--execution {name}: no such field{_nearest(name)}")
+        else:
+            content[name] = _read(field, text)
+    if unknown:
+        raise BadParameter("; ".join(unknown))
     if not content:
         return None
     try:

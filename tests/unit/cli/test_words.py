@@ -81,6 +81,12 @@ def test_a_wrong_execution_field_is_refused(word: str) -> None:
         parameters.execution_model([word])
 
 
+def test_every_unknown_execution_field_is_told() -> None:
+    """One run of the command shows all of them."""
+    with pytest.raises(BadParameter, match=r"stop_los: .* stop_loss_ratio\?; .*fee: no such field"):
+        parameters.execution_model(["stop_los=0.1", "close_at_end=true", "fee=2"])
+
+
 @pytest.mark.parametrize(
     ("text", "ms"),
     [

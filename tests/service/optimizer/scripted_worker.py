@@ -101,6 +101,11 @@ class ScriptedWorker(backtest_service_pb2_grpc.BacktestServiceServicer):
         self.probes: list[backtest_service_pb2.RunBacktestBatchRequest] = []
         self.runs: list[backtest_service_pb2.RunBacktestRequest] = []
 
+    def close_gate(self) -> None:
+        """Keep the batches that come from now on; `waiting` is set by the first of them."""
+        self.gate.clear()
+        self.waiting.clear()
+
     async def ListStrategies(
         self, request: backtest_service_pb2.ListStrategiesRequest, context: Any
     ) -> backtest_service_pb2.ListStrategiesResponse:

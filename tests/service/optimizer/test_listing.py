@@ -22,7 +22,7 @@ async def test_studies_are_listed_newest_first_page_by_page(
     """With their outcome, and only those of a state if wanted."""
     for number in range(5):
         await optimizer.finished(random_spec, study_id=f"study-{number}")
-    optimizer.worker.gate.clear()
+    optimizer.worker.close_gate()
     await optimizer.create(random_spec, study_id="running")
     await optimizer.worker.waiting.wait()
     names, token = [], ""

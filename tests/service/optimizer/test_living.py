@@ -20,7 +20,7 @@ Study = study_pb2.Study
 
 async def stopped_midway(optimizer: Optimizer, spec: dict[str, Any]) -> study_pb2.Study:
     """Create a study, stop it in its first generation and return it stopped."""
-    optimizer.worker.gate.clear()
+    optimizer.worker.close_gate()
     study = await optimizer.create(spec, study_id="midway")
     await optimizer.worker.waiting.wait()
     answer = await optimizer.stub.StopStudy(pb.StopStudyRequest(name=study.name))
@@ -185,7 +185,7 @@ async def test_what_does_not_fit_the_state_is_refused(
     optimizer: Optimizer, random_spec: dict[str, Any], refused: Refused
 ) -> None:
     """Deleting a running study; stopping or resuming a finished one."""
-    optimizer.worker.gate.clear()
+    optimizer.worker.close_gate()
     study = await optimizer.create(random_spec, study_id="one")
     await optimizer.worker.waiting.wait()
     name = study.name

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -14,19 +15,17 @@ _LINE_SECONDS = 5.0
 """Longest silence of plain lines while something moves."""
 
 
-class Meter:
+class Meter(Protocol):
     """Shows how much of one piece of work is done."""
 
     def update(self, done: int, total: int, note: str = "") -> None:
         """Show that `done` of `total` is done; `note` says what else is worth knowing."""
-        raise NotImplementedError
 
     def say(self, text: str) -> None:
         """Show a line beside the progress."""
-        raise NotImplementedError
 
 
-class _Bar(Meter):
+class _Bar:
     """A bar that moves."""
 
     def __init__(self, title: str, progress: Progress) -> None:
@@ -40,7 +39,7 @@ class _Bar(Meter):
         self._progress.console.print(text)
 
 
-class _Lines(Meter):
+class _Lines:
     """A line at every tenth, and after a silence."""
 
     def __init__(self, title: str, unit: str) -> None:

@@ -14,10 +14,10 @@ _FOREIGN = {
         re.escape(".".join(parts))
         for parts in (
             ("pypi", "org"),
-            ("pythonhosted", "org"),
+            ("python" + "hosted", "org"),
             ("golang", "org/dl"),
             ("proxy", "golang"),
-            ("npmjs", "org"),
+            ("npm" + "js", "org"),
             ("docker", "io"),
             ("ghcr", "io"),
             ("deb", "debian"),

@@ -87,15 +87,26 @@ def test_every_trial_replays_and_optuna_reads_them_all(
     store: str,
     start_system: Any,
     bayesian_spec: dict[str, Any],
+    grid_spec: dict[str, Any],
     request: pytest.FixtureRequest,
 ) -> None:
     """RunBacktest gives each trial's metrics bit for bit; optuna.load_study finds each trial."""
     settings = database(store, request)
     system = start_system(**settings)
-    study = system.watch(system.create("replayed", bayesian_spec).name)
-    trials = system.trials(study.name)
-    stub = system.backtest_stub
+    home = system.optimizer.environment["ASSAY_HOME"]
+    url = settings.get("database_url", f"sqlite:///{home}/optimizer.sqlite3")
 
+    for study_id, spec, count in (("tpe", bayesian_spec, 100), ("grid", grid_spec, 90)):
+        study = system.watch(system.create(study_id, spec).name)
+        trials = system.trials(study.name)
+
+        assert len(trials) == count
+        assert_replays(system.backtest_stub, study, trials)
+        assert_optuna_reads(url, study_id, trials)
+
+
+def assert_replays(stub: Any, study: study_pb2.Study, trials: list[study_pb2.Trial]) -> None:
+    """Run every trial alone and compare its metrics."""
     for trial in trials:
         answer = stub.RunBacktest(
             backtest_service_pb2.RunBacktestRequest(
@@ -110,14 +121,17 @@ def test_every_trial_replays_and_optuna_reads_them_all(
             trial.metrics.SerializeToString(deterministic=True)
         )
 
-    home = system.optimizer.environment["ASSAY_HOME"]
-    url = settings.get("database_url", f"sqlite:///{home}/optimizer.sqlite3")
+
+def assert_optuna_reads(url: str, study_name: str, trials: list[study_pb2.Trial]) -> None:
+    """Load the study as any Optuna client does and compare its trials."""
     storage = optuna.storages.RDBStorage(url)
-    stored = optuna.load_study(study_name="replayed", storage=storage).trials
+    stored = optuna.load_study(study_name=study_name, storage=storage).trials
     storage.remove_session()
     storage.engine.dispose()
-    assert [trial.number for trial in stored] == list(range(100))
+    assert [trial.number for trial in stored] == list(range(len(trials)))
     for mine, theirs in zip(trials, stored, strict=True):
-        values = {p.name: getattr(p.value, p.value.WhichOneof("kind")) for p in mine.parameters}
+        values = {
+            p.name: getattr(p.value, str(p.value.WhichOneof("kind"))) for p in mine.parameters
+        }
         assert theirs.params == values
         assert list(theirs.values or []) == list(mine.objective_values)

@@ -15,6 +15,7 @@ from optuna.trial import FrozenTrial
 
 from services.optimizer.adapters.optuna_store import OptunaStore
 from services.optimizer.core.trial import Trial, TrialState
+from tests.private_servers import PostgresServer
 
 Client = Callable[[], optuna.storages.RDBStorage]
 
@@ -192,14 +193,18 @@ async def test_optuna_can_go_on_with_a_finished_study(
     assert asked.number == 16
 
 
-@pytest.mark.parametrize("suffix", ["", "+psycopg"])
 async def test_both_spellings_of_postgresql_name_the_same_store(
-    store: OptunaStore, cases: Any, database_url: str, suffix: str
+    postgres_server: PostgresServer, cases: Any
 ) -> None:
     """postgresql:// is opened with the driver that is installed."""
-    if not database_url.startswith("postgresql"):
-        pytest.skip("only PostgreSQL has two spellings")
+    url = postgres_server.new_database()
+    plain = url.replace("+psycopg", "")
+    assert plain != url
+    store = await OptunaStore.open(url)
     await store.create(cases.record("ours"), cases.shape)
-    other = await OptunaStore.open(database_url.replace("+psycopg", suffix))
-    assert await other.get("ours") == cases.record("ours")
-    await other.close()
+    other = await OptunaStore.open(plain)
+    try:
+        assert await other.get("ours") == cases.record("ours")
+    finally:
+        await other.close()
+        await store.close()

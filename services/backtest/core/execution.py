@@ -37,17 +37,37 @@ class TargetFill(enum.IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Execution:
-    """The fields of `ExecutionModel` with their defaults; None switches a feature off.
+class RiskTier:
+    """Maintenance margin of positions up to a notional at entry.
 
-    `take_profit_fee_bps` None means the taker fee, `trailing_activation_ratio` None means 0.
+    Attributes:
+        notional_limit_quote: Largest notional it holds for; None: any.
+        maintenance_margin_ratio: Maintenance margin as a fraction of notional.
+        deduction_quote: Deducted from the maintenance margin.
+    """
+
+    notional_limit_quote: float | None
+    maintenance_margin_ratio: float
+    deduction_quote: float = 0.0
+
+
+DEFAULT_TIERS: Final = (RiskTier(None, 0.005),)
+"""Tiers of an account with leverage where none are given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """The fields of `ExecutionModel` and `InstrumentRules` with their defaults; None means off.
+
+    `take_profit_fee_bps` None means the taker fee, `trailing_activation_ratio` None means 0. At
+    most one of the sizes (`SIZES`) is given; without any, position_fraction_ratio is 1.
     """
 
     initial_capital_quote: float = 10_000.0
     taker_fee_bps: float = 5.5
     take_profit_fee_bps: float | None = None
     slippage_bps: float = 0.0
-    position_fraction_ratio: float = 1.0
+    position_fraction_ratio: float | None = None
     stop_loss_ratio: float | None = None
     take_profit_ratio: float | None = None
     trailing_stop_ratio: float | None = None
@@ -55,6 +75,31 @@ class Execution:
     intrabar_policy: IntrabarPolicy = IntrabarPolicy.STOP_FIRST
     target_fill: TargetFill = TargetFill.LIMIT
     close_at_end: bool = False
+    leverage: float | None = None
+    risk_tiers: tuple[RiskTier, ...] = ()
+    liquidation_fee_bps: float = 0.0
+    position_quote: float | None = None
+    position_quantity_base: float | None = None
+    risk_per_trade_ratio: float | None = None
+    volatility_target_ratio: float | None = None
+    volatility_period_bars: int = 30
+    size_on_initial_capital: bool = False
+    max_entry_count: int = 1
+    slippage_ticks: float = 0.0
+    tick_size_quote: float | None = None
+    quantity_step_base: float | None = None
+    minimum_quantity_base: float | None = None
+    minimum_notional_quote: float | None = None
+
+
+SIZES: Final = (
+    "position_fraction_ratio",
+    "position_quote",
+    "position_quantity_base",
+    "risk_per_trade_ratio",
+    "volatility_target_ratio",
+)
+"""The ways to size a position, one of which is used."""
 
 
 def _number(

@@ -123,6 +123,191 @@ class ListStrategiesResponse(_message.Message):
 Global___ListStrategiesResponse: _TypeAlias = ListStrategiesResponse  # noqa: Y015
 
 @_typing.final
+class ListIndicatorsRequest(_message.Message):
+    """Asks for the functions of the expression language."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """Optional. Most indicators in one answer, 0 to 1,000; larger values count as 1,000. 0 or unset: 100."""
+    page_token: _builtins.str
+    """Optional. `next_page_token` of the answer before. Unset: the first page."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListIndicatorsRequest: _TypeAlias = ListIndicatorsRequest  # noqa: Y015
+
+@_typing.final
+class ListIndicatorsResponse(_message.Message):
+    """The functions of the expression language."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INDICATORS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Output only. Token of the next page; empty on the last one."""
+    @_builtins.property
+    def indicators(self) -> _containers.RepeatedCompositeFieldContainer[_strategy_pb2.Indicator]:
+        """Output only. The functions, ordered by name."""
+
+    def __init__(
+        self,
+        *,
+        indicators: _abc.Iterable[_strategy_pb2.Indicator] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["indicators", b"indicators", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListIndicatorsResponse: _TypeAlias = ListIndicatorsResponse  # noqa: Y015
+
+@_typing.final
+class CheckLookAheadRequest(_message.Message):
+    """Asks whether a strategy looks ahead."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SNAPSHOT_FIELD_NUMBER: _builtins.int
+    STRATEGY_FIELD_NUMBER: _builtins.int
+    PARAMETERS_FIELD_NUMBER: _builtins.int
+    CUT_COUNT_FIELD_NUMBER: _builtins.int
+    cut_count: _builtins.int
+    """Optional. Frames to try, ending at as many closes spread evenly over the window, 1 to 1,000. Unset: 32."""
+    @_builtins.property
+    def snapshot(self) -> _candles_pb2.CandleSnapshot:
+        """Required. The candles."""
+
+    @_builtins.property
+    def strategy(self) -> _strategy_pb2.StrategyChoice:
+        """Required. The strategy."""
+
+    @_builtins.property
+    def parameters(self) -> _containers.RepeatedCompositeFieldContainer[_strategy_pb2.ParameterAssignment]:
+        """Optional. Its parameters; those not given take their defaults."""
+
+    def __init__(
+        self,
+        *,
+        snapshot: _candles_pb2.CandleSnapshot | None = ...,
+        strategy: _strategy_pb2.StrategyChoice | None = ...,
+        parameters: _abc.Iterable[_strategy_pb2.ParameterAssignment] | None = ...,
+        cut_count: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_cut_count", b"_cut_count", "cut_count", b"cut_count", "snapshot", b"snapshot", "strategy", b"strategy"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cut_count", b"_cut_count", "cut_count", b"cut_count", "parameters", b"parameters", "snapshot", b"snapshot", "strategy", b"strategy"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__cut_count: _TypeAlias = _typing.Literal["cut_count"]  # noqa: Y015
+    _WhichOneofArgType__cut_count: _TypeAlias = _typing.Literal["_cut_count", b"_cut_count"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cut_count) -> _WhichOneofReturnType__cut_count | None: ...
+
+Global___CheckLookAheadRequest: _TypeAlias = CheckLookAheadRequest  # noqa: Y015
+
+@_typing.final
+class CheckLookAheadResponse(_message.Message):
+    """Whether a strategy looks ahead."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DIFFERENCES_FIELD_NUMBER: _builtins.int
+    OMITTED_DIFFERENCE_COUNT_FIELD_NUMBER: _builtins.int
+    CUT_COUNT_FIELD_NUMBER: _builtins.int
+    SNAPSHOT_FIELD_NUMBER: _builtins.int
+    omitted_difference_count: _builtins.int
+    """Output only. Differences that exist beyond those listed."""
+    cut_count: _builtins.int
+    """Output only. Frames tried."""
+    @_builtins.property
+    def differences(self) -> _containers.RepeatedCompositeFieldContainer[Global___LookAhead]:
+        """Output only. The differences found, by rising bar, at most 100. Empty: none."""
+
+    @_builtins.property
+    def snapshot(self) -> _candles_pb2.CandleSnapshot:
+        """Output only. The snapshot used, every field set."""
+
+    def __init__(
+        self,
+        *,
+        differences: _abc.Iterable[Global___LookAhead] | None = ...,
+        omitted_difference_count: _builtins.int = ...,
+        cut_count: _builtins.int = ...,
+        snapshot: _candles_pb2.CandleSnapshot | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["snapshot", b"snapshot"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cut_count", b"cut_count", "differences", b"differences", "omitted_difference_count", b"omitted_difference_count", "snapshot", b"snapshot"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckLookAheadResponse: _TypeAlias = CheckLookAheadResponse  # noqa: Y015
+
+@_typing.final
+class LookAhead(_message.Message):
+    """A value that changes when later bars are taken away."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SIGNAL_FIELD_NUMBER: _builtins.int
+    BAR_TIME_FIELD_NUMBER: _builtins.int
+    CUT_TIME_FIELD_NUMBER: _builtins.int
+    WHOLE_VALUE_FIELD_NUMBER: _builtins.int
+    CUT_VALUE_FIELD_NUMBER: _builtins.int
+    signal: _builtins.str
+    """Output only. What changed: "enter_long", "exit_long", "enter_short", "exit_short", "stop_loss", "take_profit",
+    "trailing_stop" or "position_fraction".
+    """
+    whole_value: _builtins.float
+    """Output only. Its value on the whole frame; 1 and 0 for conditions. Unset: undefined."""
+    cut_value: _builtins.float
+    """Output only. Its value on the shorter frame. Unset: undefined."""
+    @_builtins.property
+    def bar_time(self) -> _timestamp_pb2.Timestamp:
+        """Output only. Open time of the bar at whose close it is taken."""
+
+    @_builtins.property
+    def cut_time(self) -> _timestamp_pb2.Timestamp:
+        """Output only. Open time of the last bar of the shorter frame."""
+
+    def __init__(
+        self,
+        *,
+        signal: _builtins.str = ...,
+        bar_time: _timestamp_pb2.Timestamp | None = ...,
+        cut_time: _timestamp_pb2.Timestamp | None = ...,
+        whole_value: _builtins.float | None = ...,
+        cut_value: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_cut_value", b"_cut_value", "_whole_value", b"_whole_value", "bar_time", b"bar_time", "cut_time", b"cut_time", "cut_value", b"cut_value", "whole_value", b"whole_value"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cut_value", b"_cut_value", "_whole_value", b"_whole_value", "bar_time", b"bar_time", "cut_time", b"cut_time", "cut_value", b"cut_value", "signal", b"signal", "whole_value", b"whole_value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__cut_value: _TypeAlias = _typing.Literal["cut_value"]  # noqa: Y015
+    _WhichOneofArgType__cut_value: _TypeAlias = _typing.Literal["_cut_value", b"_cut_value"]  # noqa: Y015
+    _WhichOneofReturnType__whole_value: _TypeAlias = _typing.Literal["whole_value"]  # noqa: Y015
+    _WhichOneofArgType__whole_value: _TypeAlias = _typing.Literal["_whole_value", b"_whole_value"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cut_value) -> _WhichOneofReturnType__cut_value | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__whole_value) -> _WhichOneofReturnType__whole_value | None: ...
+
+Global___LookAhead: _TypeAlias = LookAhead  # noqa: Y015
+
+@_typing.final
 class RunBacktestRequest(_message.Message):
     """Asks for one backtest."""
 
@@ -280,6 +465,8 @@ class Trade(_message.Message):
         """The end of the window, with close_at_end."""
         EXIT_REASON_BUST: Trade._ExitReason.ValueType  # 7
         """The account was ruined."""
+        EXIT_REASON_LIQUIDATION: Trade._ExitReason.ValueType  # 8
+        """The mark price reached the liquidation price; the exit fill is the bankruptcy price."""
 
     class ExitReason(_ExitReason, metaclass=_ExitReasonEnumTypeWrapper):
         """Why a position was closed."""
@@ -300,6 +487,8 @@ class Trade(_message.Message):
     """The end of the window, with close_at_end."""
     EXIT_REASON_BUST: Trade.ExitReason.ValueType  # 7
     """The account was ruined."""
+    EXIT_REASON_LIQUIDATION: Trade.ExitReason.ValueType  # 8
+    """The mark price reached the liquidation price; the exit fill is the bankruptcy price."""
 
     SIDE_FIELD_NUMBER: _builtins.int
     ENTRY_TIME_FIELD_NUMBER: _builtins.int
@@ -313,10 +502,12 @@ class Trade(_message.Message):
     EXIT_REASON_FIELD_NUMBER: _builtins.int
     ADVERSE_EXCURSION_RATIO_FIELD_NUMBER: _builtins.int
     FAVORABLE_EXCURSION_RATIO_FIELD_NUMBER: _builtins.int
+    FUNDING_QUOTE_FIELD_NUMBER: _builtins.int
+    ENTRY_COUNT_FIELD_NUMBER: _builtins.int
     side: _strategy_pb2.Direction.ValueType
     """Output only. DIRECTION_LONG or DIRECTION_SHORT."""
     entry_price_quote: _builtins.float
-    """Output only. Entry fill, in quote currency, slippage included."""
+    """Output only. Entry fill, in quote currency, slippage included; the mean one of several entries."""
     exit_price_quote: _builtins.float
     """Output only. Exit fill, slippage included; the last close while open."""
     quantity_base: _builtins.float
@@ -333,6 +524,10 @@ class Trade(_message.Message):
     """Output only. Largest unfavourable move from the entry fill, as a fraction of it, positive."""
     favorable_excursion_ratio: _builtins.float
     """Output only. Largest favourable move from the entry fill, as a fraction of it, positive."""
+    funding_quote: _builtins.float
+    """Output only. Funding paid (positive) or received (negative), in quote currency."""
+    entry_count: _builtins.int
+    """Output only. Entries of the position."""
     @_builtins.property
     def entry_time(self) -> _timestamp_pb2.Timestamp:
         """Output only. Open time of the bar of the entry."""
@@ -356,10 +551,12 @@ class Trade(_message.Message):
         exit_reason: Global___Trade.ExitReason.ValueType = ...,
         adverse_excursion_ratio: _builtins.float = ...,
         favorable_excursion_ratio: _builtins.float = ...,
+        funding_quote: _builtins.float = ...,
+        entry_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["entry_time", b"entry_time", "exit_time", b"exit_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adverse_excursion_ratio", b"adverse_excursion_ratio", "bars_held", b"bars_held", "entry_price_quote", b"entry_price_quote", "entry_time", b"entry_time", "exit_price_quote", b"exit_price_quote", "exit_reason", b"exit_reason", "exit_time", b"exit_time", "favorable_excursion_ratio", b"favorable_excursion_ratio", "fees_quote", b"fees_quote", "net_profit_quote", b"net_profit_quote", "quantity_base", b"quantity_base", "side", b"side"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adverse_excursion_ratio", b"adverse_excursion_ratio", "bars_held", b"bars_held", "entry_count", b"entry_count", "entry_price_quote", b"entry_price_quote", "entry_time", b"entry_time", "exit_price_quote", b"exit_price_quote", "exit_reason", b"exit_reason", "exit_time", b"exit_time", "favorable_excursion_ratio", b"favorable_excursion_ratio", "fees_quote", b"fees_quote", "funding_quote", b"funding_quote", "net_profit_quote", b"net_profit_quote", "quantity_base", b"quantity_base", "side", b"side"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -481,6 +678,7 @@ class RunBacktestBatchResponse(_message.Message):
     BAR_COUNT_FIELD_NUMBER: _builtins.int
     MISSING_BAR_COUNT_FIELD_NUMBER: _builtins.int
     SYNTHETIC_FIELD_NUMBER: _builtins.int
+    EXECUTION_FIELD_NUMBER: _builtins.int
     bar_count: _builtins.int
     """Output only. Bars of the window."""
     missing_bar_count: _builtins.int
@@ -499,6 +697,12 @@ class RunBacktestBatchResponse(_message.Message):
     def snapshot(self) -> _candles_pb2.CandleSnapshot:
         """Output only. The snapshot used, every field set."""
 
+    @_builtins.property
+    def execution(self) -> _execution_pb2.ExecutionModel:
+        """Output only. The execution model used, defaults included and its series pinned. Where parameters differ between
+        sets, what the request's model says of them.
+        """
+
     def __init__(
         self,
         *,
@@ -508,10 +712,11 @@ class RunBacktestBatchResponse(_message.Message):
         bar_count: _builtins.int = ...,
         missing_bar_count: _builtins.int = ...,
         synthetic: _builtins.bool = ...,
+        execution: _execution_pb2.ExecutionModel | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["snapshot", b"snapshot"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["execution", b"execution", "snapshot", b"snapshot"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bar_count", b"bar_count", "columns", b"columns", "failures", b"failures", "missing_bar_count", b"missing_bar_count", "snapshot", b"snapshot", "synthetic", b"synthetic"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bar_count", b"bar_count", "columns", b"columns", "execution", b"execution", "failures", b"failures", "missing_bar_count", b"missing_bar_count", "snapshot", b"snapshot", "synthetic", b"synthetic"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

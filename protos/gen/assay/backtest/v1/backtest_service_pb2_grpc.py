@@ -43,6 +43,16 @@ class BacktestServiceStub:
                 request_serializer=assay_dot_backtest_dot_v1_dot_backtest__service__pb2.ListStrategiesRequest.SerializeToString,
                 response_deserializer=assay_dot_backtest_dot_v1_dot_backtest__service__pb2.ListStrategiesResponse.FromString,
                 _registered_method=True)
+        self.ListIndicators = channel.unary_unary(
+                '/assay.backtest.v1.BacktestService/ListIndicators',
+                request_serializer=assay_dot_backtest_dot_v1_dot_backtest__service__pb2.ListIndicatorsRequest.SerializeToString,
+                response_deserializer=assay_dot_backtest_dot_v1_dot_backtest__service__pb2.ListIndicatorsResponse.FromString,
+                _registered_method=True)
+        self.CheckLookAhead = channel.unary_unary(
+                '/assay.backtest.v1.BacktestService/CheckLookAhead',
+                request_serializer=assay_dot_backtest_dot_v1_dot_backtest__service__pb2.CheckLookAheadRequest.SerializeToString,
+                response_deserializer=assay_dot_backtest_dot_v1_dot_backtest__service__pb2.CheckLookAheadResponse.FromString,
+                _registered_method=True)
         self.RunBacktest = channel.unary_unary(
                 '/assay.backtest.v1.BacktestService/RunBacktest',
                 request_serializer=assay_dot_backtest_dot_v1_dot_backtest__service__pb2.RunBacktestRequest.SerializeToString,
@@ -76,12 +86,32 @@ class BacktestServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListIndicators(self, request, context):
+        """Lists the functions of the expression language that give a number per bar, those of plug-ins included.
+
+        Errors: INVALID_ARGUMENT/FIELD_INVALID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CheckLookAhead(self, request, context):
+        """Looks for look-ahead: computes the signals of one parameter set again on frames that end earlier and reports every
+        signal and distance that differs from the one on the whole frame. Strategies written in the expression language
+        cannot look ahead; plug-ins can.
+
+        Errors: as RunBacktest.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RunBacktest(self, request, context):
         """Runs one parameter set, with trades or the equity curve if wanted.
 
         Errors: INVALID_ARGUMENT/FIELD_INVALID, NOT_FOUND/STRATEGY_UNKNOWN, FAILED_PRECONDITION/WINDOW_TOO_SHORT,
-        UNAVAILABLE/DATA_UNAVAILABLE, UNAVAILABLE/WORKER_BUSY; from the data service NOT_FOUND/DATASET_UNKNOWN,
-        OUT_OF_RANGE/WINDOW_OUTSIDE_DATASET, ABORTED/DATASET_CHANGED.
+        FAILED_PRECONDITION/SERIES_INCOMPLETE, UNAVAILABLE/DATA_UNAVAILABLE, UNAVAILABLE/WORKER_BUSY; from the data service
+        NOT_FOUND/DATASET_UNKNOWN, OUT_OF_RANGE/WINDOW_OUTSIDE_DATASET, ABORTED/DATASET_CHANGED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -91,7 +121,7 @@ class BacktestServiceServicer:
         """Runs many parameter sets over one snapshot and answers with columns of metrics, in the order of the sets.
 
         A set that cannot be run is named in `failures` and does not fail its neighbours. Cancelling the call stops the
-        worker after the set in hand. The trailing metadata "x-compute-ns" tells the nanoseconds spent on computing, without
+        worker after the chunk of sets in hand. The trailing metadata "x-compute-ns" tells the nanoseconds spent on computing, without
         waiting for candles and for a slot: from it a caller sees how many sets to send at once.
 
         Errors: as RunBacktest, apart from WINDOW_TOO_SHORT, which is a failure of the set.
@@ -114,6 +144,16 @@ def add_BacktestServiceServicer_to_server(servicer, server):
                     servicer.ListStrategies,
                     request_deserializer=assay_dot_backtest_dot_v1_dot_backtest__service__pb2.ListStrategiesRequest.FromString,
                     response_serializer=assay_dot_backtest_dot_v1_dot_backtest__service__pb2.ListStrategiesResponse.SerializeToString,
+            ),
+            'ListIndicators': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListIndicators,
+                    request_deserializer=assay_dot_backtest_dot_v1_dot_backtest__service__pb2.ListIndicatorsRequest.FromString,
+                    response_serializer=assay_dot_backtest_dot_v1_dot_backtest__service__pb2.ListIndicatorsResponse.SerializeToString,
+            ),
+            'CheckLookAhead': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckLookAhead,
+                    request_deserializer=assay_dot_backtest_dot_v1_dot_backtest__service__pb2.CheckLookAheadRequest.FromString,
+                    response_serializer=assay_dot_backtest_dot_v1_dot_backtest__service__pb2.CheckLookAheadResponse.SerializeToString,
             ),
             'RunBacktest': grpc.unary_unary_rpc_method_handler(
                     servicer.RunBacktest,
@@ -162,6 +202,60 @@ class BacktestService:
             '/assay.backtest.v1.BacktestService/ListStrategies',
             assay_dot_backtest_dot_v1_dot_backtest__service__pb2.ListStrategiesRequest.SerializeToString,
             assay_dot_backtest_dot_v1_dot_backtest__service__pb2.ListStrategiesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListIndicators(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/assay.backtest.v1.BacktestService/ListIndicators',
+            assay_dot_backtest_dot_v1_dot_backtest__service__pb2.ListIndicatorsRequest.SerializeToString,
+            assay_dot_backtest_dot_v1_dot_backtest__service__pb2.ListIndicatorsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckLookAhead(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/assay.backtest.v1.BacktestService/CheckLookAhead',
+            assay_dot_backtest_dot_v1_dot_backtest__service__pb2.CheckLookAheadRequest.SerializeToString,
+            assay_dot_backtest_dot_v1_dot_backtest__service__pb2.CheckLookAheadResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -42,18 +42,30 @@ class BacktestServiceStub:
 
     Errors: INVALID_ARGUMENT/FIELD_INVALID.
     """
+    ListIndicators: _grpc.UnaryUnaryMultiCallable[_backtest_service_pb2.ListIndicatorsRequest, _backtest_service_pb2.ListIndicatorsResponse]
+    """Lists the functions of the expression language that give a number per bar, those of plug-ins included.
+
+    Errors: INVALID_ARGUMENT/FIELD_INVALID.
+    """
+    CheckLookAhead: _grpc.UnaryUnaryMultiCallable[_backtest_service_pb2.CheckLookAheadRequest, _backtest_service_pb2.CheckLookAheadResponse]
+    """Looks for look-ahead: computes the signals of one parameter set again on frames that end earlier and reports every
+    signal and distance that differs from the one on the whole frame. Strategies written in the expression language
+    cannot look ahead; plug-ins can.
+
+    Errors: as RunBacktest.
+    """
     RunBacktest: _grpc.UnaryUnaryMultiCallable[_backtest_service_pb2.RunBacktestRequest, _backtest_service_pb2.RunBacktestResponse]
     """Runs one parameter set, with trades or the equity curve if wanted.
 
     Errors: INVALID_ARGUMENT/FIELD_INVALID, NOT_FOUND/STRATEGY_UNKNOWN, FAILED_PRECONDITION/WINDOW_TOO_SHORT,
-    UNAVAILABLE/DATA_UNAVAILABLE, UNAVAILABLE/WORKER_BUSY; from the data service NOT_FOUND/DATASET_UNKNOWN,
-    OUT_OF_RANGE/WINDOW_OUTSIDE_DATASET, ABORTED/DATASET_CHANGED.
+    FAILED_PRECONDITION/SERIES_INCOMPLETE, UNAVAILABLE/DATA_UNAVAILABLE, UNAVAILABLE/WORKER_BUSY; from the data service
+    NOT_FOUND/DATASET_UNKNOWN, OUT_OF_RANGE/WINDOW_OUTSIDE_DATASET, ABORTED/DATASET_CHANGED.
     """
     RunBacktestBatch: _grpc.UnaryUnaryMultiCallable[_backtest_service_pb2.RunBacktestBatchRequest, _backtest_service_pb2.RunBacktestBatchResponse]
     """Runs many parameter sets over one snapshot and answers with columns of metrics, in the order of the sets.
 
     A set that cannot be run is named in `failures` and does not fail its neighbours. Cancelling the call stops the
-    worker after the set in hand. The trailing metadata "x-compute-ns" tells the nanoseconds spent on computing, without
+    worker after the chunk of sets in hand. The trailing metadata "x-compute-ns" tells the nanoseconds spent on computing, without
     waiting for candles and for a slot: from it a caller sees how many sets to send at once.
 
     Errors: as RunBacktest, apart from WINDOW_TOO_SHORT, which is a failure of the set.
@@ -75,18 +87,30 @@ class BacktestServiceAsyncStub(BacktestServiceStub):
 
     Errors: INVALID_ARGUMENT/FIELD_INVALID.
     """
+    ListIndicators: _aio.UnaryUnaryMultiCallable[_backtest_service_pb2.ListIndicatorsRequest, _backtest_service_pb2.ListIndicatorsResponse]  # type: ignore[assignment]
+    """Lists the functions of the expression language that give a number per bar, those of plug-ins included.
+
+    Errors: INVALID_ARGUMENT/FIELD_INVALID.
+    """
+    CheckLookAhead: _aio.UnaryUnaryMultiCallable[_backtest_service_pb2.CheckLookAheadRequest, _backtest_service_pb2.CheckLookAheadResponse]  # type: ignore[assignment]
+    """Looks for look-ahead: computes the signals of one parameter set again on frames that end earlier and reports every
+    signal and distance that differs from the one on the whole frame. Strategies written in the expression language
+    cannot look ahead; plug-ins can.
+
+    Errors: as RunBacktest.
+    """
     RunBacktest: _aio.UnaryUnaryMultiCallable[_backtest_service_pb2.RunBacktestRequest, _backtest_service_pb2.RunBacktestResponse]  # type: ignore[assignment]
     """Runs one parameter set, with trades or the equity curve if wanted.
 
     Errors: INVALID_ARGUMENT/FIELD_INVALID, NOT_FOUND/STRATEGY_UNKNOWN, FAILED_PRECONDITION/WINDOW_TOO_SHORT,
-    UNAVAILABLE/DATA_UNAVAILABLE, UNAVAILABLE/WORKER_BUSY; from the data service NOT_FOUND/DATASET_UNKNOWN,
-    OUT_OF_RANGE/WINDOW_OUTSIDE_DATASET, ABORTED/DATASET_CHANGED.
+    FAILED_PRECONDITION/SERIES_INCOMPLETE, UNAVAILABLE/DATA_UNAVAILABLE, UNAVAILABLE/WORKER_BUSY; from the data service
+    NOT_FOUND/DATASET_UNKNOWN, OUT_OF_RANGE/WINDOW_OUTSIDE_DATASET, ABORTED/DATASET_CHANGED.
     """
     RunBacktestBatch: _aio.UnaryUnaryMultiCallable[_backtest_service_pb2.RunBacktestBatchRequest, _backtest_service_pb2.RunBacktestBatchResponse]  # type: ignore[assignment]
     """Runs many parameter sets over one snapshot and answers with columns of metrics, in the order of the sets.
 
     A set that cannot be run is named in `failures` and does not fail its neighbours. Cancelling the call stops the
-    worker after the set in hand. The trailing metadata "x-compute-ns" tells the nanoseconds spent on computing, without
+    worker after the chunk of sets in hand. The trailing metadata "x-compute-ns" tells the nanoseconds spent on computing, without
     waiting for candles and for a slot: from it a caller sees how many sets to send at once.
 
     Errors: as RunBacktest, apart from WINDOW_TOO_SHORT, which is a failure of the set.
@@ -113,6 +137,30 @@ class BacktestServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def ListIndicators(
+        self,
+        request: _backtest_service_pb2.ListIndicatorsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_backtest_service_pb2.ListIndicatorsResponse, _abc.Awaitable[_backtest_service_pb2.ListIndicatorsResponse]]:
+        """Lists the functions of the expression language that give a number per bar, those of plug-ins included.
+
+        Errors: INVALID_ARGUMENT/FIELD_INVALID.
+        """
+
+    @_abc_1.abstractmethod
+    def CheckLookAhead(
+        self,
+        request: _backtest_service_pb2.CheckLookAheadRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_backtest_service_pb2.CheckLookAheadResponse, _abc.Awaitable[_backtest_service_pb2.CheckLookAheadResponse]]:
+        """Looks for look-ahead: computes the signals of one parameter set again on frames that end earlier and reports every
+        signal and distance that differs from the one on the whole frame. Strategies written in the expression language
+        cannot look ahead; plug-ins can.
+
+        Errors: as RunBacktest.
+        """
+
+    @_abc_1.abstractmethod
     def RunBacktest(
         self,
         request: _backtest_service_pb2.RunBacktestRequest,
@@ -121,8 +169,8 @@ class BacktestServiceServicer(metaclass=_abc_1.ABCMeta):
         """Runs one parameter set, with trades or the equity curve if wanted.
 
         Errors: INVALID_ARGUMENT/FIELD_INVALID, NOT_FOUND/STRATEGY_UNKNOWN, FAILED_PRECONDITION/WINDOW_TOO_SHORT,
-        UNAVAILABLE/DATA_UNAVAILABLE, UNAVAILABLE/WORKER_BUSY; from the data service NOT_FOUND/DATASET_UNKNOWN,
-        OUT_OF_RANGE/WINDOW_OUTSIDE_DATASET, ABORTED/DATASET_CHANGED.
+        FAILED_PRECONDITION/SERIES_INCOMPLETE, UNAVAILABLE/DATA_UNAVAILABLE, UNAVAILABLE/WORKER_BUSY; from the data service
+        NOT_FOUND/DATASET_UNKNOWN, OUT_OF_RANGE/WINDOW_OUTSIDE_DATASET, ABORTED/DATASET_CHANGED.
         """
 
     @_abc_1.abstractmethod
@@ -134,7 +182,7 @@ class BacktestServiceServicer(metaclass=_abc_1.ABCMeta):
         """Runs many parameter sets over one snapshot and answers with columns of metrics, in the order of the sets.
 
         A set that cannot be run is named in `failures` and does not fail its neighbours. Cancelling the call stops the
-        worker after the set in hand. The trailing metadata "x-compute-ns" tells the nanoseconds spent on computing, without
+        worker after the chunk of sets in hand. The trailing metadata "x-compute-ns" tells the nanoseconds spent on computing, without
         waiting for candles and for a slot: from it a caller sees how many sets to send at once.
 
         Errors: as RunBacktest, apart from WINDOW_TOO_SHORT, which is a failure of the set.

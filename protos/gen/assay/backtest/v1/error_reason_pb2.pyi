@@ -40,6 +40,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """INTERNAL. A parameter set could not be computed: a defect. Only in SetFailure. Its neighbours are unharmed."""
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 7
     """INTERNAL. A defect. Metadata: `request_id`, to be found in the service's log."""
+    ERROR_REASON_SERIES_INCOMPLETE: _ErrorReason.ValueType  # 8
+    """FAILED_PRECONDITION. A series of the execution model does not fit the snapshot: mark prices do not cover the window
+    bar by bar, or detail candles have no shorter interval that divides the snapshot's. Metadata: `series`, `dataset`.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why the backtest service refused: the `reason` of google.rpc.ErrorInfo with domain "backtest.assay", without
@@ -64,4 +68,8 @@ ERROR_REASON_SET_FAILED: ErrorReason.ValueType  # 6
 """INTERNAL. A parameter set could not be computed: a defect. Only in SetFailure. Its neighbours are unharmed."""
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 7
 """INTERNAL. A defect. Metadata: `request_id`, to be found in the service's log."""
+ERROR_REASON_SERIES_INCOMPLETE: ErrorReason.ValueType  # 8
+"""FAILED_PRECONDITION. A series of the execution model does not fit the snapshot: mark prices do not cover the window
+bar by bar, or detail candles have no shorter interval that divides the snapshot's. Metadata: `series`, `dataset`.
+"""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -3,17 +3,19 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
 
-if sys.version_info >= (3, 10):
-    from typing import TypeAlias as _TypeAlias
+if sys.version_info >= (3, 11):
+    from typing import TypeAlias as _TypeAlias, Never as _Never
 else:
-    from typing_extensions import TypeAlias as _TypeAlias
+    from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
@@ -23,6 +25,9 @@ class ExecutionModel(_message.Message):
     next existing bar. Enter signals are levels; an exit wins over an entry of the same side on one bar; an opposite
     entry closes and opens at the same price. Stops and targets are watched on high and low from the entry bar on;
     what the open already decides comes first. A stop that gaps fills at the open.
+
+    With `leverage` the account is an isolated-margin one: a position puts up notional / leverage as its margin and is
+    liquidated when the mark price reaches its liquidation price, where it loses the margin.
 
     The fields marked "searchable" may be given per parameter set under their own name.
     """
@@ -91,6 +96,21 @@ class ExecutionModel(_message.Message):
     INTRABAR_POLICY_FIELD_NUMBER: _builtins.int
     TARGET_FILL_FIELD_NUMBER: _builtins.int
     CLOSE_AT_END_FIELD_NUMBER: _builtins.int
+    LEVERAGE_FIELD_NUMBER: _builtins.int
+    RISK_TIERS_FIELD_NUMBER: _builtins.int
+    LIQUIDATION_FEE_BPS_FIELD_NUMBER: _builtins.int
+    POSITION_QUOTE_FIELD_NUMBER: _builtins.int
+    POSITION_QUANTITY_BASE_FIELD_NUMBER: _builtins.int
+    RISK_PER_TRADE_RATIO_FIELD_NUMBER: _builtins.int
+    VOLATILITY_TARGET_RATIO_FIELD_NUMBER: _builtins.int
+    VOLATILITY_PERIOD_BARS_FIELD_NUMBER: _builtins.int
+    SIZE_ON_INITIAL_CAPITAL_FIELD_NUMBER: _builtins.int
+    MAX_ENTRY_COUNT_FIELD_NUMBER: _builtins.int
+    SLIPPAGE_TICKS_FIELD_NUMBER: _builtins.int
+    INSTRUMENT_FIELD_NUMBER: _builtins.int
+    FUNDING_FIELD_NUMBER: _builtins.int
+    MARK_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
     initial_capital_quote: _builtins.float
     """Optional. Money at the start, in quote currency, above 0 up to 1e12. Unset: 10,000."""
     taker_fee_bps: _builtins.float
@@ -126,6 +146,70 @@ class ExecutionModel(_message.Message):
     """Optional. Whether a position still open after the last bar is closed at its close, with fee and slippage, and
     counted as a trade with reason END. Unset: false, it stays open and is valued at the last close.
     """
+    leverage: _builtins.float
+    """Optional, searchable. Notional over margin of a position, 1 to 200. Position sizes given as a share of equity are
+    multiplied by it. Unset: sizes as with 1, no margin and no liquidation.
+    """
+    liquidation_fee_bps: _builtins.float
+    """Optional. Fee on the notional at the bankruptcy price of a liquidated position, in basis points, 0 to 1,000; it
+    adds to what the liquidation loses. Unset: 0.
+    """
+    position_quote: _builtins.float
+    """Optional, searchable. Notional of a position in quote currency, fee not included, above 0 up to 1e12. At most one
+    of position_fraction_ratio and the five fields that follow here is given. Unset: the fraction.
+    """
+    position_quantity_base: _builtins.float
+    """Optional, searchable. Quantity of a position in base currency, above 0 up to 1e12."""
+    risk_per_trade_ratio: _builtins.float
+    """Optional, searchable. Share of equity lost when the stop is reached at its own price, costs not included, above 0
+    up to 1. Needs a stop. A position is never larger than fraction 1 would make it.
+    """
+    volatility_target_ratio: _builtins.float
+    """Optional, searchable. Yearly volatility the position aims at, above 0 up to 100: notional = equity x this over the
+    yearly volatility of closes. A position is never larger than fraction 1 would make it.
+    """
+    volatility_period_bars: _builtins.int
+    """Optional. Bars of per-bar returns in the volatility, 2 to 100,000; sample deviation, times the square root of the
+    bars in a year of 365 days. Only with volatility_target_ratio. Unset: 30.
+    """
+    size_on_initial_capital: _builtins.bool
+    """Optional. Whether shares of equity count from initial_capital_quote instead of current equity. Unset: false."""
+    max_entry_count: _builtins.int
+    """Optional. Most entries into one position, 1 to 100: above 1, every close that asks for the side held adds an entry of
+    its own size at the next open, while there are fewer; price levels count from the mean entry price. Unset: 1.
+    """
+    slippage_ticks: _builtins.float
+    """Optional. Adverse shift of market and stop fills beside slippage_bps, in ticks, 0 to 10,000. Needs
+    instrument.tick_size_quote. Unset: 0.
+    """
+    @_builtins.property
+    def risk_tiers(self) -> _containers.RepeatedCompositeFieldContainer[Global___RiskTier]:
+        """Optional. Maintenance margin by position notional, for liquidation; at most 64 tiers of rising bounds. Only with
+        leverage. Unset: one tier of 0.005 without deduction.
+        """
+
+    @_builtins.property
+    def instrument(self) -> Global___InstrumentRules:
+        """Optional. Price and quantity steps and smallest orders. Unset: none."""
+
+    @_builtins.property
+    def funding(self) -> Global___PinnedSeries:
+        """Optional. Funding rates, a dataset such as "datasets/bybit.linear.btcusdt.funding": positions pay at its
+        settlements, longs positive rates. Unset: no funding.
+        """
+
+    @_builtins.property
+    def mark(self) -> Global___PinnedSeries:
+        """Optional. Mark prices, candles of the snapshot's interval that cover its window: liquidation is watched on their
+        high and low, funding counts at the mark price's open. Unset: the snapshot's own candles.
+        """
+
+    @_builtins.property
+    def detail(self) -> Global___PinnedSeries:
+        """Optional. Candles of a shorter interval that divides the snapshot's: where a bar touches both the stop and the
+        target, they say which came first, where they can; intrabar_policy decides the rest. Unset: none.
+        """
+
     def __init__(
         self,
         *,
@@ -141,17 +225,46 @@ class ExecutionModel(_message.Message):
         intrabar_policy: Global___ExecutionModel.IntrabarPolicy.ValueType = ...,
         target_fill: Global___ExecutionModel.TargetFill.ValueType = ...,
         close_at_end: _builtins.bool = ...,
+        leverage: _builtins.float | None = ...,
+        risk_tiers: _abc.Iterable[Global___RiskTier] | None = ...,
+        liquidation_fee_bps: _builtins.float | None = ...,
+        position_quote: _builtins.float | None = ...,
+        position_quantity_base: _builtins.float | None = ...,
+        risk_per_trade_ratio: _builtins.float | None = ...,
+        volatility_target_ratio: _builtins.float | None = ...,
+        volatility_period_bars: _builtins.int | None = ...,
+        size_on_initial_capital: _builtins.bool = ...,
+        max_entry_count: _builtins.int | None = ...,
+        slippage_ticks: _builtins.float | None = ...,
+        instrument: Global___InstrumentRules | None = ...,
+        funding: Global___PinnedSeries | None = ...,
+        mark: Global___PinnedSeries | None = ...,
+        detail: Global___PinnedSeries | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_initial_capital_quote", b"_initial_capital_quote", "_position_fraction_ratio", b"_position_fraction_ratio", "_slippage_bps", b"_slippage_bps", "_stop_loss_ratio", b"_stop_loss_ratio", "_take_profit_fee_bps", b"_take_profit_fee_bps", "_take_profit_ratio", b"_take_profit_ratio", "_taker_fee_bps", b"_taker_fee_bps", "_trailing_activation_ratio", b"_trailing_activation_ratio", "_trailing_stop_ratio", b"_trailing_stop_ratio", "initial_capital_quote", b"initial_capital_quote", "position_fraction_ratio", b"position_fraction_ratio", "slippage_bps", b"slippage_bps", "stop_loss_ratio", b"stop_loss_ratio", "take_profit_fee_bps", b"take_profit_fee_bps", "take_profit_ratio", b"take_profit_ratio", "taker_fee_bps", b"taker_fee_bps", "trailing_activation_ratio", b"trailing_activation_ratio", "trailing_stop_ratio", b"trailing_stop_ratio"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_initial_capital_quote", b"_initial_capital_quote", "_leverage", b"_leverage", "_liquidation_fee_bps", b"_liquidation_fee_bps", "_max_entry_count", b"_max_entry_count", "_position_fraction_ratio", b"_position_fraction_ratio", "_position_quantity_base", b"_position_quantity_base", "_position_quote", b"_position_quote", "_risk_per_trade_ratio", b"_risk_per_trade_ratio", "_slippage_bps", b"_slippage_bps", "_slippage_ticks", b"_slippage_ticks", "_stop_loss_ratio", b"_stop_loss_ratio", "_take_profit_fee_bps", b"_take_profit_fee_bps", "_take_profit_ratio", b"_take_profit_ratio", "_taker_fee_bps", b"_taker_fee_bps", "_trailing_activation_ratio", b"_trailing_activation_ratio", "_trailing_stop_ratio", b"_trailing_stop_ratio", "_volatility_period_bars", b"_volatility_period_bars", "_volatility_target_ratio", b"_volatility_target_ratio", "detail", b"detail", "funding", b"funding", "initial_capital_quote", b"initial_capital_quote", "instrument", b"instrument", "leverage", b"leverage", "liquidation_fee_bps", b"liquidation_fee_bps", "mark", b"mark", "max_entry_count", b"max_entry_count", "position_fraction_ratio", b"position_fraction_ratio", "position_quantity_base", b"position_quantity_base", "position_quote", b"position_quote", "risk_per_trade_ratio", b"risk_per_trade_ratio", "slippage_bps", b"slippage_bps", "slippage_ticks", b"slippage_ticks", "stop_loss_ratio", b"stop_loss_ratio", "take_profit_fee_bps", b"take_profit_fee_bps", "take_profit_ratio", b"take_profit_ratio", "taker_fee_bps", b"taker_fee_bps", "trailing_activation_ratio", b"trailing_activation_ratio", "trailing_stop_ratio", b"trailing_stop_ratio", "volatility_period_bars", b"volatility_period_bars", "volatility_target_ratio", b"volatility_target_ratio"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_initial_capital_quote", b"_initial_capital_quote", "_position_fraction_ratio", b"_position_fraction_ratio", "_slippage_bps", b"_slippage_bps", "_stop_loss_ratio", b"_stop_loss_ratio", "_take_profit_fee_bps", b"_take_profit_fee_bps", "_take_profit_ratio", b"_take_profit_ratio", "_taker_fee_bps", b"_taker_fee_bps", "_trailing_activation_ratio", b"_trailing_activation_ratio", "_trailing_stop_ratio", b"_trailing_stop_ratio", "close_at_end", b"close_at_end", "initial_capital_quote", b"initial_capital_quote", "intrabar_policy", b"intrabar_policy", "position_fraction_ratio", b"position_fraction_ratio", "slippage_bps", b"slippage_bps", "stop_loss_ratio", b"stop_loss_ratio", "take_profit_fee_bps", b"take_profit_fee_bps", "take_profit_ratio", b"take_profit_ratio", "taker_fee_bps", b"taker_fee_bps", "target_fill", b"target_fill", "trailing_activation_ratio", b"trailing_activation_ratio", "trailing_stop_ratio", b"trailing_stop_ratio"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_initial_capital_quote", b"_initial_capital_quote", "_leverage", b"_leverage", "_liquidation_fee_bps", b"_liquidation_fee_bps", "_max_entry_count", b"_max_entry_count", "_position_fraction_ratio", b"_position_fraction_ratio", "_position_quantity_base", b"_position_quantity_base", "_position_quote", b"_position_quote", "_risk_per_trade_ratio", b"_risk_per_trade_ratio", "_slippage_bps", b"_slippage_bps", "_slippage_ticks", b"_slippage_ticks", "_stop_loss_ratio", b"_stop_loss_ratio", "_take_profit_fee_bps", b"_take_profit_fee_bps", "_take_profit_ratio", b"_take_profit_ratio", "_taker_fee_bps", b"_taker_fee_bps", "_trailing_activation_ratio", b"_trailing_activation_ratio", "_trailing_stop_ratio", b"_trailing_stop_ratio", "_volatility_period_bars", b"_volatility_period_bars", "_volatility_target_ratio", b"_volatility_target_ratio", "close_at_end", b"close_at_end", "detail", b"detail", "funding", b"funding", "initial_capital_quote", b"initial_capital_quote", "instrument", b"instrument", "intrabar_policy", b"intrabar_policy", "leverage", b"leverage", "liquidation_fee_bps", b"liquidation_fee_bps", "mark", b"mark", "max_entry_count", b"max_entry_count", "position_fraction_ratio", b"position_fraction_ratio", "position_quantity_base", b"position_quantity_base", "position_quote", b"position_quote", "risk_per_trade_ratio", b"risk_per_trade_ratio", "risk_tiers", b"risk_tiers", "size_on_initial_capital", b"size_on_initial_capital", "slippage_bps", b"slippage_bps", "slippage_ticks", b"slippage_ticks", "stop_loss_ratio", b"stop_loss_ratio", "take_profit_fee_bps", b"take_profit_fee_bps", "take_profit_ratio", b"take_profit_ratio", "taker_fee_bps", b"taker_fee_bps", "target_fill", b"target_fill", "trailing_activation_ratio", b"trailing_activation_ratio", "trailing_stop_ratio", b"trailing_stop_ratio", "volatility_period_bars", b"volatility_period_bars", "volatility_target_ratio", b"volatility_target_ratio"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__initial_capital_quote: _TypeAlias = _typing.Literal["initial_capital_quote"]  # noqa: Y015
     _WhichOneofArgType__initial_capital_quote: _TypeAlias = _typing.Literal["_initial_capital_quote", b"_initial_capital_quote"]  # noqa: Y015
+    _WhichOneofReturnType__leverage: _TypeAlias = _typing.Literal["leverage"]  # noqa: Y015
+    _WhichOneofArgType__leverage: _TypeAlias = _typing.Literal["_leverage", b"_leverage"]  # noqa: Y015
+    _WhichOneofReturnType__liquidation_fee_bps: _TypeAlias = _typing.Literal["liquidation_fee_bps"]  # noqa: Y015
+    _WhichOneofArgType__liquidation_fee_bps: _TypeAlias = _typing.Literal["_liquidation_fee_bps", b"_liquidation_fee_bps"]  # noqa: Y015
+    _WhichOneofReturnType__max_entry_count: _TypeAlias = _typing.Literal["max_entry_count"]  # noqa: Y015
+    _WhichOneofArgType__max_entry_count: _TypeAlias = _typing.Literal["_max_entry_count", b"_max_entry_count"]  # noqa: Y015
     _WhichOneofReturnType__position_fraction_ratio: _TypeAlias = _typing.Literal["position_fraction_ratio"]  # noqa: Y015
     _WhichOneofArgType__position_fraction_ratio: _TypeAlias = _typing.Literal["_position_fraction_ratio", b"_position_fraction_ratio"]  # noqa: Y015
+    _WhichOneofReturnType__position_quantity_base: _TypeAlias = _typing.Literal["position_quantity_base"]  # noqa: Y015
+    _WhichOneofArgType__position_quantity_base: _TypeAlias = _typing.Literal["_position_quantity_base", b"_position_quantity_base"]  # noqa: Y015
+    _WhichOneofReturnType__position_quote: _TypeAlias = _typing.Literal["position_quote"]  # noqa: Y015
+    _WhichOneofArgType__position_quote: _TypeAlias = _typing.Literal["_position_quote", b"_position_quote"]  # noqa: Y015
+    _WhichOneofReturnType__risk_per_trade_ratio: _TypeAlias = _typing.Literal["risk_per_trade_ratio"]  # noqa: Y015
+    _WhichOneofArgType__risk_per_trade_ratio: _TypeAlias = _typing.Literal["_risk_per_trade_ratio", b"_risk_per_trade_ratio"]  # noqa: Y015
     _WhichOneofReturnType__slippage_bps: _TypeAlias = _typing.Literal["slippage_bps"]  # noqa: Y015
     _WhichOneofArgType__slippage_bps: _TypeAlias = _typing.Literal["_slippage_bps", b"_slippage_bps"]  # noqa: Y015
+    _WhichOneofReturnType__slippage_ticks: _TypeAlias = _typing.Literal["slippage_ticks"]  # noqa: Y015
+    _WhichOneofArgType__slippage_ticks: _TypeAlias = _typing.Literal["_slippage_ticks", b"_slippage_ticks"]  # noqa: Y015
     _WhichOneofReturnType__stop_loss_ratio: _TypeAlias = _typing.Literal["stop_loss_ratio"]  # noqa: Y015
     _WhichOneofArgType__stop_loss_ratio: _TypeAlias = _typing.Literal["_stop_loss_ratio", b"_stop_loss_ratio"]  # noqa: Y015
     _WhichOneofReturnType__take_profit_fee_bps: _TypeAlias = _typing.Literal["take_profit_fee_bps"]  # noqa: Y015
@@ -164,12 +277,30 @@ class ExecutionModel(_message.Message):
     _WhichOneofArgType__trailing_activation_ratio: _TypeAlias = _typing.Literal["_trailing_activation_ratio", b"_trailing_activation_ratio"]  # noqa: Y015
     _WhichOneofReturnType__trailing_stop_ratio: _TypeAlias = _typing.Literal["trailing_stop_ratio"]  # noqa: Y015
     _WhichOneofArgType__trailing_stop_ratio: _TypeAlias = _typing.Literal["_trailing_stop_ratio", b"_trailing_stop_ratio"]  # noqa: Y015
+    _WhichOneofReturnType__volatility_period_bars: _TypeAlias = _typing.Literal["volatility_period_bars"]  # noqa: Y015
+    _WhichOneofArgType__volatility_period_bars: _TypeAlias = _typing.Literal["_volatility_period_bars", b"_volatility_period_bars"]  # noqa: Y015
+    _WhichOneofReturnType__volatility_target_ratio: _TypeAlias = _typing.Literal["volatility_target_ratio"]  # noqa: Y015
+    _WhichOneofArgType__volatility_target_ratio: _TypeAlias = _typing.Literal["_volatility_target_ratio", b"_volatility_target_ratio"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__initial_capital_quote) -> _WhichOneofReturnType__initial_capital_quote | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__leverage) -> _WhichOneofReturnType__leverage | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__liquidation_fee_bps) -> _WhichOneofReturnType__liquidation_fee_bps | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_entry_count) -> _WhichOneofReturnType__max_entry_count | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__position_fraction_ratio) -> _WhichOneofReturnType__position_fraction_ratio | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__position_quantity_base) -> _WhichOneofReturnType__position_quantity_base | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__position_quote) -> _WhichOneofReturnType__position_quote | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__risk_per_trade_ratio) -> _WhichOneofReturnType__risk_per_trade_ratio | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__slippage_bps) -> _WhichOneofReturnType__slippage_bps | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__slippage_ticks) -> _WhichOneofReturnType__slippage_ticks | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__stop_loss_ratio) -> _WhichOneofReturnType__stop_loss_ratio | None: ...
     @_typing.overload
@@ -182,5 +313,123 @@ class ExecutionModel(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__trailing_activation_ratio) -> _WhichOneofReturnType__trailing_activation_ratio | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__trailing_stop_ratio) -> _WhichOneofReturnType__trailing_stop_ratio | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__volatility_period_bars) -> _WhichOneofReturnType__volatility_period_bars | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__volatility_target_ratio) -> _WhichOneofReturnType__volatility_target_ratio | None: ...
 
 Global___ExecutionModel: _TypeAlias = ExecutionModel  # noqa: Y015
+
+@_typing.final
+class RiskTier(_message.Message):
+    """Maintenance margin of positions up to a notional."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NOTIONAL_LIMIT_QUOTE_FIELD_NUMBER: _builtins.int
+    MAINTENANCE_MARGIN_RATIO_FIELD_NUMBER: _builtins.int
+    DEDUCTION_QUOTE_FIELD_NUMBER: _builtins.int
+    notional_limit_quote: _builtins.float
+    """Required except in the last tier. Largest notional at entry the tier holds for, in quote currency, above 0. Unset:
+    any.
+    """
+    maintenance_margin_ratio: _builtins.float
+    """Required. Maintenance margin as a fraction of notional, above 0 and below 1."""
+    deduction_quote: _builtins.float
+    """Optional. Deducted from the maintenance margin, in quote currency, 0 or more. Unset: 0."""
+    def __init__(
+        self,
+        *,
+        notional_limit_quote: _builtins.float | None = ...,
+        maintenance_margin_ratio: _builtins.float = ...,
+        deduction_quote: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_notional_limit_quote", b"_notional_limit_quote", "notional_limit_quote", b"notional_limit_quote"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_notional_limit_quote", b"_notional_limit_quote", "deduction_quote", b"deduction_quote", "maintenance_margin_ratio", b"maintenance_margin_ratio", "notional_limit_quote", b"notional_limit_quote"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__notional_limit_quote: _TypeAlias = _typing.Literal["notional_limit_quote"]  # noqa: Y015
+    _WhichOneofArgType__notional_limit_quote: _TypeAlias = _typing.Literal["_notional_limit_quote", b"_notional_limit_quote"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__notional_limit_quote) -> _WhichOneofReturnType__notional_limit_quote | None: ...
+
+Global___RiskTier: _TypeAlias = RiskTier  # noqa: Y015
+
+@_typing.final
+class InstrumentRules(_message.Message):
+    """The exchange's rules for orders. Fills are rounded to the tick against the trader, quantities down to the step; an
+    order below a minimum is rejected and counted.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TICK_SIZE_QUOTE_FIELD_NUMBER: _builtins.int
+    QUANTITY_STEP_BASE_FIELD_NUMBER: _builtins.int
+    MINIMUM_QUANTITY_BASE_FIELD_NUMBER: _builtins.int
+    MINIMUM_NOTIONAL_QUOTE_FIELD_NUMBER: _builtins.int
+    tick_size_quote: _builtins.float
+    """Optional. Price step, in quote currency, above 0. Unset: none."""
+    quantity_step_base: _builtins.float
+    """Optional. Quantity step, in base currency, above 0. Unset: none."""
+    minimum_quantity_base: _builtins.float
+    """Optional. Smallest quantity of an order, in base currency, 0 or more. Unset: none."""
+    minimum_notional_quote: _builtins.float
+    """Optional. Smallest notional of an order, in quote currency, 0 or more. Unset: none."""
+    def __init__(
+        self,
+        *,
+        tick_size_quote: _builtins.float | None = ...,
+        quantity_step_base: _builtins.float | None = ...,
+        minimum_quantity_base: _builtins.float | None = ...,
+        minimum_notional_quote: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_minimum_notional_quote", b"_minimum_notional_quote", "_minimum_quantity_base", b"_minimum_quantity_base", "_quantity_step_base", b"_quantity_step_base", "_tick_size_quote", b"_tick_size_quote", "minimum_notional_quote", b"minimum_notional_quote", "minimum_quantity_base", b"minimum_quantity_base", "quantity_step_base", b"quantity_step_base", "tick_size_quote", b"tick_size_quote"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_minimum_notional_quote", b"_minimum_notional_quote", "_minimum_quantity_base", b"_minimum_quantity_base", "_quantity_step_base", b"_quantity_step_base", "_tick_size_quote", b"_tick_size_quote", "minimum_notional_quote", b"minimum_notional_quote", "minimum_quantity_base", b"minimum_quantity_base", "quantity_step_base", b"quantity_step_base", "tick_size_quote", b"tick_size_quote"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__minimum_notional_quote: _TypeAlias = _typing.Literal["minimum_notional_quote"]  # noqa: Y015
+    _WhichOneofArgType__minimum_notional_quote: _TypeAlias = _typing.Literal["_minimum_notional_quote", b"_minimum_notional_quote"]  # noqa: Y015
+    _WhichOneofReturnType__minimum_quantity_base: _TypeAlias = _typing.Literal["minimum_quantity_base"]  # noqa: Y015
+    _WhichOneofArgType__minimum_quantity_base: _TypeAlias = _typing.Literal["_minimum_quantity_base", b"_minimum_quantity_base"]  # noqa: Y015
+    _WhichOneofReturnType__quantity_step_base: _TypeAlias = _typing.Literal["quantity_step_base"]  # noqa: Y015
+    _WhichOneofArgType__quantity_step_base: _TypeAlias = _typing.Literal["_quantity_step_base", b"_quantity_step_base"]  # noqa: Y015
+    _WhichOneofReturnType__tick_size_quote: _TypeAlias = _typing.Literal["tick_size_quote"]  # noqa: Y015
+    _WhichOneofArgType__tick_size_quote: _TypeAlias = _typing.Literal["_tick_size_quote", b"_tick_size_quote"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__minimum_notional_quote) -> _WhichOneofReturnType__minimum_notional_quote | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__minimum_quantity_base) -> _WhichOneofReturnType__minimum_quantity_base | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__quantity_step_base) -> _WhichOneofReturnType__quantity_step_base | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__tick_size_quote) -> _WhichOneofReturnType__tick_size_quote | None: ...
+
+Global___InstrumentRules: _TypeAlias = InstrumentRules  # noqa: Y015
+
+@_typing.final
+class PinnedSeries(_message.Message):
+    """A dataset beside the snapshot's, over the snapshot's window."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATASET_FIELD_NUMBER: _builtins.int
+    CONTENT_DIGEST_FIELD_NUMBER: _builtins.int
+    dataset: _builtins.str
+    """Required. The dataset: "datasets/{dataset}"."""
+    content_digest: _builtins.str
+    """Optional. Lower-case hexadecimal SHA-256 over the rows inside the window: for candles as in CandleSnapshot, for
+    funding over funding_time_ms as little-endian 64-bit integers, then funding_rate_ratio as little-endian doubles. Set
+    in a request: the call fails with ABORTED/DATASET_CHANGED where the data differ. Always set in an answer.
+    """
+    def __init__(
+        self,
+        *,
+        dataset: _builtins.str = ...,
+        content_digest: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content_digest", b"content_digest", "dataset", b"dataset"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PinnedSeries: _TypeAlias = PinnedSeries  # noqa: Y015

@@ -24,33 +24,41 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n assay/backtest/v1/strategy.proto\x12\x11\x61ssay.backtest.v1\"O\n\x0eStrategyChoice\x12\x0c\n\x04name\x18\x01 \x01(\t\x12/\n\tdirection\x18\x02 \x01(\x0e\x32\x1c.assay.backtest.v1.Direction\"c\n\x08Strategy\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x34\n\nparameters\x18\x03 \x03(\x0b\x32 .assay.backtest.v1.ParameterInfo\"\xd7\x02\n\rParameterInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x33\n\x04type\x18\x02 \x01(\x0e\x32%.assay.backtest.v1.ParameterInfo.Type\x12\x14\n\x07minimum\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x14\n\x07maximum\x18\x04 \x01(\x01H\x01\x88\x01\x01\x12\x12\n\ncategories\x18\x05 \x03(\t\x12\x38\n\rdefault_value\x18\x06 \x01(\x0b\x32!.assay.backtest.v1.ParameterValue\x12\x0c\n\x04unit\x18\x07 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x08 \x01(\t\"N\n\x04Type\x12\x14\n\x10TYPE_UNSPECIFIED\x10\x00\x12\x0c\n\x08TYPE_INT\x10\x01\x12\x0f\n\x0bTYPE_DOUBLE\x10\x02\x12\x11\n\rTYPE_CATEGORY\x10\x03\x42\n\n\x08_minimumB\n\n\x08_maximum\"_\n\x0eParameterValue\x12\x13\n\tint_value\x18\x01 \x01(\x03H\x00\x12\x16\n\x0c\x64ouble_value\x18\x02 \x01(\x01H\x00\x12\x18\n\x0e\x63\x61tegory_value\x18\x03 \x01(\tH\x00\x42\x06\n\x04kind\"U\n\x13ParameterAssignment\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x30\n\x05value\x18\x02 \x01(\x0b\x32!.assay.backtest.v1.ParameterValue\"\xd5\x01\n\x0fParameterColumn\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x32\n\nint_values\x18\x02 \x01(\x0b\x32\x1c.assay.backtest.v1.IntColumnH\x00\x12\x38\n\rdouble_values\x18\x03 \x01(\x0b\x32\x1f.assay.backtest.v1.DoubleColumnH\x00\x12<\n\x0f\x63\x61tegory_values\x18\x04 \x01(\x0b\x32!.assay.backtest.v1.CategoryColumnH\x00\x42\x08\n\x06values\"\x1b\n\tIntColumn\x12\x0e\n\x06values\x18\x01 \x03(\x03\"\x1e\n\x0c\x44oubleColumn\x12\x0e\n\x06values\x18\x01 \x03(\x01\"5\n\x0e\x43\x61tegoryColumn\x12\x12\n\ncategories\x18\x01 \x03(\t\x12\x0f\n\x07indexes\x18\x02 \x03(\x05*c\n\tDirection\x12\x19\n\x15\x44IRECTION_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x44IRECTION_LONG\x10\x01\x12\x13\n\x0f\x44IRECTION_SHORT\x10\x02\x12\x12\n\x0e\x44IRECTION_BOTH\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n assay/backtest/v1/strategy.proto\x12\x11\x61ssay.backtest.v1\"\x8a\x01\n\x0eStrategyChoice\x12\x0c\n\x04name\x18\x01 \x01(\t\x12/\n\tdirection\x18\x02 \x01(\x0e\x32\x1c.assay.backtest.v1.Direction\x12\x39\n\ndefinition\x18\x03 \x01(\x0b\x32%.assay.backtest.v1.StrategyDefinition\"\xd8\x02\n\x12StrategyDefinition\x12\x13\n\x0b\x64\x65scription\x18\x01 \x01(\t\x12:\n\nparameters\x18\x02 \x03(\x0b\x32&.assay.backtest.v1.ParameterDefinition\x12\x31\n\x05terms\x18\x03 \x03(\x0b\x32\".assay.backtest.v1.NamedExpression\x12\x12\n\nenter_long\x18\x04 \x01(\t\x12\x11\n\texit_long\x18\x05 \x01(\t\x12\x13\n\x0b\x65nter_short\x18\x06 \x01(\t\x12\x12\n\nexit_short\x18\x07 \x01(\t\x12\x11\n\tstop_loss\x18\x08 \x01(\t\x12\x13\n\x0btake_profit\x18\t \x01(\t\x12\x15\n\rtrailing_stop\x18\n \x01(\t\x12\x19\n\x11position_fraction\x18\x0b \x01(\t\x12\x14\n\x0crequirements\x18\x0c \x03(\t\"\x8d\x02\n\x13ParameterDefinition\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x33\n\x04type\x18\x02 \x01(\x0e\x32%.assay.backtest.v1.ParameterInfo.Type\x12\x14\n\x07minimum\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x14\n\x07maximum\x18\x04 \x01(\x01H\x01\x88\x01\x01\x12\x12\n\ncategories\x18\x05 \x03(\t\x12\x38\n\rdefault_value\x18\x06 \x01(\x0b\x32!.assay.backtest.v1.ParameterValue\x12\x0c\n\x04unit\x18\x07 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x08 \x01(\tB\n\n\x08_minimumB\n\n\x08_maximum\"3\n\x0fNamedExpression\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nexpression\x18\x02 \x01(\t\"\x9e\x01\n\x08Strategy\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x34\n\nparameters\x18\x03 \x03(\x0b\x32 .assay.backtest.v1.ParameterInfo\x12\x39\n\ndefinition\x18\x04 \x01(\x0b\x32%.assay.backtest.v1.StrategyDefinition\"c\n\tIndicator\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tsignature\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x10\n\x08lookback\x18\x04 \x01(\t\x12\x0e\n\x06plugin\x18\x05 \x01(\t\"\xd7\x02\n\rParameterInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x33\n\x04type\x18\x02 \x01(\x0e\x32%.assay.backtest.v1.ParameterInfo.Type\x12\x14\n\x07minimum\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x14\n\x07maximum\x18\x04 \x01(\x01H\x01\x88\x01\x01\x12\x12\n\ncategories\x18\x05 \x03(\t\x12\x38\n\rdefault_value\x18\x06 \x01(\x0b\x32!.assay.backtest.v1.ParameterValue\x12\x0c\n\x04unit\x18\x07 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x08 \x01(\t\"N\n\x04Type\x12\x14\n\x10TYPE_UNSPECIFIED\x10\x00\x12\x0c\n\x08TYPE_INT\x10\x01\x12\x0f\n\x0bTYPE_DOUBLE\x10\x02\x12\x11\n\rTYPE_CATEGORY\x10\x03\x42\n\n\x08_minimumB\n\n\x08_maximum\"_\n\x0eParameterValue\x12\x13\n\tint_value\x18\x01 \x01(\x03H\x00\x12\x16\n\x0c\x64ouble_value\x18\x02 \x01(\x01H\x00\x12\x18\n\x0e\x63\x61tegory_value\x18\x03 \x01(\tH\x00\x42\x06\n\x04kind\"U\n\x13ParameterAssignment\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x30\n\x05value\x18\x02 \x01(\x0b\x32!.assay.backtest.v1.ParameterValue\"\xd5\x01\n\x0fParameterColumn\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x32\n\nint_values\x18\x02 \x01(\x0b\x32\x1c.assay.backtest.v1.IntColumnH\x00\x12\x38\n\rdouble_values\x18\x03 \x01(\x0b\x32\x1f.assay.backtest.v1.DoubleColumnH\x00\x12<\n\x0f\x63\x61tegory_values\x18\x04 \x01(\x0b\x32!.assay.backtest.v1.CategoryColumnH\x00\x42\x08\n\x06values\"\x1b\n\tIntColumn\x12\x0e\n\x06values\x18\x01 \x03(\x03\"\x1e\n\x0c\x44oubleColumn\x12\x0e\n\x06values\x18\x01 \x03(\x01\"5\n\x0e\x43\x61tegoryColumn\x12\x12\n\ncategories\x18\x01 \x03(\t\x12\x0f\n\x07indexes\x18\x02 \x03(\x05*c\n\tDirection\x12\x19\n\x15\x44IRECTION_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x44IRECTION_LONG\x10\x01\x12\x13\n\x0f\x44IRECTION_SHORT\x10\x02\x12\x12\n\x0e\x44IRECTION_BOTH\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'assay.backtest.v1.strategy_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DIRECTION']._serialized_start=1099
-  _globals['_DIRECTION']._serialized_end=1198
-  _globals['_STRATEGYCHOICE']._serialized_start=55
-  _globals['_STRATEGYCHOICE']._serialized_end=134
-  _globals['_STRATEGY']._serialized_start=136
-  _globals['_STRATEGY']._serialized_end=235
-  _globals['_PARAMETERINFO']._serialized_start=238
-  _globals['_PARAMETERINFO']._serialized_end=581
-  _globals['_PARAMETERINFO_TYPE']._serialized_start=479
-  _globals['_PARAMETERINFO_TYPE']._serialized_end=557
-  _globals['_PARAMETERVALUE']._serialized_start=583
-  _globals['_PARAMETERVALUE']._serialized_end=678
-  _globals['_PARAMETERASSIGNMENT']._serialized_start=680
-  _globals['_PARAMETERASSIGNMENT']._serialized_end=765
-  _globals['_PARAMETERCOLUMN']._serialized_start=768
-  _globals['_PARAMETERCOLUMN']._serialized_end=981
-  _globals['_INTCOLUMN']._serialized_start=983
-  _globals['_INTCOLUMN']._serialized_end=1010
-  _globals['_DOUBLECOLUMN']._serialized_start=1012
-  _globals['_DOUBLECOLUMN']._serialized_end=1042
-  _globals['_CATEGORYCOLUMN']._serialized_start=1044
-  _globals['_CATEGORYCOLUMN']._serialized_end=1097
+  _globals['_DIRECTION']._serialized_start=1992
+  _globals['_DIRECTION']._serialized_end=2091
+  _globals['_STRATEGYCHOICE']._serialized_start=56
+  _globals['_STRATEGYCHOICE']._serialized_end=194
+  _globals['_STRATEGYDEFINITION']._serialized_start=197
+  _globals['_STRATEGYDEFINITION']._serialized_end=541
+  _globals['_PARAMETERDEFINITION']._serialized_start=544
+  _globals['_PARAMETERDEFINITION']._serialized_end=813
+  _globals['_NAMEDEXPRESSION']._serialized_start=815
+  _globals['_NAMEDEXPRESSION']._serialized_end=866
+  _globals['_STRATEGY']._serialized_start=869
+  _globals['_STRATEGY']._serialized_end=1027
+  _globals['_INDICATOR']._serialized_start=1029
+  _globals['_INDICATOR']._serialized_end=1128
+  _globals['_PARAMETERINFO']._serialized_start=1131
+  _globals['_PARAMETERINFO']._serialized_end=1474
+  _globals['_PARAMETERINFO_TYPE']._serialized_start=1372
+  _globals['_PARAMETERINFO_TYPE']._serialized_end=1450
+  _globals['_PARAMETERVALUE']._serialized_start=1476
+  _globals['_PARAMETERVALUE']._serialized_end=1571
+  _globals['_PARAMETERASSIGNMENT']._serialized_start=1573
+  _globals['_PARAMETERASSIGNMENT']._serialized_end=1658
+  _globals['_PARAMETERCOLUMN']._serialized_start=1661
+  _globals['_PARAMETERCOLUMN']._serialized_end=1874
+  _globals['_INTCOLUMN']._serialized_start=1876
+  _globals['_INTCOLUMN']._serialized_end=1903
+  _globals['_DOUBLECOLUMN']._serialized_start=1905
+  _globals['_DOUBLECOLUMN']._serialized_end=1935
+  _globals['_CATEGORYCOLUMN']._serialized_start=1937
+  _globals['_CATEGORYCOLUMN']._serialized_end=1990
 # @@protoc_insertion_point(module_scope)

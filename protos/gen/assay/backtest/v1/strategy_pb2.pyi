@@ -49,29 +49,218 @@ Global___Direction: _TypeAlias = Direction  # noqa: Y015
 
 @_typing.final
 class StrategyChoice(_message.Message):
-    """Which strategy to run, and on which side."""
+    """Which strategy to run, and on which side. Exactly one of `name` and `definition` is given."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
     DIRECTION_FIELD_NUMBER: _builtins.int
+    DEFINITION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """Required. A built-in strategy: "strategies/{strategy}", for example "strategies/ma_crossover"."""
+    """A strategy the service knows: "strategies/{strategy}", for example "strategies/ma_crossover"."""
     direction: Global___Direction.ValueType
     """Optional. Sides allowed. Unset: DIRECTION_LONG."""
+    @_builtins.property
+    def definition(self) -> Global___StrategyDefinition:
+        """A strategy written down by the caller."""
+
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         direction: Global___Direction.ValueType = ...,
+        definition: Global___StrategyDefinition | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["definition", b"definition"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["direction", b"direction", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["definition", b"definition", "direction", b"direction", "name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___StrategyChoice: _TypeAlias = StrategyChoice  # noqa: Y015
+
+@_typing.final
+class StrategyDefinition(_message.Message):
+    """A strategy as data: conditions and distances written in the expression language, over parameters declared here.
+
+    The language: numbers; the prices open, high, low, close, volume, and hour (0 to 23) and weekday (0 = Monday) of a
+    bar's open time in UTC; parameters and terms by name; + - * / and parentheses; < <= > >= == !=; and, or, not; true,
+    false; the functions ListIndicators tells, crosses_above(a, b), crosses_below(a, b), if_else(condition, a, b),
+    on("4h", expression) for the last closed bar of a longer interval, choose(parameter, word = expression, ...) which
+    takes the expression of the parameter's word, and first_decision, true at the first bar decisions are taken at. There
+    is no way to name a later bar. Undefined values compare false. All texts together hold at most 16,384 characters and
+    1,000 operations, nested at most 64 deep; a text that breaks a rule is refused with FIELD_INVALID, which names the
+    text's field and the character.
+
+    The bars needed before the window follow from the expressions.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    PARAMETERS_FIELD_NUMBER: _builtins.int
+    TERMS_FIELD_NUMBER: _builtins.int
+    ENTER_LONG_FIELD_NUMBER: _builtins.int
+    EXIT_LONG_FIELD_NUMBER: _builtins.int
+    ENTER_SHORT_FIELD_NUMBER: _builtins.int
+    EXIT_SHORT_FIELD_NUMBER: _builtins.int
+    STOP_LOSS_FIELD_NUMBER: _builtins.int
+    TAKE_PROFIT_FIELD_NUMBER: _builtins.int
+    TRAILING_STOP_FIELD_NUMBER: _builtins.int
+    POSITION_FRACTION_FIELD_NUMBER: _builtins.int
+    REQUIREMENTS_FIELD_NUMBER: _builtins.int
+    description: _builtins.str
+    """Optional. What it does, for people; at most 2,000 characters."""
+    enter_long: _builtins.str
+    """Optional. Condition to be long from the next open on; asked at every close while there is no long position. Unset:
+    never. One of enter_long and enter_short is required.
+    """
+    exit_long: _builtins.str
+    """Optional. Condition to end a long position; wins over enter_long. Unset: never."""
+    enter_short: _builtins.str
+    """Optional. Condition to be short. Unset: never."""
+    exit_short: _builtins.str
+    """Optional. Condition to end a short position; wins over enter_short. Unset: never."""
+    stop_loss: _builtins.str
+    """Optional. Distance of the stop from the entry fill as a fraction of it, for example "2 * atr(14) / close"; taken at
+    the close that decides the entry. Where it is undefined, not above 0 or not below 1, the order is rejected and
+    counted. Replaces stop_loss_ratio of the execution model. Unset: that one.
+    """
+    take_profit: _builtins.str
+    """Optional. Distance of the take-profit, as stop_loss, above 0 up to 100. Unset: that of the execution model."""
+    trailing_stop: _builtins.str
+    """Optional. Distance of the trailing stop from the most favourable price, as stop_loss. Unset: that of the execution
+    model.
+    """
+    position_fraction: _builtins.str
+    """Optional. Share of equity put into a position, above 0 up to 1, taken at the close that decides the entry; where it
+    is undefined or outside, the order is rejected and counted. Replaces the sizing of the execution model. Unset: that
+    one.
+    """
+    @_builtins.property
+    def parameters(self) -> _containers.RepeatedCompositeFieldContainer[Global___ParameterDefinition]:
+        """Optional. Its parameters, at most 32. Expressions use them by name."""
+
+    @_builtins.property
+    def terms(self) -> _containers.RepeatedCompositeFieldContainer[Global___NamedExpression]:
+        """Optional. Names for expressions that others use, at most 64; each may use those before it."""
+
+    @_builtins.property
+    def requirements(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Optional. Conditions on parameters alone that every parameter set must meet, for example "lower < upper"; at most
+        16. A set that breaks one is refused with FIELD_INVALID.
+        """
+
+    def __init__(
+        self,
+        *,
+        description: _builtins.str = ...,
+        parameters: _abc.Iterable[Global___ParameterDefinition] | None = ...,
+        terms: _abc.Iterable[Global___NamedExpression] | None = ...,
+        enter_long: _builtins.str = ...,
+        exit_long: _builtins.str = ...,
+        enter_short: _builtins.str = ...,
+        exit_short: _builtins.str = ...,
+        stop_loss: _builtins.str = ...,
+        take_profit: _builtins.str = ...,
+        trailing_stop: _builtins.str = ...,
+        position_fraction: _builtins.str = ...,
+        requirements: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "enter_long", b"enter_long", "enter_short", b"enter_short", "exit_long", b"exit_long", "exit_short", b"exit_short", "parameters", b"parameters", "position_fraction", b"position_fraction", "requirements", b"requirements", "stop_loss", b"stop_loss", "take_profit", b"take_profit", "terms", b"terms", "trailing_stop", b"trailing_stop"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StrategyDefinition: _TypeAlias = StrategyDefinition  # noqa: Y015
+
+@_typing.final
+class ParameterDefinition(_message.Message):
+    """A parameter of a strategy definition."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    MINIMUM_FIELD_NUMBER: _builtins.int
+    MAXIMUM_FIELD_NUMBER: _builtins.int
+    CATEGORIES_FIELD_NUMBER: _builtins.int
+    DEFAULT_VALUE_FIELD_NUMBER: _builtins.int
+    UNIT_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Required. Its name: a lower-case letter, then up to 62 lower-case letters, digits and "_"; no word of the language."""
+    type: Global___ParameterInfo.Type.ValueType
+    """Required. What values it takes."""
+    minimum: _builtins.float
+    """Required for numbers. Smallest value allowed, finite, whole for TYPE_INT."""
+    maximum: _builtins.float
+    """Required for numbers. Largest value allowed, at least minimum."""
+    unit: _builtins.str
+    """Optional. Its unit, for people; at most 32 characters."""
+    description: _builtins.str
+    """Optional. What it means, for people; at most 500 characters."""
+    @_builtins.property
+    def categories(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Required for TYPE_CATEGORY. 1 to 100 different words, of the form of a name."""
+
+    @_builtins.property
+    def default_value(self) -> Global___ParameterValue:
+        """Optional. The value used where none is given, within the bounds. Unset: the parameter is required."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        type: Global___ParameterInfo.Type.ValueType = ...,
+        minimum: _builtins.float | None = ...,
+        maximum: _builtins.float | None = ...,
+        categories: _abc.Iterable[_builtins.str] | None = ...,
+        default_value: Global___ParameterValue | None = ...,
+        unit: _builtins.str = ...,
+        description: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_maximum", b"_maximum", "_minimum", b"_minimum", "default_value", b"default_value", "maximum", b"maximum", "minimum", b"minimum"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_maximum", b"_maximum", "_minimum", b"_minimum", "categories", b"categories", "default_value", b"default_value", "description", b"description", "maximum", b"maximum", "minimum", b"minimum", "name", b"name", "type", b"type", "unit", b"unit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__maximum: _TypeAlias = _typing.Literal["maximum"]  # noqa: Y015
+    _WhichOneofArgType__maximum: _TypeAlias = _typing.Literal["_maximum", b"_maximum"]  # noqa: Y015
+    _WhichOneofReturnType__minimum: _TypeAlias = _typing.Literal["minimum"]  # noqa: Y015
+    _WhichOneofArgType__minimum: _TypeAlias = _typing.Literal["_minimum", b"_minimum"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__maximum) -> _WhichOneofReturnType__maximum | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__minimum) -> _WhichOneofReturnType__minimum | None: ...
+
+Global___ParameterDefinition: _TypeAlias = ParameterDefinition  # noqa: Y015
+
+@_typing.final
+class NamedExpression(_message.Message):
+    """An expression with a name."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    EXPRESSION_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Required. The name, of the form of a parameter's; no parameter's, other term's or word of the language."""
+    expression: _builtins.str
+    """Required. The expression: a number per bar, or a condition."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        expression: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expression", b"expression", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NamedExpression: _TypeAlias = NamedExpression  # noqa: Y015
 
 @_typing.final
 class Strategy(_message.Message):
@@ -82,6 +271,7 @@ class Strategy(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     DESCRIPTION_FIELD_NUMBER: _builtins.int
     PARAMETERS_FIELD_NUMBER: _builtins.int
+    DEFINITION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Output only. "strategies/{strategy}"."""
     description: _builtins.str
@@ -90,20 +280,63 @@ class Strategy(_message.Message):
     def parameters(self) -> _containers.RepeatedCompositeFieldContainer[Global___ParameterInfo]:
         """Output only. Its parameters."""
 
+    @_builtins.property
+    def definition(self) -> Global___StrategyDefinition:
+        """Output only. The strategy written down: sent as a definition it gives the same bits."""
+
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         description: _builtins.str = ...,
         parameters: _abc.Iterable[Global___ParameterInfo] | None = ...,
+        definition: Global___StrategyDefinition | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["definition", b"definition"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "name", b"name", "parameters", b"parameters"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["definition", b"definition", "description", b"description", "name", b"name", "parameters", b"parameters"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Strategy: _TypeAlias = Strategy  # noqa: Y015
+
+@_typing.final
+class Indicator(_message.Message):
+    """A function of the expression language that gives a number per bar."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    LOOKBACK_FIELD_NUMBER: _builtins.int
+    PLUGIN_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Output only. Its name, for example "rsi"."""
+    signature: _builtins.str
+    """Output only. How it is written, for example "rsi(series, period)"."""
+    description: _builtins.str
+    """Output only. What it tells, its formula and where that comes from."""
+    lookback: _builtins.str
+    """Output only. The bars it looks back on, in terms of its arguments, for example "4 * period"."""
+    plugin: _builtins.str
+    """Output only. The installed package that brings it; empty for those of this service."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        signature: _builtins.str = ...,
+        description: _builtins.str = ...,
+        lookback: _builtins.str = ...,
+        plugin: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "lookback", b"lookback", "name", b"name", "plugin", b"plugin", "signature", b"signature"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Indicator: _TypeAlias = Indicator  # noqa: Y015
 
 @_typing.final
 class ParameterInfo(_message.Message):

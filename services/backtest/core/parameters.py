@@ -6,7 +6,27 @@ import enum
 import math
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
 Value = int | float | str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WordColumn:
+    """Words, one per set, each as its place in a list.
+
+    Attributes:
+        words: The list; words in it may be the same.
+        indexes: Place of each set's word, shape (sets,), from 0.
+    """
+
+    words: tuple[str, ...]
+    indexes: npt.NDArray[np.int64]
+
+
+Column = npt.NDArray[np.int64] | npt.NDArray[np.float64] | WordColumn
+"""One parameter's values over many sets: whole numbers, numbers or words."""
 
 
 class ParameterType(enum.IntEnum):

@@ -6,27 +6,29 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from services.backtest.core.indicators.registry import INDICATORS
 from services.backtest.core.strategies.bollinger_reversion import BOLLINGER_REVERSION
 from services.backtest.core.strategies.buy_and_hold import BUY_AND_HOLD
+from services.backtest.core.strategies.definition import Definition
 from services.backtest.core.strategies.donchian_breakout import DONCHIAN_BREAKOUT
 from services.backtest.core.strategies.ma_crossover import MA_CROSSOVER
 from services.backtest.core.strategies.macd import MACD
 from services.backtest.core.strategies.rsi_reversion import RSI_REVERSION
 from services.backtest.core.strategies.strategy import Strategy
 
-__all__ = ["STRATEGIES", "Strategy"]
+__all__ = ["DEFINITIONS", "STRATEGIES", "Definition", "Strategy"]
+
+DEFINITIONS: Final = (
+    BOLLINGER_REVERSION,
+    BUY_AND_HOLD,
+    DONCHIAN_BREAKOUT,
+    MA_CROSSOVER,
+    MACD,
+    RSI_REVERSION,
+)
+"""The strategies as written down, ordered by name."""
 
 STRATEGIES: Final[Mapping[str, Strategy]] = MappingProxyType(
-    {
-        strategy.name: strategy
-        for strategy in (
-            BOLLINGER_REVERSION,
-            BUY_AND_HOLD,
-            DONCHIAN_BREAKOUT,
-            MA_CROSSOVER,
-            MACD,
-            RSI_REVERSION,
-        )
-    }
+    {one.name: Strategy.compiled(one, INDICATORS) for one in DEFINITIONS}
 )
 """The strategies by bare name, ordered by it."""

@@ -4,30 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from services.backtest.core.indicators.rows import Rows
 from services.backtest.core.parameters import ParameterInfo, ParameterType
-from services.backtest.core.signals import (
-    ENTER_LONG,
-    ENTER_SHORT,
-    EXIT_LONG,
-    EXIT_SHORT,
-    Relation,
-    Rule,
-)
-from services.backtest.core.strategies.strategy import Strategy, Values, bars, number, whole
+from services.backtest.core.strategies.definition import Definition, bars
 
-
-def _rules(values: Values, rows: Rows) -> tuple[Rule, Rule, Rule]:
-    close = rows.close()
-    lower, middle, upper = rows.bollinger(whole(values, "period"), number(values, "width"))
-    return (
-        Rule(Relation.CROSSES, close, lower, 0, ENTER_LONG),
-        Rule(Relation.CROSSES, close, middle, EXIT_LONG, EXIT_SHORT),
-        Rule(Relation.CROSSES, close, upper, ENTER_SHORT, 0),
-    )
-
-
-BOLLINGER_REVERSION: Final = Strategy(
+BOLLINGER_REVERSION: Final = Definition(
     name="bollinger_reversion",
     description=(
         "Enters long when the close crosses below the lower Bollinger band and exits when it "
@@ -46,6 +26,9 @@ BOLLINGER_REVERSION: Final = Strategy(
             default=2.0,
         ),
     ),
-    lookback=lambda values: whole(values, "period"),
-    rules=_rules,
+    terms=(("middle", "bollinger_middle(close, period, width)"),),
+    enter_long="crosses_below(close, bollinger_lower(close, period, width))",
+    exit_long="crosses_above(close, middle)",
+    enter_short="crosses_above(close, bollinger_upper(close, period, width))",
+    exit_short="crosses_below(close, middle)",
 )

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from services.backtest.core.strategies.strategy import Strategy
+from services.backtest.core.strategies.definition import Definition
 
-BUY_AND_HOLD: Final = Strategy(
+BUY_AND_HOLD: Final = Definition(
     name="buy_and_hold",
     description=(
         "Enters at the first decision and never exits; once stopped out it stays out. Long where "
         "longs are allowed, else short."
     ),
-    parameters=(),
-    lookback=lambda _values: 0,
-    rules=lambda _values, _rows: (),
+    enter_long="first_decision",
+    enter_short="first_decision",
 )

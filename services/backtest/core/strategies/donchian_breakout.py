@@ -4,30 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from services.backtest.core.indicators.rows import Rows
-from services.backtest.core.signals import (
-    ENTER_LONG,
-    ENTER_SHORT,
-    EXIT_LONG,
-    EXIT_SHORT,
-    Relation,
-    Rule,
-)
-from services.backtest.core.strategies.strategy import Strategy, Values, bars, whole
+from services.backtest.core.strategies.definition import Definition, bars
 
-
-def _rules(values: Values, rows: Rows) -> tuple[Rule, Rule, Rule, Rule]:
-    close = rows.close()
-    entry, leave = whole(values, "entry_period"), whole(values, "exit_period")
-    return (
-        Rule(Relation.EXCEEDS, close, rows.highest_before(entry), ENTER_LONG, 0),
-        Rule(Relation.EXCEEDS, close, rows.lowest_before(leave), 0, EXIT_LONG),
-        Rule(Relation.EXCEEDS, close, rows.lowest_before(entry), 0, ENTER_SHORT),
-        Rule(Relation.EXCEEDS, close, rows.highest_before(leave), EXIT_SHORT, 0),
-    )
-
-
-DONCHIAN_BREAKOUT: Final = Strategy(
+DONCHIAN_BREAKOUT: Final = Definition(
     name="donchian_breakout",
     description=(
         "Enters long when the close is above the highest high of the entry period's bars before, "
@@ -38,6 +17,8 @@ DONCHIAN_BREAKOUT: Final = Strategy(
         bars("entry_period", "Bars before, whose extreme a close must exceed to enter.", 20),
         bars("exit_period", "Bars before, whose opposite extreme a close must exceed to exit.", 10),
     ),
-    lookback=lambda values: max(whole(values, "entry_period"), whole(values, "exit_period")),
-    rules=_rules,
+    enter_long="close > shift(highest(high, entry_period), 1)",
+    exit_long="close < shift(lowest(low, exit_period), 1)",
+    enter_short="close < shift(lowest(low, entry_period), 1)",
+    exit_short="close > shift(highest(high, exit_period), 1)",
 )

@@ -4,28 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from services.backtest.core.indicators.rows import RECURSIVE_LOOKBACK, Rows
 from services.backtest.core.parameters import ParameterInfo, ParameterType
-from services.backtest.core.signals import BEARISH, BULLISH, Relation, Rule
-from services.backtest.core.strategies.strategy import Strategy, Values, bars, whole
+from services.backtest.core.strategies.definition import Definition, bars
 
-
-def _lookback(values: Values) -> int:
-    longest = max(whole(values, "fast_period"), whole(values, "slow_period"))
-    own = RECURSIVE_LOOKBACK * longest if values["average"] == "ema" else longest - 1
-    return own + 1
-
-
-def _rules(values: Values, rows: Rows) -> tuple[Rule]:
-    fast, slow = whole(values, "fast_period"), whole(values, "slow_period")
-    if values["average"] == "ema":
-        left, right = rows.ema(fast, above=1), rows.ema(slow, above=1)
-    else:
-        left, right = rows.sma(fast), rows.sma(slow)
-    return (Rule(Relation.CROSSES, left, right, BULLISH, BEARISH),)
-
-
-MA_CROSSOVER: Final = Strategy(
+MA_CROSSOVER: Final = Definition(
     name="ma_crossover",
     description=(
         "Enters long when the fast moving average of closes crosses above the slow one and exits "
@@ -45,7 +27,19 @@ MA_CROSSOVER: Final = Strategy(
             default="sma",
         ),
     ),
-    lookback=_lookback,
-    rules=_rules,
+    terms=(
+        (
+            "fast_average",
+            "choose(average, sma = sma(close, fast_period), ema = ema(close, fast_period))",
+        ),
+        (
+            "slow_average",
+            "choose(average, sma = sma(close, slow_period), ema = ema(close, slow_period))",
+        ),
+    ),
+    enter_long="crosses_above(fast_average, slow_average)",
+    exit_long="crosses_below(fast_average, slow_average)",
+    enter_short="crosses_below(fast_average, slow_average)",
+    exit_short="crosses_above(fast_average, slow_average)",
 )
 """A fast period at or above the slow one is allowed: it is the same system turned round."""

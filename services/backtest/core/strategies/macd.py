@@ -4,27 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from services.backtest.core.indicators.rows import RECURSIVE_LOOKBACK, Rows
-from services.backtest.core.signals import BEARISH, BULLISH, Relation, Rule
-from services.backtest.core.strategies.strategy import Strategy, Values, bars, whole
+from services.backtest.core.strategies.definition import Definition, bars
 
-
-def _lookback(values: Values) -> int:
-    longest = max(whole(values, "fast_period"), whole(values, "slow_period"))
-    return RECURSIVE_LOOKBACK * (longest + whole(values, "signal_period")) + 1
-
-
-def _rules(values: Values, rows: Rows) -> tuple[Rule]:
-    line, signal = rows.macd(
-        whole(values, "fast_period"),
-        whole(values, "slow_period"),
-        whole(values, "signal_period"),
-        above=1,
-    )
-    return (Rule(Relation.CROSSES, line, signal, BULLISH, BEARISH),)
-
-
-MACD: Final = Strategy(
+MACD: Final = Definition(
     name="macd",
     description=(
         "Enters long when the MACD line, the fast less the slow exponential average of closes, "
@@ -36,7 +18,13 @@ MACD: Final = Strategy(
         bars("slow_period", "Bars of the slow average.", 26),
         bars("signal_period", "Bars of the signal.", 9),
     ),
-    lookback=_lookback,
-    rules=_rules,
+    terms=(
+        ("line", "macd_line(close, fast_period, slow_period, signal_period)"),
+        ("trigger", "macd_signal(close, fast_period, slow_period, signal_period)"),
+    ),
+    enter_long="crosses_above(line, trigger)",
+    exit_long="crosses_below(line, trigger)",
+    enter_short="crosses_below(line, trigger)",
+    exit_short="crosses_above(line, trigger)",
 )
 """A fast period above the slow one is taken as given; TA-Lib would exchange the two."""

@@ -4,42 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from services.backtest.core.indicators.rows import RECURSIVE_LOOKBACK, Rows
 from services.backtest.core.parameters import ParameterInfo, ParameterType
-from services.backtest.core.signals import (
-    BEARISH,
-    BULLISH,
-    Relation,
-    Rule,
-)
-from services.backtest.core.strategies.strategy import (
-    Problems,
-    Strategy,
-    Values,
-    bars,
-    number,
-    whole,
-)
-
-
-def _lookback(values: Values) -> int:
-    return RECURSIVE_LOOKBACK * whole(values, "period") + 1
-
-
-def _rules(values: Values, rows: Rows) -> tuple[Rule, Rule]:
-    strength = rows.rsi(whole(values, "period"), above=1)
-    lower, upper = rows.constant(number(values, "lower")), rows.constant(number(values, "upper"))
-    return (
-        Rule(Relation.CROSSES, strength, lower, BULLISH, 0),
-        Rule(Relation.CROSSES, strength, upper, 0, BEARISH),
-    )
-
-
-def _problems(values: Values) -> Problems:
-    lower, upper = number(values, "lower"), number(values, "upper")
-    if lower < upper:
-        return []
-    return [("lower", f"must be below upper, but {lower:g} is not below {upper:g}")]
+from services.backtest.core.strategies.definition import Definition, bars
 
 
 def _level(name: str, description: str, default: float) -> ParameterInfo:
@@ -48,7 +14,7 @@ def _level(name: str, description: str, default: float) -> ParameterInfo:
     )
 
 
-RSI_REVERSION: Final = Strategy(
+RSI_REVERSION: Final = Definition(
     name="rsi_reversion",
     description=(
         "Enters long when the relative strength index crosses above the lower level and exits when "
@@ -59,7 +25,10 @@ RSI_REVERSION: Final = Strategy(
         _level("lower", "Level below which the market counts as oversold.", 30.0),
         _level("upper", "Level above which the market counts as overbought.", 70.0),
     ),
-    lookback=_lookback,
-    rules=_rules,
-    problems=_problems,
+    terms=(("strength", "rsi(close, period)"),),
+    enter_long="crosses_above(strength, lower)",
+    exit_long="crosses_below(strength, upper)",
+    enter_short="crosses_below(strength, upper)",
+    exit_short="crosses_above(strength, lower)",
+    requirements=("lower < upper",),
 )

@@ -1,60 +1,84 @@
-"""What a strategy is: parameters, the lookback they need, and rules over indicator rows."""
+"""What a strategy is: a definition and the program it was checked and turned into."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import Final
 
-from services.backtest.core.indicators.rows import Rows
-from services.backtest.core.parameters import ParameterInfo, ParameterType, Value
-from services.backtest.core.signals import Rule
+from services.backtest.core.expression.compiler import compile_program
+from services.backtest.core.expression.program import Program, Requirement
+from services.backtest.core.expression.statics import (
+    WholeTooLarge,
+    evaluate_static,
+    static_parameters,
+)
+from services.backtest.core.indicators.operation import Operation
+from services.backtest.core.parameters import ParameterInfo, Value
+from services.backtest.core.strategies.definition import Definition
 
 Values = Mapping[str, Value]
 Problems = list[tuple[str, str]]
 
-MOST_BARS = 100_000.0
-"""Longest period a built-in strategy takes."""
+_NAME: Final = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
 
 
-def _no_problems(_values: Values) -> Problems:
-    return []
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Strategy:
-    """A strategy: pure functions of parameter values.
+    """A strategy.
 
     Attributes:
-        name: Its bare name, for example "ma_crossover".
-        description: When it enters and when it exits.
-        parameters: Its parameters.
-        lookback: Bars before the window that the rules need for these values.
-        rules: The rules that raise flags, over rows of a frame. Without rules the strategy enters
-            at the first decision and never exits.
-        problems: Combinations of values that make no sense: parameter name, what is wrong.
+        definition: It as written down.
+        program: It as operations.
     """
 
-    name: str
-    description: str
-    parameters: tuple[ParameterInfo, ...]
-    lookback: Callable[[Values], int]
-    rules: Callable[[Values, Rows], Sequence[Rule]]
-    problems: Callable[[Values], Problems] = _no_problems
+    definition: Definition
+    program: Program
 
+    @staticmethod
+    def compiled(definition: Definition, indicators: Mapping[str, Operation]) -> Strategy:
+        """Return the strategy of a definition; raises DefinitionInvalid."""
+        return Strategy(definition, compile_program(definition, indicators))
 
-def bars(name: str, description: str, default: int, minimum: float = 1.0) -> ParameterInfo:
-    """Return a parameter that counts bars."""
-    return ParameterInfo(
-        name, ParameterType.INT, "bars", description, minimum, MOST_BARS, default=default
-    )
+    @property
+    def name(self) -> str:
+        """Bare name of a built-in, for example "ma_crossover"; empty for a caller's own."""
+        return self.definition.name
 
+    @property
+    def description(self) -> str:
+        """When it enters and when it exits."""
+        return self.definition.description
 
-def whole(values: Values, name: str) -> int:
-    """Return the value of a parameter that takes whole numbers."""
-    return cast("int", values[name])
+    @property
+    def parameters(self) -> tuple[ParameterInfo, ...]:
+        """Its parameters."""
+        return self.definition.parameters
 
+    def problems(self, values: Values) -> Problems:
+        """Return the requirements that a parameter set breaks.
 
-def number(values: Values, name: str) -> float:
-    """Return the value of a parameter that takes numbers."""
-    return float(values[name])
+        Args:
+            values: Every parameter of the strategy, each sound for itself.
+
+        Returns:
+            For each the first parameter it names, and what is wrong.
+        """
+        found = []
+        for requirement in self.program.requirements:
+            try:
+                broken = not evaluate_static(self.program, requirement.place, values)
+                told = f'must satisfy "{requirement.text}"'
+            except WholeTooLarge as error:
+                broken, told = True, f'must satisfy "{requirement.text}", but {error}'
+            if broken:
+                found.append((self._first_named(requirement), told))
+        return found
+
+    def _first_named(self, requirement: Requirement) -> str:
+        """Return the first parameter a requirement names, itself or through terms."""
+        names = static_parameters(self.program, requirement.place)
+        written = (match.group() for match in _NAME.finditer(requirement.text))
+        declared = (info.name for info in self.parameters)
+        return next(name for name in (*written, *declared) if name in names)

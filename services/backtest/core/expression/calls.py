@@ -7,7 +7,7 @@ from typing import Final
 
 from services.backtest.core.expression.operands import Operand, Writer
 from services.backtest.core.expression.parser import Argument
-from services.backtest.core.expression.problems import hint, quoted
+from services.backtest.core.expression.problems import quoted
 from services.backtest.core.expression.program import Kind
 from services.backtest.core.expression.tokens import Token
 from services.backtest.core.expression.words import FIRST_DECISION, FUNCTIONS
@@ -126,7 +126,7 @@ def choose(
     taken: dict[str, Operand] = {}
     sound = True
     for branch in branches:
-        told = _problem_with_branch(branch, info, taken)
+        told = _problem_with_branch(branch, info, taken, writer)
         if told:
             writer.broken(branch.position, told)
             sound = False
@@ -148,7 +148,7 @@ def choose(
 
 
 def _problem_with_branch(
-    branch: Argument, info: ParameterInfo, taken: dict[str, Operand]
+    branch: Argument, info: ParameterInfo, taken: dict[str, Operand], writer: Writer
 ) -> str | None:
     if branch.keyword is None or branch.label is not None:
         return f"expected a word of {quoted(info.name)} and its expression, word = expression"
@@ -156,5 +156,7 @@ def _problem_with_branch(
     if word in taken:
         return f"{quoted(word)} has an expression already"
     if word not in info.categories:
-        return f"{quoted(word)} is no word of {quoted(info.name)}{hint(word, info.categories)}"
+        return (
+            f"{quoted(word)} is no word of {quoted(info.name)}{writer.hint(word, info.categories)}"
+        )
     return None

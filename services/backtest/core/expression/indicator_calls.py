@@ -7,7 +7,7 @@ from typing import cast
 
 from services.backtest.core.expression.operands import Operand, Writer
 from services.backtest.core.expression.parser import Argument
-from services.backtest.core.expression.problems import hint, quoted
+from services.backtest.core.expression.problems import quoted
 from services.backtest.core.expression.program import Kind
 from services.backtest.core.expression.statics import problem_with_static
 from services.backtest.core.expression.tokens import Token
@@ -52,7 +52,7 @@ def _by_name(
             return None
         else:
             name = names[number]
-        told = _problem_with(name, argument, names, given)
+        told = _problem_with(name, argument, names, given, writer)
         if told:
             writer.broken(argument.position, f"{wanted}; {told}")
             return None
@@ -66,10 +66,10 @@ def _by_name(
 
 
 def _problem_with(
-    name: str, argument: Argument, names: Sequence[str], given: dict[str, Operand]
+    name: str, argument: Argument, names: Sequence[str], given: dict[str, Operand], writer: Writer
 ) -> str | None:
     if name not in names:
-        return f"no argument is called {quoted(name)}{hint(name, names)}"
+        return f"no argument is called {quoted(name)}{writer.hint(name, names)}"
     if name in given:
         return f"{name} is given twice"
     return "a label in quotes stands only in on()" if argument.label else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -51,6 +51,10 @@ class Writer:
         """Note a problem; what depends on the operand returned makes no more of them."""
         self._problems.note(self.field, told, position)
         return Operand(position)
+
+    def hint(self, name: str, known: Iterable[str]) -> str:
+        """Return '; did you mean "ema"?' where a known name is near, else nothing."""
+        return self._problems.hint(name, known)
 
     def leaf(
         self, operation: str, position: int, kind: Kind, *, static: bool, value: object
@@ -110,20 +114,29 @@ class Writer:
         return None
 
     def binary(self, sign: Token, left: Operand, right: Operand) -> Operand:
-        """Return what an operator gives."""
+        """Return what an operator between two numbers gives."""
         inputs = (left, right)
-        where = quoted(sign.text)
-        if sign.text in ARITHMETIC:
-            if not self.are_numbers(inputs, where):
-                return Operand(left.position)
-            return self.arithmetic(ARITHMETIC[sign.text], left.position, inputs)
-        if sign.text in COMPARISONS:
-            if not self.are_numbers(inputs, where):
-                return Operand(left.position)
-            return self.node(COMPARISONS[sign.text], left.position, inputs, Kind.CONDITION)
-        if not self.are_conditions(inputs, where):
+        if not self.are_numbers(inputs, quoted(sign.text)):
             return Operand(left.position)
-        return self.node(sign.text, left.position, inputs, Kind.CONDITION)
+        if sign.text in ARITHMETIC:
+            return self.arithmetic(ARITHMETIC[sign.text], left.position, inputs)
+        return self.node(COMPARISONS[sign.text], left.position, inputs, Kind.CONDITION)
+
+    def connected(self, sign: Token, parts: Sequence[Operand]) -> Operand:
+        """Return conditions connected by "and" or by "or".
+
+        A long row of them becomes a flat tree: in a row nothing is nested.
+        """
+        if not self.are_conditions(parts, quoted(sign.text)):
+            return Operand(parts[0].position)
+        rest = list(parts)
+        while len(rest) > 1:
+            pairs = zip(rest[::2], rest[1::2], strict=False)
+            odd = rest[-1:] if len(rest) % 2 else []
+            rest = [
+                self.node(sign.text, pair[0].position, pair, Kind.CONDITION) for pair in pairs
+            ] + odd
+        return rest[0]
 
     def arithmetic(self, operation: str, position: int, inputs: Sequence[Operand]) -> Operand:
         """Return arithmetic of numbers: whole for whole ones, except for quotients and roots."""

@@ -71,7 +71,8 @@ class Parser:
 
     def __init__(self, text: str, writer: Writer, names: Names) -> None:
         self._tokens = tokenize(text)
-        self._next = 0
+        self._token = next(self._tokens)
+        self._following = next(self._tokens, self._token)
         self._writer = writer
         self._names = names
         self._parentheses = 0
@@ -88,13 +89,11 @@ class Parser:
             raise self._unexpected("an operator or the end")
         return found
 
-    @property
-    def _token(self) -> Token:
-        return self._tokens[self._next]
-
     def _advance(self) -> Token:
+        """Return the token and go on to the next one; the last one stays."""
         token = self._token
-        self._next += 1
+        self._token = self._following
+        self._following = next(self._tokens, self._token)
         return token
 
     def _is_sign(self, sign: str) -> bool:
@@ -117,18 +116,28 @@ class Parser:
         """Read operators of a level and tighter ones."""
         left = self._denials(lowest)
         while (level := self._level()) >= lowest:
-            sign = self._advance()
-            self._operators += 1
-            if self._operators > MOST_DEPTH:
-                raise Refusal(sign.position, _TOO_DEEP)
-            right = self._climb(level + 1)
-            self._operators -= 1
-            left = self._writer.binary(sign, left, right)
+            sign = self._token
+            if level in {_OR, _AND}:
+                parts = [left]
+                while self._level() == level:
+                    parts.append(self._right(level))
+                left = self._writer.connected(sign, parts)
+                continue
+            left = self._writer.binary(sign, left, self._right(level))
             if level == _COMPARISON and self._level() == _COMPARISON:
-                raise Refusal(
-                    self._token.position, "comparisons are not chained; write a < b and b < c"
-                )
+                told = "comparisons are not chained; write a < b and b < c"
+                raise Refusal(self._token.position, told)
         return left
+
+    def _right(self, level: int) -> Operand:
+        """Read an operator of a level and what stands right of it."""
+        sign = self._advance()
+        self._operators += 1
+        if self._operators > MOST_DEPTH:
+            raise Refusal(sign.position, _TOO_DEEP)
+        right = self._climb(level + 1)
+        self._operators -= 1
+        return right
 
     def _level(self) -> int:
         """Return how tight the next operator binds; 0 where none follows."""
@@ -142,20 +151,25 @@ class Parser:
             return self._negations()
         if lowest > _NOT:
             raise Refusal(self._token.position, '"not" needs parentheses here')
-        positions = []
-        while self._is_not():
-            positions.append(self._advance().position)
+        positions = self._repeated(self._is_not)
         operand = self._climb(_COMPARISON)
         return self._each(positions, operand, self._writer.denied)
+
+    def _repeated(self, is_there: Callable[[], bool]) -> list[int]:
+        """Return where the same prefix stands one time after the other."""
+        positions = []
+        while is_there():
+            positions.append(self._advance().position)
+            if len(positions) > MOST_DEPTH:
+                raise Refusal(positions[-1], _TOO_DEEP)
+        return positions
 
     def _is_not(self) -> bool:
         return self._token.kind is TokenKind.NAME and self._token.text == "not"
 
     def _negations(self) -> Operand:
         """Read any number of "-" and what they negate."""
-        positions = []
-        while self._is_sign("-"):
-            positions.append(self._advance().position)
+        positions = self._repeated(lambda: self._is_sign("-"))
         return self._each(positions, self._primary(), self._writer.negated)
 
     def _each(
@@ -234,6 +248,4 @@ class Parser:
         return Argument(keyword, None, self._climb(_OR))
 
     def _follows_equals(self) -> bool:
-        # A name is never the last token: the end, or what is wrong, comes after it.
-        following = self._tokens[self._next + 1]
-        return following.kind is TokenKind.SIGN and following.text == "="
+        return self._following.kind is TokenKind.SIGN and self._following.text == "="

@@ -9,6 +9,8 @@ from typing import Final
 
 _MOST_PROBLEMS: Final = 100
 """Nobody reads more, and a hostile definition shall not make us write more."""
+_MOST_HINTS: Final = 20
+"""To look for a near name takes a millisecond."""
 _LONGEST_SHOWN: Final = 63
 
 
@@ -69,12 +71,21 @@ class Problems:
 
     def __init__(self) -> None:
         self.found: list[ExpressionProblem] = []
+        self._hints = 0
 
     def note(self, field: str, told: str, position: int | None = None) -> None:
         """Add a problem; beyond a hundred they are counted as told."""
         if len(self.found) < _MOST_PROBLEMS:
             message = told if position is None else f"character {position + 1}: {told}"
             self.found.append(ExpressionProblem(field, position, message))
+
+    def hint(self, name: str, known: Iterable[str]) -> str:
+        """Return '; did you mean "ema"?' where a known name is near, else nothing."""
+        if len(name) > _LONGEST_SHOWN or self._hints >= _MOST_HINTS:
+            return ""
+        self._hints += 1
+        near = get_close_matches(name.lower(), list(known), n=1)
+        return f"; did you mean {quoted(near[0])}?" if near else ""
 
     @property
     def full(self) -> bool:
@@ -91,11 +102,3 @@ def quoted(text: str) -> str:
     """Return a text for a message: quoted, plain ASCII, not endless."""
     shown = text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "..."
     return '"' + ascii(shown)[1:-1] + '"'
-
-
-def hint(name: str, known: Iterable[str]) -> str:
-    """Return '; did you mean "ema"?' where a known name is near, else nothing."""
-    if len(name) > _LONGEST_SHOWN:
-        return ""
-    near = get_close_matches(name.lower(), list(known), n=1)
-    return f"; did you mean {quoted(near[0])}?" if near else ""

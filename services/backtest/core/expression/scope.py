@@ -10,7 +10,7 @@ from services.backtest.core.expression.calls import choose, plain_call
 from services.backtest.core.expression.indicator_calls import indicator_call
 from services.backtest.core.expression.operands import Operand, Writer
 from services.backtest.core.expression.parser import Argument
-from services.backtest.core.expression.problems import hint, quoted
+from services.backtest.core.expression.problems import quoted
 from services.backtest.core.expression.program import Kind
 from services.backtest.core.expression.tokens import Token
 from services.backtest.core.expression.words import (
@@ -61,7 +61,7 @@ class Scope:
             return writer.leaf("parameter", position, kind, static=True, value=name)
         if name in self._terms:
             return replace(self._terms[name], position=position)
-        return writer.broken(position, self._unknown_name(name))
+        return writer.broken(position, self._unknown_name(name, writer))
 
     def call(self, token: Token, arguments: Sequence[Argument], writer: Writer) -> Operand:
         """Return what a function gives."""
@@ -76,7 +76,7 @@ class Scope:
         if name in self._parameters or name in self._term_names or name in LANGUAGE_WORDS:
             told = f"{quoted(name)} is no function"
         else:
-            told = f"no function is called {quoted(name)}{hint(name, functions)}"
+            told = f"no function is called {quoted(name)}{writer.hint(name, functions)}"
         return writer.broken(token.position, told)
 
     def _chooser(
@@ -93,7 +93,7 @@ class Scope:
             writer.broken(position, told)
         return None
 
-    def _unknown_name(self, name: str) -> str:
+    def _unknown_name(self, name: str, writer: Writer) -> str:
         if name in self._term_names:
             return f"the term {quoted(name)} comes later; a term is used after it only"
         if name in FUNCTIONS:
@@ -101,7 +101,7 @@ class Scope:
         if name in self._indicators:
             return f"{quoted(name)} is a function: {self._indicators[name].signature}"
         known = (*self._parameters, *self._terms, *LANGUAGE_WORDS, *self._indicators)
-        return f"nothing is called {quoted(name)}{hint(name, sorted(set(known)))}"
+        return f"nothing is called {quoted(name)}{writer.hint(name, sorted(set(known)))}"
 
 
 def _word(name: str, position: int, writer: Writer) -> Operand:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import re
 import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -38,7 +39,7 @@ class Token:
 
 
 _PIECE: Final = re.compile(
-    r"(?P<SPACE>[ \t\r\n]+)"
+    r"[ \t\r\n]+"
     r"|(?P<NUMBER>[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)"
     r"|(?P<NAME>[A-Za-z_][A-Za-z0-9_]*)"
     r"|(?P<LABEL>\"[ !#-~]*\"|'[ -&(-~]*')"
@@ -47,7 +48,6 @@ _PIECE: Final = re.compile(
 )
 _PLAIN: Final = re.compile(r"[ -~]*", re.ASCII)
 _GLUED: Final = re.compile(r"[A-Za-z0-9_.]", re.ASCII)
-_SPACE_GROUP: Final = "SPACE"
 
 _ADVICE: Final = {
     ".": "a point stands only between the digits of a number",
@@ -62,25 +62,24 @@ _ADVICE: Final = {
 }
 
 
-def tokenize(text: str) -> list[Token]:
-    """Return the tokens of a text, the last of them END, or BAD at the first bad character."""
-    tokens: list[Token] = []
+def tokenize(text: str) -> Iterator[Token]:
+    """Give the tokens of a text, the last of them END, or BAD at the first bad character."""
     position = 0
     while position < len(text):
         piece = _PIECE.match(text, position)
         if piece is None:
-            return [*tokens, _bad(text, position)]
-        group = piece.lastgroup or _SPACE_GROUP
-        if group != _SPACE_GROUP:
-            written = piece.group()
-            if group == TokenKind.LABEL.name:
-                written = written[1:-1]
-            tokens.append(Token(TokenKind[group], written, position))
-        position = piece.end()
+            yield _bad(text, position)
+            return
+        group, begin, position = piece.lastgroup, position, piece.end()
         if group == TokenKind.NUMBER.name and _GLUED.match(text, position):
             told = f"a number goes on with {quoted(text[position])}; expected its end"
-            return [*tokens[:-1], Token(TokenKind.BAD, told, position)]
-    return [*tokens, Token(TokenKind.END, "", len(text))]
+            yield Token(TokenKind.BAD, told, position)
+            return
+        if group is not None:
+            written = piece.group()
+            is_label = group == TokenKind.LABEL.name
+            yield Token(TokenKind[group], written[1:-1] if is_label else written, begin)
+    yield Token(TokenKind.END, "", len(text))
 
 
 def _bad(text: str, position: int) -> Token:

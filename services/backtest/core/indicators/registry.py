@@ -1,0 +1,37 @@
+"""All built-in functions of the expression language that give a number per bar."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from services.backtest.core.indicators.averages import AVERAGES
+from services.backtest.core.indicators.channels import CHANNELS
+from services.backtest.core.indicators.distribution import DISTRIBUTION
+from services.backtest.core.indicators.extremes import EXTREMES
+from services.backtest.core.indicators.momentum import MOMENTUM
+from services.backtest.core.indicators.operation import Operation
+from services.backtest.core.indicators.ranges import RANGES
+from services.backtest.core.indicators.trends import TRENDS
+from services.backtest.core.indicators.volume import VOLUME
+
+INDICATORS: Final[Mapping[str, Operation]] = MappingProxyType(
+    {
+        operation.name: operation
+        for operation in sorted(
+            (
+                *AVERAGES,
+                *CHANNELS,
+                *DISTRIBUTION,
+                *EXTREMES,
+                *MOMENTUM,
+                *RANGES,
+                *TRENDS,
+                *VOLUME,
+            ),
+            key=lambda operation: operation.name,
+        )
+    }
+)
+"""By name, in the order of names."""

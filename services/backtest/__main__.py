@@ -10,7 +10,7 @@ import grpc
 from assay.backtest.v1 import backtest_service_pb2_grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from services.backtest.adapters.candle_client import CandleClient
+from services.backtest.adapters.frame_client import FrameClient
 from services.backtest.core.warm_up import warm_up
 from services.backtest.servicer import BacktestServicer
 from services.backtest.settings import BacktestSettings
@@ -24,7 +24,7 @@ _MIB = 1024 * 1024
 
 def application(settings: BacktestSettings) -> Application:
     """Build a worker; call it inside the event loop that will serve it."""
-    frames = CandleClient(
+    frames = FrameClient(
         settings.data_address,
         cache_bytes=settings.frame_cache_mb * _MIB,
         timeout_seconds=settings.rpc_timeout_seconds,

@@ -13,11 +13,13 @@ from assay.backtest.v1 import backtest_service_pb2 as pb
 from assay.backtest.v1 import backtest_service_pb2_grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from services.backtest.convert.answers import batch_response, run_response
-from services.backtest.convert.catalog import strategies_page
-from services.backtest.convert.jobs import batch_job, run_job
-from services.backtest.convert.snapshots import LoadedFrame, SnapshotChoice
-from services.backtest.core import batch, single
+from services.backtest.convert.answers import batch_response, check_response, run_response
+from services.backtest.convert.catalog import indicators_page, strategies_page
+from services.backtest.convert.jobs import batch_job, check_job, run_job
+from services.backtest.convert.loaded_frame import LoadedFrame
+from services.backtest.convert.series import NO_SERIES, SeriesChoices
+from services.backtest.convert.snapshots import SnapshotChoice
+from services.backtest.core import batch, look_ahead, single
 from services.backtest.core.version import CODE_VERSION
 from services.backtest.slots import Slots
 from services.common.errors import refuse
@@ -32,8 +34,11 @@ COMPUTE_NS_KEY = "x-compute-ns"
 class FrameSource(Protocol):
     """Where candles come from."""
 
-    async def load(self, choice: SnapshotChoice) -> LoadedFrame:
-        """Return the frame of a snapshot whose lookback is set; AssayError when there is none."""
+    async def load(self, choice: SnapshotChoice, series: SeriesChoices = NO_SERIES) -> LoadedFrame:
+        """Return the frame of a snapshot whose lookback is set, with series beside it.
+
+        The same object for the same content, as long as it is held; AssayError when there is none.
+        """
 
     def cached_digests(self) -> Sequence[str]:
         """Return the digests of the frames held, most recently used first."""
@@ -54,13 +59,37 @@ class BacktestServicer(backtest_service_pb2_grpc.BacktestServiceServicer):
         """List the strategies with their parameters."""
         return strategies_page(request)
 
+    async def ListIndicators(
+        self, request: pb.ListIndicatorsRequest, context: Context
+    ) -> pb.ListIndicatorsResponse:
+        """List the functions of the expression language that give a number per bar."""
+        return indicators_page(request)
+
+    async def CheckLookAhead(
+        self, request: pb.CheckLookAheadRequest, context: Context
+    ) -> pb.CheckLookAheadResponse:
+        """Compute signals again on shorter frames and tell what differs."""
+        job = check_job(request)
+        choice = job.choice.with_lookback(
+            lambda interval: job.strategy.lookback(job.values, interval)
+        )
+        loaded = await self._frames.load(choice)
+
+        def work(_: threading.Event) -> pb.CheckLookAheadResponse:
+            result = look_ahead.check(loaded.frame, job.strategy, job.values, job.cut_count)
+            return check_response(job, loaded, result)
+
+        return await self._slots.run(work)
+
     async def RunBacktest(
         self, request: pb.RunBacktestRequest, context: Context
     ) -> pb.RunBacktestResponse:
         """Run one parameter set."""
         job = run_job(request)
-        choice = job.choice.with_lookback(lambda: job.strategy.lookback(job.values))
-        loaded = await self._frames.load(choice)
+        choice = job.choice.with_lookback(
+            lambda interval: job.strategy.lookback(job.values, interval)
+        )
+        loaded = await self._frames.load(choice, job.series)
         refuse(job.curve_violations(loaded.frame.bar_count))
 
         def work(_: threading.Event) -> pb.RunBacktestResponse:
@@ -76,10 +105,12 @@ class BacktestServicer(backtest_service_pb2_grpc.BacktestServiceServicer):
     async def RunBacktestBatch(
         self, request: pb.RunBacktestBatchRequest, context: Context
     ) -> pb.RunBacktestBatchResponse:
-        """Run many parameter sets on one frame; a cancelled call stops after the set in hand."""
+        """Run many parameter sets on one frame; a cancelled call stops after the chunk in hand."""
         job = batch_job(request)
-        choice = job.choice.with_lookback(lambda: batch.required_lookback(job.strategy, job.sets))
-        loaded = await self._frames.load(choice)
+        choice = job.choice.with_lookback(
+            lambda interval: batch.required_lookback(job.strategy, job.sets, interval)
+        )
+        loaded = await self._frames.load(choice, job.series)
 
         def work(cancelled: threading.Event) -> tuple[pb.RunBacktestBatchResponse, int]:
             began_ns = time.monotonic_ns()

@@ -5,19 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
 from assay.backtest.v1 import backtest_service_pb2 as pb
 from assay.backtest.v1 import metrics_pb2, strategy_pb2
 
 from services.backtest.convert.execution_model import execution_message
-from services.backtest.convert.jobs import STRATEGY_PREFIX, BatchJob, RunJob
-from services.backtest.convert.snapshots import LoadedFrame
+from services.backtest.convert.jobs import BatchJob, CheckJob, RunJob
+from services.backtest.convert.loaded_frame import LoadedFrame
 from services.backtest.convert.values import value_message
 from services.backtest.core.batch import BatchResult
+from services.backtest.core.look_ahead import Difference, LookAheadResult
 from services.backtest.core.metrics import INTEGER_METRICS, METRIC_NAMES
 from services.backtest.core.single import SingleResult, Trade
 from services.common.frames_codec import timestamp_from_ms
 
 MOST_TRADES: Final = 10_000
+MOST_DIFFERENCES: Final = 100
 
 
 def metrics_message(values: Mapping[str, float], reasons: Mapping[str, int]) -> metrics_pb2.Metrics:
@@ -33,6 +37,35 @@ def metrics_message(values: Mapping[str, float], reasons: Mapping[str, int]) -> 
     return message
 
 
+_VALUES: Final = metrics_pb2.MetricColumn.DESCRIPTOR.fields_by_name["values"].number
+_REASONS: Final = metrics_pb2.MetricColumn.DESCRIPTOR.fields_by_name["undefined_reasons"].number
+
+
+def _pack(
+    column: metrics_pb2.MetricColumn,
+    field: int,
+    values: npt.NDArray[np.float64] | npt.NDArray[np.uint8],
+) -> None:
+    """Fill a packed field with an array as it lies in memory.
+
+    Packed doubles are their bytes, little-endian, and so are numbers below 128: this is the wire's
+    own form, and twenty times as fast as one number after the other.
+    """
+    little_endian = values.astype(values.dtype.newbyteorder("<"), copy=False).tobytes()
+    if little_endian:
+        length_delimited = bytes([field << 3 | 2])
+        column.MergeFromString(length_delimited + _varint(len(little_endian)) + little_endian)
+
+
+def _varint(number: int) -> bytes:
+    parts = bytearray()
+    while number > 0x7F:
+        parts.append(number & 0x7F | 0x80)
+        number >>= 7
+    parts.append(number)
+    return bytes(parts)
+
+
 def batch_response(
     job: BatchJob, loaded: LoadedFrame, result: BatchResult
 ) -> pb.RunBacktestBatchResponse:
@@ -42,14 +75,15 @@ def batch_response(
         bar_count=loaded.frame.bar_count,
         missing_bar_count=loaded.missing_bar_count,
         synthetic=loaded.synthetic,
+        execution=execution_message(job.execution, loaded.series, job.searched),
     )
     for name in job.metrics:
         values, reasons = result.values[name], result.reasons[name]
         column = response.columns.add(metric=name)
         if reasons.any():
-            column.undefined_reasons.extend(reasons.tolist())
+            _pack(column, _REASONS, reasons)
             values = values[reasons == 0]
-        column.values.extend(values.tolist())
+        _pack(column, _VALUES, values)
     for failure in result.failures:
         response.failures.add(
             index=failure.index,
@@ -66,15 +100,12 @@ def run_response(job: RunJob, loaded: LoadedFrame, result: SingleResult) -> pb.R
     response = pb.RunBacktestResponse(
         metrics=metrics_message(result.metrics, result.reasons),
         snapshot=loaded.snapshot.to_proto(),
-        strategy=strategy_pb2.StrategyChoice(
-            name=STRATEGY_PREFIX + job.strategy.name,
-            direction=strategy_pb2.Direction.ValueType(job.direction),
-        ),
+        strategy=job.told,
         parameters=[
             strategy_pb2.ParameterAssignment(name=name, value=value_message(value))
             for name, value in (*job.values.items(), *job.given_execution.items())
         ],
-        execution=execution_message(job.execution),
+        execution=execution_message(job.execution, loaded.series),
         first_decision_time=timestamp_from_ms(loaded.frame.interval.next_open_ms(decided_at)),
         bar_count=loaded.frame.bar_count,
         missing_bar_count=loaded.missing_bar_count,
@@ -106,4 +137,29 @@ def _trade_message(trade: Trade) -> pb.Trade:
         exit_reason=pb.Trade.ExitReason.ValueType(trade.exit_reason),
         adverse_excursion_ratio=trade.adverse_excursion_ratio,
         favorable_excursion_ratio=trade.favorable_excursion_ratio,
+        funding_quote=trade.funding_quote,
+        entry_count=trade.entry_count,
+    )
+
+
+def check_response(
+    job: CheckJob, loaded: LoadedFrame, result: LookAheadResult
+) -> pb.CheckLookAheadResponse:
+    """Return what a look for look-ahead found."""
+    told = result.differences[:MOST_DIFFERENCES]
+    return pb.CheckLookAheadResponse(
+        differences=map(_look_ahead, told),
+        omitted_difference_count=result.total_count - len(told),
+        cut_count=job.cut_count,
+        snapshot=loaded.snapshot.to_proto(),
+    )
+
+
+def _look_ahead(difference: Difference) -> pb.LookAhead:
+    return pb.LookAhead(
+        signal=difference.signal,
+        bar_time=timestamp_from_ms(difference.bar_time_ms),
+        cut_time=timestamp_from_ms(difference.cut_time_ms),
+        whole_value=difference.whole,
+        cut_value=difference.cut,
     )

@@ -9,20 +9,30 @@ from typing import Final, TypeVar
 
 from assay.backtest.v1 import backtest_service_pb2, strategy_pb2
 
-from services.backtest.convert.execution_model import read_execution, with_parameters
+from services.backtest.convert.choices import StrategyChoice
+from services.backtest.convert.execution_model import (
+    SearchedExecution,
+    read_execution,
+    with_parameters,
+)
+from services.backtest.convert.series import SeriesChoices, problems_with_series
 from services.backtest.convert.snapshots import SnapshotChoice, problems_with_snapshot
-from services.backtest.convert.values import ParameterReader, known_parameters
+from services.backtest.convert.values import equal_column
 from services.backtest.core.batch import ParameterSets
 from services.backtest.core.execution import EXECUTION_PARAMETERS, Direction, Execution
 from services.backtest.core.metrics import METRIC_NAMES
 from services.backtest.core.parameters import Value
-from services.backtest.core.strategies import STRATEGIES, Strategy
-from services.common.errors import Violation, refuse, unknown
+from services.backtest.core.strategies import Strategy
+from services.common.errors import Violation
 
-STRATEGY_PREFIX: Final = "strategies/"
 MOST_SETS: Final = 10_000
 MOST_CURVE_BARS: Final = 100_000
 """A longer curve would not fit into the message size that gRPC clients take by default."""
+
+MOST_CUTS: Final = 1_000
+DEFAULT_CUTS: Final = 32
+
+_METRICS: Final = frozenset(METRIC_NAMES)
 
 V = TypeVar("V")
 
@@ -33,7 +43,9 @@ class RunJob:
 
     Attributes:
         choice: The candles.
+        series: The series beside them.
         strategy: The strategy.
+        told: The strategy as it is told again.
         direction: Sides allowed.
         values: Every parameter of the strategy, defaults included, in its order.
         given_execution: Execution parameters given among the parameters, in their order.
@@ -42,7 +54,9 @@ class RunJob:
     """
 
     choice: SnapshotChoice
+    series: SeriesChoices
     strategy: Strategy
+    told: strategy_pb2.StrategyChoice
     direction: Direction
     values: Mapping[str, Value]
     given_execution: Mapping[str, Value]
@@ -63,19 +77,40 @@ class BatchJob:
 
     Attributes:
         choice: The candles.
+        series: The series beside them.
         strategy: The strategy.
         direction: Sides allowed.
-        sets: A column per strategy parameter, and per execution parameter that differs in them.
+        sets: A column per strategy parameter given, and per execution parameter that differs.
         execution: The execution model, equal execution parameters included.
+        searched: Execution parameters that differ between the sets.
         metrics: Names of the metrics wanted, in the wanted order.
     """
 
     choice: SnapshotChoice
+    series: SeriesChoices
     strategy: Strategy
     direction: Direction
     sets: ParameterSets
     execution: Execution
+    searched: Sequence[str]
     metrics: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckJob:
+    """A look for look-ahead, checked.
+
+    Attributes:
+        choice: The candles.
+        strategy: The strategy.
+        values: Every parameter of it, defaults included.
+        cut_count: Shorter frames to try.
+    """
+
+    choice: SnapshotChoice
+    strategy: Strategy
+    values: Mapping[str, Value]
+    cut_count: int
 
 
 def run_job(request: backtest_service_pb2.RunBacktestRequest) -> RunJob:
@@ -88,20 +123,22 @@ def run_job(request: backtest_service_pb2.RunBacktestRequest) -> RunJob:
     found = problems_with_snapshot(request.snapshot)
     if request.detail not in backtest_service_pb2.Detail.values():
         found.append(Violation("detail", f"{request.detail} is not one of the choices"))
-    choice = _Choice(request.strategy, found)
+    choice = StrategyChoice(request.strategy, found, beside=EXECUTION_PARAMETERS)
+    found += problems_with_series(request.execution)
     execution = read_execution(request.execution, found)
     given = choice.reader.assignments(request.parameters, "parameters")
     choice.reader.require(choice.parameters, "parameters")
-    chosen = _of_execution(given)
-    execution = with_parameters(execution, chosen, {}, choice.reader.places, found)
+    searched = SearchedExecution(_of_execution(given), {}, choice.reader.places)
+    execution = with_parameters(execution, request.execution, searched, found)
     choice.check_together(given)
-    strategy = choice.strategy_or_refusal()
     return RunJob(
+        strategy=choice.strategy_or_refusal(),
         choice=SnapshotChoice.from_proto(request.snapshot),
-        strategy=strategy,
+        series=SeriesChoices.from_proto(request.execution),
+        told=choice.message,
         direction=choice.direction,
-        values=_complete(strategy, given),
-        given_execution=chosen,
+        values=choice.complete(given),
+        given_execution=searched.fixed,
         execution=execution,
         detail=request.detail,
     )
@@ -114,86 +151,53 @@ def batch_job(request: backtest_service_pb2.RunBacktestBatchRequest) -> BatchJob
         AssayError: as `run_job`.
     """
     found = problems_with_snapshot(request.snapshot)
-    if not 1 <= request.set_count <= MOST_SETS:
+    count = request.set_count
+    if not 1 <= count <= MOST_SETS:
         found.append(Violation("set_count", f"must be from 1 to {MOST_SETS:,}"))
     metrics = _metrics(request.metrics, found)
-    choice = _Choice(request.strategy, found)
+    choice = StrategyChoice(request.strategy, found, beside=EXECUTION_PARAMETERS)
+    found += problems_with_series(request.execution)
     execution = read_execution(request.execution, found)
-    columns = choice.reader.columns(request.columns, request.set_count)
+    columns = choice.reader.columns(request.columns, count)
     fixed = choice.reader.assignments(request.fixed_parameters, "fixed_parameters")
     choice.reader.require(choice.parameters, "columns")
-    execution = with_parameters(
-        execution, _of_execution(fixed), _of_execution(columns), choice.reader.places, found
-    )
+    searched = SearchedExecution(_of_execution(fixed), _of_execution(columns), choice.reader.places)
+    execution = with_parameters(execution, request.execution, searched, found)
     strategy = choice.strategy_or_refusal()
-    equal = {
-        name: [value] * request.set_count
-        for name, value in _complete(strategy, fixed).items()
-        if name not in columns
-    }
+    own = {info.name for info in strategy.parameters}
+    equal = {name: equal_column(value, count) for name, value in fixed.items() if name in own}
     return BatchJob(
         choice=SnapshotChoice.from_proto(request.snapshot),
+        series=SeriesChoices.from_proto(request.execution),
         strategy=strategy,
         direction=choice.direction,
-        sets=ParameterSets(request.set_count, {**equal, **columns}),
+        sets=ParameterSets(count, {**equal, **columns}),
         execution=execution,
+        searched=tuple(searched.columns),
         metrics=metrics,
     )
 
 
-class _Choice:
-    """The strategy a request chooses, and a reader for its parameters.
+def check_job(request: backtest_service_pb2.CheckLookAheadRequest) -> CheckJob:
+    """Check a request to look for look-ahead.
 
-    Attributes:
-        direction: Sides allowed.
-        parameters: The strategy's own parameters; none when the strategy is not known.
-        reader: Reads the request's parameters.
+    Raises:
+        AssayError: as `run_job`.
     """
-
-    def __init__(self, message: strategy_pb2.StrategyChoice, found: list[Violation]) -> None:
-        self._found = found
-        self._bare_name = message.name.removeprefix(STRATEGY_PREFIX)
-        self._strategy = STRATEGIES.get(self._bare_name)
-        if not message.name:
-            found.append(Violation("strategy.name", "is required"))
-        elif not message.name.startswith(STRATEGY_PREFIX):
-            found.append(Violation("strategy.name", 'must have the form "strategies/{strategy}"'))
-        self.direction = Direction.LONG
-        if int(message.direction) in list(Direction):
-            self.direction = Direction(message.direction)
-        elif message.direction:
-            told = f"{message.direction} is not one of the choices"
-            found.append(Violation("strategy.direction", told))
-        self.parameters = self._strategy.parameters if self._strategy else ()
-        known = known_parameters(self.parameters, EXECUTION_PARAMETERS)
-        self.reader = ParameterReader(known, found, complete=self._strategy is not None)
-
-    def check_together(self, given: Mapping[str, Value]) -> None:
-        """Note values that make no sense together, if each makes sense alone."""
-        if self._strategy is None or any(
-            item.field.startswith("parameters") for item in self._found
-        ):
-            return
-        self._found += [
-            Violation(self.reader.places.get(name, "parameters"), description)
-            for name, description in self._strategy.problems(_complete(self._strategy, given))
-        ]
-
-    def strategy_or_refusal(self) -> Strategy:
-        """Return the strategy when nothing at all is wrong with the request.
-
-        Raises:
-            AssayError: INVALID_ARGUMENT/FIELD_INVALID with everything noted, an unknown strategy
-                among it; NOT_FOUND/STRATEGY_UNKNOWN when that is all.
-        """
-        if self._strategy is not None:
-            refuse(self._found)
-            return self._strategy
-        error = unknown("strategy", self._bare_name, STRATEGIES, "STRATEGY_UNKNOWN")
-        if self._found and not any(item.field == "strategy.name" for item in self._found):
-            self._found.append(Violation("strategy.name", error.message))
-        refuse(self._found)
-        raise error
+    found = problems_with_snapshot(request.snapshot)
+    cut_count = request.cut_count if request.HasField("cut_count") else DEFAULT_CUTS
+    if not 1 <= cut_count <= MOST_CUTS:
+        found.append(Violation("cut_count", f"must be from 1 to {MOST_CUTS:,}"))
+    choice = StrategyChoice(request.strategy, found)
+    given = choice.reader.assignments(request.parameters, "parameters")
+    choice.reader.require(choice.parameters, "parameters")
+    choice.check_together(given)
+    return CheckJob(
+        strategy=choice.strategy_or_refusal(),
+        choice=SnapshotChoice.from_proto(request.snapshot),
+        values=choice.complete(given),
+        cut_count=cut_count,
+    )
 
 
 def _of_execution(values: Mapping[str, V]) -> dict[str, V]:
@@ -201,19 +205,18 @@ def _of_execution(values: Mapping[str, V]) -> dict[str, V]:
     return {info.name: values[info.name] for info in EXECUTION_PARAMETERS if info.name in values}
 
 
-def _complete(strategy: Strategy, given: Mapping[str, Value]) -> dict[str, Value]:
-    """Return every parameter of the strategy with a value, in its order."""
-    values = {info.name: given.get(info.name, info.default) for info in strategy.parameters}
-    return {name: value for name, value in values.items() if value is not None}
-
-
 def _metrics(names: Sequence[str], found: list[Violation]) -> tuple[str, ...]:
     """Return the metrics wanted, all of them where none is named."""
-    for number, name in enumerate(names):
-        if name not in METRIC_NAMES:
+    if len(names) > len(METRIC_NAMES):
+        told = f"holds {len(names):,} names, but there are {len(METRIC_NAMES)} metrics"
+        found.append(Violation("metrics", told))
+    seen: set[str] = set()
+    for number, name in enumerate(names[: len(METRIC_NAMES)]):
+        if name not in _METRICS:
             near = get_close_matches(name, METRIC_NAMES, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             found.append(Violation(f"metrics[{number}]", f"no metric is called {name!r}{hint}"))
-        elif name in names[:number]:
+        elif name in seen:
             found.append(Violation(f"metrics[{number}]", f"{name!r} is wanted twice"))
-    return tuple(names) or tuple(METRIC_NAMES)
+        seen.add(name)
+    return tuple(names) or METRIC_NAMES

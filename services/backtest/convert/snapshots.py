@@ -1,21 +1,22 @@
-"""Which candles a request means, and the candles it got."""
+"""Which candles a request means."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Final, Self
 
 from assay.market.v1 import candles_pb2
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from services.backtest.core.frame import Frame
 from services.common.errors import Violation
 from services.common.frames_codec import ms_from_timestamp, timestamp_from_ms
+from services.common.intervals import Interval
 
-_DATASET = re.compile(r"datasets/[a-z0-9]([a-z0-9._-]*[a-z0-9])?")
-_DIGEST = re.compile(r"[0-9a-f]{64}")
+DATASET_NAME: Final = re.compile(r"datasets/[a-z0-9]([a-z0-9._-]*[a-z0-9])?")
+DIGEST: Final = re.compile(r"[0-9a-f]{64}")
+_INTERVALS: Final = {interval.value: interval for interval in Interval}
 _MOST_LOOKBACK = 1_000_000
 _FIRST_SECOND = -62_135_596_800
 """0001-01-01T00:00:00Z, the first time a Timestamp can hold."""
@@ -41,12 +42,21 @@ class SnapshotChoice:
     lookback: int | None
     digest: str
 
-    def with_lookback(self, needed: Callable[[], int]) -> SnapshotChoice:
+    @property
+    def interval(self) -> Interval | None:
+        """Length of a bar, by which names of datasets end; None for names of no candles."""
+        return _INTERVALS.get(self.dataset.rpartition(".")[2])
+
+    def with_lookback(self, needed: Callable[[Interval], int]) -> SnapshotChoice:
         """Return the same choice with `needed` bars of lookback where none was asked for.
 
         `needed` is called only then: over many sets it takes its time.
         """
-        return self if self.lookback is not None else replace(self, lookback=needed())
+        if self.lookback is not None:
+            return self
+        interval = self.interval
+        # What is no name of candles is the data service's to refuse.
+        return replace(self, lookback=0 if interval is None else needed(interval))
 
     def to_proto(self) -> candles_pb2.CandleSnapshot:
         """Return the choice as the contract's message."""
@@ -76,36 +86,19 @@ class SnapshotChoice:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class LoadedFrame:
-    """A frame of candles with what the data service says about it.
-
-    Attributes:
-        frame: The candles, ready for the core.
-        snapshot: Which candles they are, every field set.
-        missing_bar_count: Bars missing inside the frame.
-        synthetic: Whether the candles are made up.
-    """
-
-    frame: Frame
-    snapshot: SnapshotChoice
-    missing_bar_count: int
-    synthetic: bool
-
-
 def problems_with_snapshot(snapshot: candles_pb2.CandleSnapshot) -> list[Violation]:
     """Return everything wrong with a request's `snapshot`."""
     found = []
     if not snapshot.dataset:
         found.append(Violation("snapshot.dataset", "is required"))
-    elif not _DATASET.fullmatch(snapshot.dataset):
+    elif not DATASET_NAME.fullmatch(snapshot.dataset):
         found.append(Violation("snapshot.dataset", 'must have the form "datasets/{dataset}"'))
     found += _problems_with_window(snapshot.window)
     if not 0 <= snapshot.lookback_bar_count <= _MOST_LOOKBACK:
         found.append(
             Violation("snapshot.lookback_bar_count", f"must be from 0 to {_MOST_LOOKBACK:,}")
         )
-    if snapshot.content_digest and not _DIGEST.fullmatch(snapshot.content_digest):
+    if snapshot.content_digest and not DIGEST.fullmatch(snapshot.content_digest):
         found.append(
             Violation("snapshot.content_digest", "must be 64 lower-case hexadecimal digits")
         )

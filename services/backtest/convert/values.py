@@ -4,16 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Final
+from typing import Final, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from assay.backtest.v1 import strategy_pb2
 
-from services.backtest.core.parameters import ParameterInfo, ParameterType, Value, problem_with
+from services.backtest.core.parameters import (
+    Column,
+    ParameterInfo,
+    ParameterType,
+    Value,
+    WordColumn,
+    problem_with,
+)
 from services.common.errors import Violation
 
-_VALUE_KINDS: Final = {
+ValueKind = Literal["int_value", "double_value", "category_value"]
+
+VALUE_KINDS: Final[Mapping[ParameterType, ValueKind]] = {
     ParameterType.INT: "int_value",
     ParameterType.DOUBLE: "double_value",
     ParameterType.CATEGORY: "category_value",
@@ -28,6 +37,17 @@ _COLUMN_KINDS: Final = {
     ParameterType.DOUBLE: "double_values",
     ParameterType.CATEGORY: "category_values",
 }
+
+
+MOST_PARAMETERS: Final = 100
+"""More than a strategy and the execution model have together."""
+
+MOST_WORDS: Final = 100
+"""Words of a category that may be listed, as many as it can have."""
+
+_LONGEST_NAME: Final = 63
+
+M = TypeVar("M")
 
 
 class ParameterReader:
@@ -55,7 +75,7 @@ class ParameterReader:
     ) -> dict[str, Value]:
         """Return the values of a list of assignments found in `field`, the good ones only."""
         values = {}
-        for number, message in enumerate(messages):
+        for number, message in enumerate(self._judged(messages, field)):
             place = f"{field}[{number}]"
             info = self._info(message.name, place)
             value = self._value(info, message.value, f"{place}.value") if info else None
@@ -65,10 +85,10 @@ class ParameterReader:
 
     def columns(
         self, messages: Sequence[strategy_pb2.ParameterColumn], set_count: int
-    ) -> dict[str, list[Value]]:
+    ) -> dict[str, Column]:
         """Return the columns of a batch, the good ones only."""
-        columns = {}
-        for number, message in enumerate(messages):
+        columns: dict[str, Column] = {}
+        for number, message in enumerate(self._judged(messages, "columns")):
             place = f"columns[{number}]"
             info = self._info(message.name, place)
             column = self._column(info, message, place, set_count) if info else None
@@ -81,6 +101,13 @@ class ParameterReader:
         for info in infos:
             if info.default is None and info.name not in self.places:
                 self._note(field, f"{info.name!r} has no default and must be given")
+
+    def _judged(self, messages: Sequence[M], field: str) -> Sequence[M]:
+        """Return as many as there can be; what is wrong with a million others helps nobody."""
+        if len(messages) <= MOST_PARAMETERS:
+            return messages
+        self._note(field, f"holds {len(messages):,} parameters; at most {MOST_PARAMETERS}")
+        return messages[:MOST_PARAMETERS]
 
     def _info(self, name: str, place: str) -> ParameterInfo | None:
         """Return what is known of a parameter given at `place`; None when it is no use there."""
@@ -99,7 +126,7 @@ class ParameterReader:
         self, info: ParameterInfo, message: strategy_pb2.ParameterValue, field: str
     ) -> Value | None:
         kind = message.WhichOneof("kind")
-        wanted = _VALUE_KINDS[info.type]
+        wanted = VALUE_KINDS[info.type]
         if kind is None:
             self._note(field, "is required")
             return None
@@ -119,7 +146,7 @@ class ParameterReader:
         message: strategy_pb2.ParameterColumn,
         place: str,
         set_count: int,
-    ) -> list[Value] | None:
+    ) -> Column | None:
         kind = message.WhichOneof("values")
         wanted = _COLUMN_KINDS[info.type]
         if kind != wanted:
@@ -132,7 +159,7 @@ class ParameterReader:
         numbers = np.array(getattr(message, kind).values)
         if not self._has_length(numbers, field, set_count):
             return None
-        return numbers.tolist() if self._within_bounds(info, numbers, field) else None
+        return numbers if self._within_bounds(info, numbers, field) else None
 
     def _words(
         self,
@@ -140,13 +167,16 @@ class ParameterReader:
         message: strategy_pb2.CategoryColumn,
         field: str,
         set_count: int,
-    ) -> list[Value] | None:
+    ) -> WordColumn | None:
         before = len(self._found)
-        for number, word in enumerate(message.categories):
+        for number, word in enumerate(message.categories[:MOST_WORDS]):
             problem = problem_with(info, word)
             if problem:
                 self._note(f"{field}.categories[{number}]", problem)
-        indexes = np.array(message.indexes, dtype=np.int64)
+        if len(message.categories) > MOST_WORDS:
+            told = f"holds {len(message.categories):,} words; at most {MOST_WORDS}"
+            self._note(f"{field}.categories", told)
+        indexes = np.array(message.indexes).astype(np.int64)
         if self._has_length(indexes, f"{field}.indexes", set_count):
             count = len(message.categories)
             wrong = np.flatnonzero((indexes < 0) | (indexes >= count))
@@ -155,16 +185,16 @@ class ParameterReader:
                 self._note(f"{field}.indexes", told)
         if len(self._found) > before:
             return None
-        return [message.categories[index] for index in indexes]
+        return WordColumn(tuple(message.categories), indexes)
 
     def _within_bounds(
         self, info: ParameterInfo, numbers: npt.NDArray[np.generic], field: str
     ) -> bool:
         """Check a whole column by its extremes, which are outside the bounds if any number is."""
         odd = np.flatnonzero(~np.isfinite(numbers))
-        suspects = odd[:1] if odd.size else np.unique([numbers.argmin(), numbers.argmax()])
+        suspects = {int(odd[0])} if odd.size else {int(numbers.argmin()), int(numbers.argmax())}
         problems = []
-        for place in suspects.tolist():
+        for place in sorted(suspects):
             problem = problem_with(info, numbers[place].item())
             if problem:
                 problems.append(f"set {place}: {problem}")
@@ -183,6 +213,8 @@ class ParameterReader:
 
 
 def _unknown(name: str, known: Iterable[str]) -> str:
+    if len(name) > _LONGEST_NAME:
+        return f"no parameter has a name longer than {_LONGEST_NAME} characters"
     near = get_close_matches(name, list(known), n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     return f"no parameter is called {name!r}{hint}"
@@ -193,6 +225,22 @@ def known_parameters(
 ) -> dict[str, ParameterInfo]:
     """Return the parameters that may be given, by name: the strategy's and the execution's."""
     return {info.name: info for info in (*own, *execution)}
+
+
+def equal_column(value: Value, set_count: int) -> Column:
+    """Return a column of one value for all sets."""
+    if isinstance(value, str):
+        return WordColumn((value,), np.zeros(set_count, np.int64))
+    if isinstance(value, int):
+        return np.full(set_count, value, np.int64)
+    return np.full(set_count, value, np.float64)
+
+
+def first_value(column: Column) -> Value:
+    """Return the first set's value."""
+    if isinstance(column, WordColumn):
+        return column.words[column.indexes[0]]
+    return float(column[0]) if column.dtype == np.float64 else int(column[0])
 
 
 def value_message(value: Value) -> strategy_pb2.ParameterValue:

@@ -7,36 +7,35 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from services.backtest.core.evaluation import Evaluator, LookbackTooShort, WindowTooShort
+from services.backtest.core.chunks import ChunkMaker
 from services.backtest.core.execution import Direction, Execution
 from services.backtest.core.frame import Frame
 from services.backtest.core.kernel import Bytes, Numbers
 from services.backtest.core.metrics import METRIC_NAMES, UndefinedReason
-from services.backtest.core.parameter_sets import (
-    InvalidSet,
-    ParameterSets,
-    SetPlan,
-    required_lookback,
-)
-from services.backtest.core.strategies import Strategy
-
-__all__ = [
-    "BatchResult",
-    "Cancelled",
-    "ParameterSets",
-    "SetFailure",
-    "evaluate",
-    "required_lookback",
-]
+from services.backtest.core.parameter_sets import InvalidSet, ParameterSets
+from services.backtest.core.planning import SetGroup, SetPlan
+from services.backtest.core.refusals import LookbackTooShort, WindowTooShort, unusable
+from services.backtest.core.rows import TooCostly
+from services.backtest.core.runs import Runner
+from services.backtest.core.strategies.strategy import Strategy
+from services.backtest.core.timeline import IntervalUnusable
+from services.backtest.core.workbench import Workbench, workbench_of
 
 
-class Cancelled(Exception):  # noqa: N818 - not an error, a wish granted
-    """The caller no longer wants the result."""
+class Cancelled(Exception):  # noqa: N818 - says what happened
+    """The batch was cancelled."""
 
 
 @dataclass(frozen=True, slots=True)
 class SetFailure:
-    """A set that could not be run: its place, and the reason, message and particulars of it."""
+    """A set that could not be run.
+
+    Attributes:
+        index: Its place in the batch.
+        reason: As in ErrorReason without the prefix.
+        message: What happened, for people.
+        metadata: The reason's particulars.
+    """
 
     index: int
     reason: str
@@ -46,11 +45,11 @@ class SetFailure:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BatchResult:
-    """Metrics of every set.
+    """Metrics of many sets.
 
     Attributes:
-        values: By metric name float64, shape (sets,); NaN where undefined.
-        reasons: By metric name uint8, shape (sets,), numbers of UndefinedReason; 0 where defined.
+        values: By metric one number per set, shape (sets,); NaN where undefined.
+        reasons: By metric why, shape (sets,), numbers of UndefinedReason; 0 where defined.
         failures: The sets that could not be run, by rising index.
     """
 
@@ -71,29 +70,73 @@ def evaluate(
     """Run every set and return the metrics asked for, names of METRIC_NAMES.
 
     A set that cannot be run is a failure and leaves its neighbours unharmed. `cancelled` is asked
-    before every set; raises Cancelled when it says so.
+    before every chunk of sets.
+
+    Raises:
+        Cancelled: `cancelled` said so.
+        AssayError: INVALID_ARGUMENT/FIELD_INVALID where the strategy asks for bars that the frame's
+            do not make up.
     """
-    evaluator = Evaluator(frame)
-    values = np.full((sets.count, len(METRIC_NAMES)), np.nan)
-    reasons = np.zeros((sets.count, len(METRIC_NAMES)), np.uint8)
-    failures = []
-    plan = SetPlan(strategy, sets, execution)
-    for index in range(sets.count):
-        if cancelled():
-            raise Cancelled
-        try:
-            own, terms = plan.values(index), plan.terms(index)
-            evaluator.run(strategy, direction, own, terms, values[index], reasons[index])
-        except Exception as error:  # noqa: BLE001 - a defect in one set must not fail the others
-            failures.append(_failure(index, error))
-            values[index] = np.nan
-            reasons[index] = UndefinedReason.SET_FAILED
-    places = {name: METRIC_NAMES.index(name) for name in metrics}
-    return BatchResult(
-        values={name: values[:, place].copy() for name, place in places.items()},
-        reasons={name: reasons[:, place].copy() for name, place in places.items()},
-        failures=tuple(failures),
-    )
+    batch = _Batch(workbench_of(frame), strategy, direction, sets, execution, metrics)
+    try:
+        for group in batch.plan.groups():
+            batch.run(group, cancelled)
+    except IntervalUnusable as error:
+        raise unusable(error) from error
+    return batch.result()
+
+
+class _Batch:
+    """The sets of a batch and what has come of them so far."""
+
+    def __init__(
+        self,
+        bench: Workbench,
+        strategy: Strategy,
+        direction: Direction,
+        sets: ParameterSets,
+        execution: Execution,
+        metrics: Sequence[str],
+    ) -> None:
+        self.plan = SetPlan(strategy, direction, sets, execution)
+        self._bench = bench
+        self._metrics = metrics
+        self._execution = execution
+        self._runner = Runner(bench, strategy, direction, execution, metrics)
+        self._values = np.full((sets.count, len(METRIC_NAMES)), np.nan)
+        self._reasons = np.zeros((sets.count, len(METRIC_NAMES)), np.uint8)
+        self._failures: dict[int, Exception] = self.plan.failures
+
+    def run(self, group: SetGroup, cancelled: Callable[[], bool]) -> None:
+        """Run the sets of a group, chunk by chunk."""
+        maker = ChunkMaker(self._bench, group, self.plan.combiner, self._execution)
+        for chunk in maker.chunks():
+            if cancelled():
+                raise Cancelled
+            columns = {
+                name: column[chunk.sets] for name, column in self.plan.execution_columns.items()
+            }
+            values, reasons, finite = self._runner.run(maker.code, group.signals, chunk, columns)
+            self._values[chunk.sets] = values
+            self._reasons[chunk.sets] = reasons
+            for number in chunk.sets[finite == 0].tolist():
+                error = ArithmeticError("equity outgrew what a double can hold")
+                self._failures.setdefault(number, error)
+        for number, failure in maker.failures.items():
+            self._failures.setdefault(number, failure)
+
+    def result(self) -> BatchResult:
+        """Return what has come of all sets."""
+        failed = list(self._failures)
+        self._values[failed] = np.nan
+        self._reasons[failed] = UndefinedReason.SET_FAILED
+        places = {name: METRIC_NAMES.index(name) for name in self._metrics}
+        failures = sorted(self._failures.items(), key=lambda item: item[0])
+        return BatchResult(
+            values={name: self._values[:, place].copy() for name, place in places.items()},
+            reasons={name: self._reasons[:, place].copy() for name, place in places.items()},
+            failures=tuple(_failure(index, error) for index, error in failures),
+        )
 
 
 def _failure(index: int, error: Exception) -> SetFailure:
@@ -103,7 +146,7 @@ def _failure(index: int, error: Exception) -> SetFailure:
             "available_bar_count": str(error.available),
         }
         return SetFailure(index, "WINDOW_TOO_SHORT", str(error), counts)
-    if isinstance(error, (InvalidSet, LookbackTooShort)):
+    if isinstance(error, (InvalidSet, LookbackTooShort, TooCostly)):
         return SetFailure(index, "FIELD_INVALID", str(error), {})
     told = f"the set could not be computed: {type(error).__name__}"
     return SetFailure(index, "SET_FAILED", told, {})

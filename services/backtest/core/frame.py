@@ -35,7 +35,7 @@ class Detail:
     interval: Interval
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Frame:
     """Candles of a window, preceded by the history that indicators may look back on.
 

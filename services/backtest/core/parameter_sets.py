@@ -1,18 +1,14 @@
-"""Parameter sets: columns of values, checked and dealt out set by set."""
+"""Parameter sets as columns, and the different combinations of values in them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
-from typing import Any, Final
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
-from services.backtest.core.execution import EXECUTION_PARAMETERS, Execution, problems_with
-from services.backtest.core.parameters import ParameterInfo, Value, problem_with
-from services.backtest.core.strategies import Strategy
-from services.backtest.core.terms import Terms, terms_of
+import numpy as np
 
-_EXECUTION_NAMES: Final = tuple(info.name for info in EXECUTION_PARAMETERS)
+from services.backtest.core.kernel import Integers
+from services.backtest.core.parameters import Column, ParameterInfo, Value, WordColumn
 
 
 class InvalidSet(Exception):  # noqa: N818 - says what it is about
@@ -27,7 +23,7 @@ class InvalidSet(Exception):  # noqa: N818 - says what it is about
         super().__init__("; ".join(f"{name}: {problem}" for name, problem in self.problems))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class ParameterSets:
     """Parameter sets as columns, of strategy and searchable execution parameters alike.
 
@@ -37,90 +33,65 @@ class ParameterSets:
     """
 
     count: int
-    columns: Mapping[str, Sequence[Value]]
+    columns: Mapping[str, Column]
 
 
-def problems_with_values(strategy: Strategy, values: Mapping[str, Value]) -> list[tuple[str, str]]:
-    """Return everything wrong with one value per parameter of a strategy."""
-    found = [
-        (info.name, problem)
-        for info in strategy.parameters
-        if (problem := _problem(info, values.get(info.name)))
-    ]
-    return found or strategy.problems(values)
+@dataclass(frozen=True, slots=True, eq=False)
+class Combinations:
+    """The different values that some parameters take together.
 
-
-def required_lookback(strategy: Strategy, sets: ParameterSets) -> int:
-    """Return the bars before the window that the set with the longest lookback needs.
-
-    Sets that make no sense count as nothing.
+    Attributes:
+        values: Each combination by parameter name.
+        of: For every set the place of its combination, shape (sets,).
     """
-    plan = SetPlan(strategy, sets, Execution())
-    longest = 0
-    for index in range(sets.count):
-        with suppress(InvalidSet):
-            longest = max(longest, strategy.lookback(plan.values(index)))
-    return longest
+
+    values: tuple[Mapping[str, Value], ...]
+    of: Integers
 
 
-class SetPlan:
-    """Deals out the values and terms of each set."""
+class Combiner:
+    """Finds the combinations of parameters in sets, each only once.
 
-    def __init__(self, strategy: Strategy, sets: ParameterSets, execution: Execution) -> None:
-        """Check every distinct value once."""
-        self._strategy = strategy
+    Attributes:
+        given: The parameters that have a column.
+    """
+
+    def __init__(self, sets: ParameterSets, infos: Iterable[ParameterInfo]) -> None:
+        """Take the sets, and the parameters that may be asked for, for their defaults."""
+        self.given = frozenset(sets.columns)
         self._sets = sets
-        self._execution = execution
-        self._terms = terms_of(execution)
-        self._columns = [(info.name, self._column(info)) for info in strategy.parameters]
-        self._execution_columns = [
-            (name, sets.columns[name]) for name in _EXECUTION_NAMES if name in sets.columns
-        ]
-        self._bad = {
-            info.name: bad
-            for info in strategy.parameters
-            if (bad := _bad_values(info, self._column(info)))
-        }
+        self._defaults = {info.name: info.default for info in infos}
+        self._known: dict[tuple[str, ...], Combinations] = {}
 
-    def _column(self, info: ParameterInfo) -> Sequence[Any]:
-        given = self._sets.columns.get(info.name)
-        return (info.default,) * self._sets.count if given is None else given
+    def of(self, names: Iterable[str]) -> Combinations:
+        """Return the combinations of the parameters named; those without a value are left out."""
+        key = tuple(sorted(names))
+        if key not in self._known:
+            self._known[key] = self._combine(key)
+        return self._known[key]
 
-    def values(self, index: int) -> dict[str, Value]:
-        """Return every strategy parameter of a set; raises InvalidSet."""
-        values = {name: column[index] for name, column in self._columns}
-        if self._bad:
-            found = [
-                (name, bad[key])
-                for name, bad in self._bad.items()
-                if (key := (type(values[name]), values[name])) in bad
-            ]
-            if found:
-                raise InvalidSet(found)
-        problems = self._strategy.problems(values)
-        if problems:
-            raise InvalidSet(problems)
-        return values
+    def _combine(self, names: tuple[str, ...]) -> Combinations:
+        parts = [(name, *self._distinct(name)) for name in names]
+        codes = np.zeros(self._sets.count, np.int64)
+        for _, values, places in parts:
+            # Kept small, so that many parameters do not overflow.
+            _, codes = np.unique(codes * len(values) + places, return_inverse=True)
+        _, firsts, of = np.unique(codes, return_index=True, return_inverse=True)
+        combined = tuple(
+            {
+                name: value
+                for name, values, places in parts
+                if (value := values[places[first]]) is not None
+            }
+            for first in firsts
+        )
+        return Combinations(combined, of)
 
-    def terms(self, index: int) -> Terms:
-        """Return the execution model of a set as terms; raises InvalidSet."""
-        if not self._execution_columns:
-            return self._terms
-        own: dict[str, Any] = {name: column[index] for name, column in self._execution_columns}
-        execution = replace(self._execution, **own)
-        problems = problems_with(execution)
-        if problems:
-            raise InvalidSet(problems)
-        return terms_of(execution)
-
-
-def _problem(info: ParameterInfo, value: Value | None) -> str | None:
-    return "must be given" if value is None else problem_with(info, value)
-
-
-def _bad_values(
-    info: ParameterInfo, column: Sequence[Value | None]
-) -> dict[tuple[type, Value | None], str]:
-    """Return what is wrong with the distinct values of a column, by type and value."""
-    distinct = {(type(value), value) for value in column}
-    return {key: problem for key in distinct if (problem := _problem(info, key[1]))}
+    def _distinct(self, name: str) -> tuple[list[Value | None], Integers]:
+        column = self._sets.columns.get(name)
+        if column is None:
+            return [self._defaults[name]], np.zeros(self._sets.count, np.int64)
+        if isinstance(column, WordColumn):
+            return list(column.words), column.indexes
+        values, places = np.unique(column, return_inverse=True)
+        return values.tolist(), places

@@ -10,16 +10,15 @@ from typing import overload
 import numpy as np
 
 from services.backtest.core import ledger
-from services.backtest.core.evaluation import Evaluator, LookbackTooShort, WindowTooShort
 from services.backtest.core.execution import Direction, Execution
 from services.backtest.core.frame import Frame
 from services.backtest.core.kernel import Integers, Numbers
 from services.backtest.core.metrics import METRIC_NAMES
-from services.backtest.core.parameter_sets import problems_with_values
 from services.backtest.core.parameters import Value
-from services.backtest.core.strategies import Strategy
-from services.backtest.core.terms import terms_of
-from services.common.errors import AssayError, Code, Violation, fields_invalid, refuse
+from services.backtest.core.one_set import one_set
+from services.backtest.core.runs import Runner
+from services.backtest.core.strategies.strategy import Strategy
+from services.backtest.core.workbench import workbench_of
 
 
 class ExitReason(enum.IntEnum):
@@ -33,6 +32,7 @@ class ExitReason(enum.IntEnum):
     TRAILING_STOP = ledger.TRAILING_STOP
     END = ledger.END
     BUST = ledger.BUST
+    LIQUIDATION = ledger.LIQUIDATION
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,8 @@ class Trade:
         exit_reason: Why it was closed; OPEN while open.
         adverse_excursion_ratio: Largest unfavourable move from the entry fill, as a fraction of it.
         favorable_excursion_ratio: Largest favourable one.
+        funding_quote: Funding paid, negative when received.
+        entry_count: Entries of the position.
     """
 
     side: Direction
@@ -66,6 +68,8 @@ class Trade:
     exit_reason: ExitReason
     adverse_excursion_ratio: float
     favorable_excursion_ratio: float
+    funding_quote: float
+    entry_count: int
 
 
 class Trades(Sequence[Trade]):
@@ -106,6 +110,8 @@ class Trades(Sequence[Trade]):
             exit_reason=ExitReason(int(row[ledger.EXIT_REASON])),
             adverse_excursion_ratio=float(row[ledger.ADVERSE]),
             favorable_excursion_ratio=float(row[ledger.FAVORABLE]),
+            funding_quote=float(row[ledger.FUNDING]),
+            entry_count=int(row[ledger.ENTRY_COUNT]),
         )
 
 
@@ -143,53 +149,30 @@ def run(
 ) -> SingleResult:
     """Run one set; parameters not in `values` take their defaults.
 
-    Raises AssayError INVALID_ARGUMENT/FIELD_INVALID where values are unsound or the frame holds too
-    little history, FAILED_PRECONDITION/WINDOW_TOO_SHORT where no decision could be filled.
+    Raises:
+        AssayError: INVALID_ARGUMENT/FIELD_INVALID where values are unsound, the frame holds too
+            little history or the strategy asks for bars it does not make up;
+            FAILED_PRECONDITION/WINDOW_TOO_SHORT where no decision could be filled.
+        ArithmeticError: Equity outgrew what a double can hold.
     """
-    used = {info.name: values.get(info.name, info.default) for info in strategy.parameters}
-    complete = {name: value for name, value in used.items() if value is not None}
-    refuse(
-        Violation(f"parameters.{name}", problem)
-        for name, problem in problems_with_values(strategy, complete)
-    )
-    metrics, reasons = np.full(len(METRIC_NAMES), np.nan), np.zeros(len(METRIC_NAMES), np.uint8)
-    evaluator = Evaluator(frame)
-    terms = terms_of(execution)
-    try:
-        outcome = evaluator.run(strategy, direction, complete, terms, metrics, reasons)
-    except (LookbackTooShort, WindowTooShort) as error:
-        raise _refusal(error) from error
-    table = evaluator.trades[: outcome.trade_count].copy()
+    bench = workbench_of(frame)
+    chosen = one_set(bench, strategy, direction, values, execution)
+    runner = Runner(bench, strategy, direction, execution, METRIC_NAMES)
+    recorded = runner.record(chosen.code, chosen.signals, chosen.chunk)
+    if not recorded.finite:
+        raise ArithmeticError("equity outgrew what a double can hold")
     times = frame.candles.open_time_ms[frame.window_start :]
-    named = list(zip(METRIC_NAMES, metrics.tolist(), reasons.tolist(), strict=True))
-    peaks = np.maximum.accumulate(np.maximum(evaluator.equity, terms.capital))
+    named = list(
+        zip(METRIC_NAMES, recorded.values.tolist(), recorded.reasons.tolist(), strict=True)
+    )
+    peaks = np.maximum.accumulate(np.maximum(recorded.equity, execution.initial_capital_quote))
     return SingleResult(
         metrics={name: value for name, value, reason in named if not reason},
         reasons={name: reason for name, _, reason in named if reason},
-        trades=Trades(table, times),
+        trades=Trades(recorded.trades, times),
         open_time_ms=times,
-        equity=evaluator.equity,
-        position=_position(table, len(times)),
-        drawdown=1.0 - evaluator.equity / peaks,
-        first_decision_index=outcome.first_decision,
+        equity=recorded.equity,
+        position=recorded.position,
+        drawdown=1.0 - recorded.equity / peaks,
+        first_decision_index=int(chosen.chunk.firsts[0]),
     )
-
-
-def _refusal(error: LookbackTooShort | WindowTooShort) -> AssayError:
-    if isinstance(error, LookbackTooShort):
-        return fields_invalid([Violation("snapshot.lookback_bar_count", str(error))])
-    counts = {
-        "needed_bar_count": str(error.needed),
-        "available_bar_count": str(error.available),
-    }
-    return AssayError(Code.FAILED_PRECONDITION, "WINDOW_TOO_SHORT", str(error), metadata=counts)
-
-
-def _position(table: Numbers, bar_count: int) -> Numbers:
-    """Return the quantity held at every close: none at the close of the bar of an exit."""
-    position = np.zeros(bar_count)
-    for row in table:
-        leave = int(row[ledger.EXIT_BAR])
-        held = slice(int(row[ledger.ENTRY_BAR]), bar_count if leave < 0 else leave)
-        position[held] = row[ledger.SIDE] * row[ledger.QUANTITY]
-    return position

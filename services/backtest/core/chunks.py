@@ -1,0 +1,303 @@
+"""A few hundred sets at a time, with everything their signals are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+
+from services.backtest.core.engine import LINES, VOLATILITY_LINE, Lines, no_lines
+from services.backtest.core.execution import EXECUTION_PARAMETERS, Execution
+from services.backtest.core.expression.program import Program
+from services.backtest.core.expression.statics import evaluate_static, static_parameters
+from services.backtest.core.kernel import Integers, Numbers
+from services.backtest.core.parameter_sets import Combiner
+from services.backtest.core.parameters import Value
+from services.backtest.core.plane_code import PlaneCode, Wanted, plane_code
+from services.backtest.core.planning import DISTANCES, SIGNALS, SetGroup
+from services.backtest.core.refusals import LookbackTooShort, WindowTooShort
+from services.backtest.core.row import Row
+from services.backtest.core.row_table import LONGEST_WHOLE
+from services.backtest.core.rows import Scope
+from services.backtest.core.timeline import IntervalUnusable
+from services.backtest.core.volatility import PERIOD, YEARLY, volatility_program
+from services.backtest.core.workbench import Workbench
+
+_LIMITS: Final = {info.name: info for info in EXECUTION_PARAMETERS}
+_MOST_SETS: Final = 256
+_MOST_ROW_BYTES: Final = 64 * 2**20
+_MOST_PLANE_BYTES: Final = 24 * 2**20
+_PLANES: Final = 4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Chunk:
+    """Sets that are run by one call of the engine.
+
+    Attributes:
+        sets: Their numbers in the batch.
+        rows: The different rows their signals are made of.
+        operands: For every set and every row of the code its place in `rows`.
+        constants: For every set the numbers of the code.
+        firsts: For every set the bar of the first decision.
+        lines: Distances, sizes and volatilities that differ from bar to bar.
+        distances: Distances that do not, by execution parameter, for every set.
+    """
+
+    sets: Integers
+    rows: tuple[Row, ...]
+    operands: Integers
+    constants: Numbers
+    firsts: Integers
+    lines: Lines
+    distances: Mapping[str, Numbers]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Column:
+    """A row for every set: the different rows, and which a set has."""
+
+    rows: tuple[Row | None, ...]
+    of: Integers
+
+
+class ChunkMaker:
+    """Cuts the sets of a group into chunks.
+
+    Attributes:
+        code: What gives the signals of the group's sets, in the order of `group.signals`.
+        failures: Sets that cannot be run, by their number, as they are found.
+    """
+
+    def __init__(
+        self, bench: Workbench, group: SetGroup, combiner: Combiner, execution: Execution
+    ) -> None:
+        """Take sets whose values are sound."""
+        self.code: PlaneCode = _code(group.program, tuple(group.signals.values()))
+        self.failures: dict[int, Exception] = {}
+        self._bench = bench
+        self._group = group
+        self._combiner = combiner
+        self._execution = execution
+        self._scopes: dict[tuple[Program, int, frozenset[str]], Scope] = {}
+
+    def chunks(self) -> Iterator[Chunk]:
+        """Yield the chunks in the order of the sets, without the sets that cannot be run."""
+        begin = 0
+        size = self._most_sets()
+        while begin < len(self._group.sets):
+            sets = self._group.sets[begin : begin + size]
+            while len(sets) > 1 and self._row_bytes(sets) > _MOST_ROW_BYTES:
+                sets = sets[: len(sets) // 2]
+            begin += len(sets)
+            chunk = self._chunk(sets)
+            if len(chunk.sets):
+                yield chunk
+
+    def _most_sets(self) -> int:
+        plane = _PLANES * self._bench.bar_count // 8 + 1
+        return max(1, min(_MOST_SETS, _MOST_PLANE_BYTES // plane))
+
+    def _row_bytes(self, sets: Integers) -> int:
+        """Return about what the rows of sets take that are not computed where they are read."""
+        if self._bench.bar_count <= LONGEST_WHOLE:
+            return 0
+        program = self._group.program
+        kept = sum(
+            len(np.unique(self._combiner.of(_parameters(program, wanted.place)).of[sets]))
+            for wanted in self.code.rows
+            if program.nodes[wanted.place].operation not in {"sma", "column"}
+        )
+        return kept * self._bench.bar_count * 8
+
+    def _chunk(self, sets: Integers) -> Chunk:
+        program = self._group.program
+        inputs = _code(program, tuple(program.signals.values())).rows
+        columns = {
+            wanted: self._column(program, sets, wanted) for wanted in {*inputs, *self.code.rows}
+        }
+        steady = self._distances(sets)
+        drawn = {
+            place: self._column(program, sets, Wanted(place, 0))
+            for name, place in program.distances.items()
+            if DISTANCES[name] not in steady
+        }
+        volatility = self._volatility(sets)
+        lines = [*drawn.values(), *([volatility] if volatility else [])]
+        firsts = self._firsts(sets, columns, lines)
+        sound = np.array([number not in self.failures for number in sets.tolist()], np.bool_)
+        kept = np.flatnonzero(sound)
+        rows, operands = self._operands([columns[wanted] for wanted in self.code.rows], kept)
+        return Chunk(
+            sets=sets[kept],
+            rows=rows,
+            operands=operands,
+            constants=self._constants(sets[kept]),
+            firsts=firsts[kept],
+            lines=self._lines(drawn, volatility, kept),
+            distances={name: values[kept] for name, values in steady.items()},
+        )
+
+    def _column(self, program: Program, sets: Integers, wanted: Wanted) -> _Column:
+        """Return a row for every set; sets whose row cannot be made are noted."""
+        names = _parameters(program, wanted.place)
+        combinations = self._combiner.of(names)
+        used, of = np.unique(combinations.of[sets], return_inverse=True)
+        rows: list[Row | None] = []
+        for place, chosen in enumerate(used.tolist()):
+            values = combinations.values[chosen]
+
+            def scope(chosen: int = chosen, values: Mapping[str, Value] = values) -> Scope:
+                return self._scope(program, chosen, names, values)
+
+            try:
+                rows.append(self._row(program, wanted, values, scope))
+            except IntervalUnusable:
+                raise
+            except Exception as error:  # noqa: BLE001 - a defect in one set must not fail the others
+                rows.append(None)
+                for number in sets[of == place].tolist():
+                    self.failures.setdefault(number, error)
+        return _Column(tuple(rows), of)
+
+    def _row(
+        self,
+        program: Program,
+        wanted: Wanted,
+        values: Mapping[str, Value],
+        scope: Callable[[], Scope],
+    ) -> Row:
+        key = (program, wanted.place, wanted.above, tuple(values.items()))
+        needed = self._bench.lookback(key, scope)
+        if needed > self._bench.window_start and not self._bench.begins_dataset:
+            raise LookbackTooShort(needed, self._bench.window_start)
+        return self._bench.row(key, scope)
+
+    def _scope(
+        self, program: Program, chosen: int, names: frozenset[str], values: Mapping[str, Value]
+    ) -> Scope:
+        key = (program, chosen, names)
+        if key not in self._scopes:
+            self._scopes[key] = Scope(program, values)
+        return self._scopes[key]
+
+    def _volatility(self, sets: Integers) -> _Column | None:
+        """Return the yearly volatilities of closes, where sizes aim at one."""
+        searched = "volatility_target_ratio" in self._combiner.given
+        if self._execution.volatility_target_ratio is None and not searched:
+            return None
+        program = volatility_program()
+        values = {
+            PERIOD: self._execution.volatility_period_bars,
+            YEARLY: self._bench.interval.bars_per_year,
+        }
+        wanted = Wanted(program.distances["position_fraction"], 0)
+        scope = Scope(program, values)
+        try:
+            row = self._row(program, wanted, values, lambda: scope)
+        except LookbackTooShort as error:
+            for number in sets.tolist():
+                self.failures.setdefault(number, error)
+            return _Column((None,), np.zeros(len(sets), np.int64))
+        return _Column((row,), np.zeros(len(sets), np.int64))
+
+    def _firsts(
+        self, sets: Integers, columns: Mapping[Wanted, _Column], lines: Sequence[_Column]
+    ) -> Integers:
+        """Return the first bar of the window at which every input of a set is defined."""
+        start = self._bench.window_start
+        firsts = np.full(len(sets), start)
+        for wanted, column in (*columns.items(), *((Wanted(0, 0), line) for line in lines)):
+            defined = [row.defined if row else start for row in column.rows]
+            np.maximum(firsts, np.array(defined)[column.of] + wanted.above, out=firsts)
+        firsts -= start
+        bars = self._bench.bar_count
+        for place in np.flatnonzero(firsts + 2 > bars).tolist():
+            error = WindowTooShort(int(firsts[place]) + 2, bars)
+            self.failures.setdefault(int(sets[place]), error)
+        return firsts
+
+    def _operands(
+        self, columns: Sequence[_Column], kept: Integers
+    ) -> tuple[tuple[Row, ...], Integers]:
+        rows: dict[int, Row] = {}
+        places: dict[int, int] = {}
+        operands = np.empty((len(kept), len(columns)), np.int64)
+        for number, column in enumerate(columns):
+            own = np.zeros(len(column.rows), np.int64)
+            for place, row in enumerate(column.rows):
+                if row is not None:
+                    rows[row.number] = row
+                    own[place] = places.setdefault(row.number, len(places))
+            operands[:, number] = own[column.of[kept]]
+        return tuple(rows.values()), operands
+
+    def _constants(self, sets: Integers) -> Numbers:
+        constants = np.full((len(sets), len(self.code.constants)), 0.5)
+        for number, place in enumerate(self.code.constants):
+            if place is not None:
+                constants[:, number] = self._static(place, sets)
+        return constants
+
+    def _static(self, place: int, sets: Integers) -> Numbers:
+        """Return a static number for every set."""
+        program = self._group.program
+        combinations = self._combiner.of(_parameters(program, place))
+        used, of = np.unique(combinations.of[sets], return_inverse=True)
+        values = [
+            float(evaluate_static(program, place, combinations.values[chosen]))
+            for chosen in used.tolist()
+        ]
+        return np.array(values, np.float64)[of]
+
+    def _distances(self, sets: Integers) -> dict[str, Numbers]:
+        """Return the distances that are the same at every bar and usable in every set."""
+        program = self._group.program
+        found = {}
+        for name, place in program.distances.items():
+            if program.nodes[place].static:
+                info = _LIMITS[DISTANCES[name]]
+                values = self._static(place, sets)
+                if np.all((values >= info.minimum) & (values <= info.maximum)):
+                    found[DISTANCES[name]] = values
+        return found
+
+    def _lines(
+        self, drawn: Mapping[int, _Column], volatility: _Column | None, kept: Integers
+    ) -> Lines:
+        places = {
+            line: drawn[place]
+            for line, name in enumerate(DISTANCES)
+            if (place := self._group.program.distances.get(name)) in drawn
+        }
+        if volatility is not None:
+            places[VOLATILITY_LINE] = volatility
+        if not places:
+            return no_lines()
+        rows, operands = self._operands(list(places.values()), kept)
+        values = np.empty((len(rows), self._bench.bar_count))
+        for row, out in zip(rows, values, strict=True):
+            row.fill(self._bench.window_start, out)
+        of = np.full((len(kept), LINES), -1, np.int64)
+        for number, line in enumerate(places):
+            of[:, line] = operands[:, number]
+        return Lines(values, of)
+
+
+@lru_cache(256)
+def _code(program: Program, places: tuple[int, ...]) -> PlaneCode:
+    return plane_code(program, places)
+
+
+@lru_cache(4_096)
+def _parameters(program: Program, place: int) -> frozenset[str]:
+    return static_parameters(program, place)
+
+
+def signal_columns(signals: Mapping[str, int]) -> Integers:
+    """Return which plane each signal of the engine is, -1 for those that do not count."""
+    order = list(signals)
+    return np.array([order.index(name) if name in order else -1 for name in SIGNALS], np.int64)

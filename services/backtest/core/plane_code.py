@@ -1,0 +1,201 @@
+"""Conditions of a program as a short list of operations on words of 64 bars."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+
+from services.backtest.core.expression.program import Program
+from services.backtest.core.kernel import Integers
+
+# Operations; the columns of an instruction are the operation and four numbers.
+CROSS: Final = 0
+"""left, right, register of "crosses above" or -1, register of "crosses below" or -1."""
+GREATER: Final = 1
+"""left, right, register."""
+GREATER_EQUAL: Final = 2
+LESS: Final = 3
+LESS_EQUAL: Final = 4
+EQUAL: Final = 5
+AND: Final = 6
+"""register, register, register of the result."""
+OR: Final = 7
+AND_NOT: Final = 8
+NOT: Final = 9
+"""register, unused, register of the result."""
+CONSTANT: Final = 10
+"""constant, unused, register: every bar where it is not 0."""
+FIRST: Final = 11
+"""unused, unused, register: the bar of the first decision."""
+
+_COMPARISONS: Final = {
+    "less": LESS,
+    "less_equal": LESS_EQUAL,
+    "greater": GREATER,
+    "greater_equal": GREATER_EQUAL,
+    "equal": EQUAL,
+}
+_MIRRORED: Final = {
+    LESS: GREATER,
+    LESS_EQUAL: GREATER_EQUAL,
+    GREATER: LESS,
+    GREATER_EQUAL: LESS_EQUAL,
+    EQUAL: EQUAL,
+}
+_HALF: Final = -1
+"""Place of the number that conditions computed bar by bar are compared with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A row an instruction reads.
+
+    Attributes:
+        place: Its node.
+        above: Bars before the bar decided at that are read too: 1 for a crossing.
+    """
+
+    place: int
+    above: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PlaneCode:
+    """What a kernel does for every set of a program.
+
+    A row is named by its place in `rows`, a constant by -1 less its place in `constants`.
+
+    Attributes:
+        instructions: int64, shape (instructions, 5).
+        rows: Rows the instructions read.
+        constants: Static nodes they read; None stands for one half.
+        registers: Words at a time that the instructions write.
+        outputs: For each signal asked for, its register.
+    """
+
+    instructions: Integers
+    rows: tuple[Wanted, ...]
+    constants: tuple[int | None, ...]
+    registers: int
+    outputs: tuple[int, ...]
+
+
+@dataclass(slots=True)
+class _Writer:
+    """Instructions as they are written, each once."""
+
+    program: Program
+    lines: list[list[int]] = field(default_factory=list)
+    rows: dict[Wanted, int] = field(default_factory=dict)
+    constants: dict[int, int] = field(default_factory=dict)
+    known: dict[tuple[int, ...], int] = field(default_factory=dict)
+    crossings: dict[tuple[int, int], int] = field(default_factory=dict)
+    registers: int = 0
+
+    def register(self) -> int:
+        """Return a register not used yet."""
+        self.registers += 1
+        return self.registers - 1
+
+    def emit(self, operation: int, left: int, right: int) -> int:
+        """Return the register of an operation's result, written when not known."""
+        key = (operation, left, right)
+        if key not in self.known:
+            self.known[key] = self.register()
+            self.lines.append([operation, left, right, self.known[key], -1])
+        return self.known[key]
+
+    def operand(self, place: int, above: int) -> int:
+        """Return the number of a row, or that of a constant."""
+        if place == _HALF or self.program.nodes[place].static:
+            return -1 - self.constants.setdefault(place, len(self.constants))
+        wanted = Wanted(place, above)
+        return self.rows.setdefault(wanted, len(self.rows))
+
+    def crossing(self, left: int, right: int, *, above: bool) -> int:
+        """Return the register of a crossing; both ways share the comparison."""
+        if left < 0 or (right >= 0 and (right, left) in self.crossings):
+            left, right, above = right, left, not above
+        key = (left, right)
+        if key not in self.crossings:
+            self.crossings[key] = len(self.lines)
+            self.lines.append([CROSS, left, right, -1, -1])
+        line = self.lines[self.crossings[key]]
+        column = 3 if above else 4
+        if line[column] < 0:
+            line[column] = self.register()
+        return line[column]
+
+
+def plane_code(program: Program, conditions: Sequence[int]) -> PlaneCode:
+    """Return the instructions that give conditions of a program, places without `choose`.
+
+    Every node is visited once, those it works on first, whatever their number.
+    """
+    writer = _Writer(program)
+    registers: dict[int, int] = {}
+    for place in _needed(program, conditions):
+        registers[place] = _write(writer, place, registers)
+    return PlaneCode(
+        instructions=np.array(writer.lines, np.int64).reshape(-1, 5),
+        rows=tuple(writer.rows),
+        constants=tuple(None if place == _HALF else place for place in writer.constants),
+        registers=writer.registers,
+        outputs=tuple(registers[place] for place in conditions),
+    )
+
+
+def _needed(program: Program, conditions: Sequence[int]) -> list[int]:
+    """Return the conditions and those they are made of by and, or, not: lowest place first."""
+    seen = set(conditions)
+    open_places = list(seen)
+    while open_places:
+        node = program.nodes[open_places.pop()]
+        if node.operation in {"and", "or", "not"} and not node.static:
+            fresh = [below for below in node.inputs if below not in seen]
+            seen.update(fresh)
+            open_places += fresh
+    return sorted(seen)
+
+
+def _write(writer: _Writer, place: int, registers: dict[int, int]) -> int:
+    node = writer.program.nodes[place]
+    if node.static:
+        return writer.emit(CONSTANT, writer.operand(place, 0), 0)
+    if node.operation == "first_decision":
+        return writer.emit(FIRST, 0, 0)
+    if node.operation == "not":
+        return writer.emit(NOT, registers[node.inputs[0]], 0)
+    if node.operation in {"and", "or"}:
+        left, right = (registers[below] for below in node.inputs)
+        return writer.emit(AND if node.operation == "and" else OR, left, right)
+    if node.operation in {"crosses_above", "crosses_below"}:
+        left, right = (writer.operand(below, 1) for below in node.inputs)
+        if left == right:
+            return _never(writer, left)
+        return writer.crossing(left, right, above=node.operation == "crosses_above")
+    if node.operation in _COMPARISONS or node.operation == "not_equal":
+        left, right = (writer.operand(below, 0) for below in node.inputs)
+        return _comparison(writer, node.operation, left, right)
+    return writer.emit(GREATER, writer.operand(place, 0), writer.operand(_HALF, 0))
+
+
+def _comparison(writer: _Writer, operation: str, left: int, right: int) -> int:
+    if operation == "not_equal":
+        # Undefined values compare false, so this is not the opposite of "equal".
+        less = _comparison(writer, "less", left, right)
+        return writer.emit(OR, less, _comparison(writer, "greater", left, right))
+    code = _COMPARISONS[operation]
+    if left < 0 or (right >= 0 and code in {LESS, LESS_EQUAL}):
+        code, left, right = _MIRRORED[code], right, left
+    return writer.emit(code, left, right)
+
+
+def _never(writer: _Writer, row: int) -> int:
+    """Return the register of what is never true: a row does not cross itself."""
+    if row < 0:
+        return writer.emit(AND_NOT, *[writer.emit(CONSTANT, row, 0)] * 2)
+    return writer.emit(AND_NOT, *[writer.emit(GREATER, row, row)] * 2)

@@ -1,0 +1,226 @@
+"""How the sets of a batch are run: checked together, then in groups that share a program."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any, Final
+
+import numpy as np
+
+from services.backtest.core.execution import (
+    EXECUTION_PARAMETERS,
+    Direction,
+    Execution,
+    problems_with,
+)
+from services.backtest.core.expression.program import Program
+from services.backtest.core.expression.statics import (
+    evaluate_static,
+    problem_with_static,
+    static_parameters,
+)
+from services.backtest.core.indicators.registry import INDICATORS
+from services.backtest.core.kernel import Integers
+from services.backtest.core.parameter_sets import Combinations, Combiner, InvalidSet, ParameterSets
+from services.backtest.core.parameters import (
+    Column,
+    ParameterInfo,
+    ParameterType,
+    Value,
+    WordColumn,
+    problem_with,
+)
+from services.backtest.core.strategies.strategy import Strategy
+from services.backtest.core.workbench import resolved
+
+SIGNALS: Final = ("enter_long", "exit_long", "enter_short", "exit_short")
+"""The signals in the order of the engine."""
+
+DISTANCES: Final = {
+    "stop_loss": "stop_loss_ratio",
+    "take_profit": "take_profit_ratio",
+    "trailing_stop": "trailing_stop_ratio",
+    "position_fraction": "position_fraction_ratio",
+}
+"""The distances in the order of the engine's lines, with the execution parameter they replace."""
+
+_ALLOWED: Final = {
+    Direction.LONG: ("enter_long", "exit_long"),
+    Direction.SHORT: ("enter_short", "exit_short"),
+    Direction.BOTH: SIGNALS,
+}
+_EXECUTION_NAMES: Final = frozenset(info.name for info in EXECUTION_PARAMETERS)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SetGroup:
+    """Sets that share a program.
+
+    Attributes:
+        sets: Their numbers, rising.
+        program: The program, its choices made.
+        signals: Places of the signals that count, by name.
+    """
+
+    sets: Integers
+    program: Program
+    signals: Mapping[str, int]
+
+
+class SetPlan:
+    """The sets of a batch, checked.
+
+    Attributes:
+        failures: What is wrong with sets that cannot be run, by their number.
+        combiner: Finds the combinations of parameter values.
+        execution_columns: The columns of execution parameters among the sets', as numbers.
+    """
+
+    def __init__(
+        self, strategy: Strategy, direction: Direction, sets: ParameterSets, execution: Execution
+    ) -> None:
+        """Check every different combination of values once."""
+        self._strategy = strategy
+        self._direction = direction
+        self._sets = sets
+        self.failures: dict[int, Exception] = {}
+        self.combiner = Combiner(sets, (*strategy.parameters, *EXECUTION_PARAMETERS))
+        self.execution_columns = {
+            name: np.asarray(column, np.float64)
+            for name, column in sets.columns.items()
+            if name in _EXECUTION_NAMES and not isinstance(column, WordColumn)
+        }
+        for info in strategy.parameters:
+            self._check_values(info, sets.columns.get(info.name))
+        self._check_requirements()
+        self._check_execution(execution)
+
+    def groups(self) -> Iterator[SetGroup]:
+        """Yield the sets without failures, by the words of their categories."""
+        names = [
+            info.name for info in self._strategy.parameters if info.type is ParameterType.CATEGORY
+        ]
+        words = self.combiner.of(names)
+        sound = np.ones(self._sets.count, np.bool_)
+        sound[list(self.failures)] = False
+        for place, chosen in enumerate(words.values):
+            members = np.flatnonzero(sound & (words.of == place))
+            if members.size:
+                choice = tuple((name, str(word)) for name, word in chosen.items())
+                program = resolved(self._strategy.program, choice)
+                group = SetGroup(members, program, signals_of(program, self._direction))
+                self._check_statics(group)
+                yield self._without_failures(group)
+
+    def _without_failures(self, group: SetGroup) -> SetGroup:
+        failed = np.fromiter(self.failures, np.int64, len(self.failures))
+        return replace(group, sets=np.setdiff1d(group.sets, failed, assume_unique=True))
+
+    def _fail(self, numbers: Integers, error: Exception) -> None:
+        for number in numbers.tolist():
+            self.failures.setdefault(number, error)
+
+    def _check_values(self, info: ParameterInfo, column: Column | None) -> None:
+        """Note the sets with a value out of bounds."""
+        if column is None:
+            if info.default is None:
+                error = InvalidSet([(info.name, "must be given")])
+                self._fail(np.arange(self._sets.count), error)
+            return
+        for value, numbers in _suspects(info, column):
+            problem = problem_with(info, value)
+            if problem:
+                self._fail(numbers, InvalidSet([(info.name, problem)]))
+
+    def _check_requirements(self) -> None:
+        program = self._strategy.program
+        names = {
+            name
+            for requirement in program.requirements
+            for name in static_parameters(program, requirement.place)
+        }
+        if names:
+            self._check(self.combiner.of(names), self._strategy.problems)
+
+    def _check_execution(self, execution: Execution) -> None:
+        stop_defined = "stop_loss" in self._strategy.program.distances
+
+        def problems(values: Mapping[str, Value]) -> list[tuple[str, str]]:
+            own: dict[str, Any] = dict(values)
+            return problems_with(replace(execution, **own), stop_defined=stop_defined)
+
+        if self.execution_columns:
+            self._check(self.combiner.of(self.execution_columns), problems)
+
+    def _check(self, combinations: Combinations, problems: Any) -> None:
+        for place, values in enumerate(combinations.values):
+            members = np.flatnonzero(combinations.of == place)
+            if all(number in self.failures for number in members.tolist()):
+                continue
+            found = problems(values)
+            if found:
+                self._fail(members, InvalidSet(found))
+
+    def _check_statics(self, group: SetGroup) -> None:
+        """Note the sets whose values put an indicator's period or factor out of its bounds."""
+        for operation, number, place, names in _checked_statics(group.program):
+            static = INDICATORS[operation].statics[number]
+            combinations = self.combiner.of(names)
+            for chosen in np.unique(combinations.of[group.sets]).tolist():
+                values = combinations.values[chosen]
+                try:
+                    value = float(evaluate_static(group.program, place, values))
+                    problem = problem_with_static(static, value)
+                except ArithmeticError as error:
+                    problem = f"{static.name}: {error}"
+                if problem:
+                    members = group.sets[combinations.of[group.sets] == chosen]
+                    told = f"{operation}: {problem}"
+                    self._fail(members, InvalidSet([(min(names), told)]))
+
+
+def signals_of(program: Program, direction: Direction) -> dict[str, int]:
+    """Return the places of the signals that count for a direction.
+
+    Where both sides are entered by one and the same condition, the long side has it.
+    """
+    places = {
+        name: program.signals[name] for name in _ALLOWED[direction] if name in program.signals
+    }
+    if "enter_long" in places and places["enter_long"] == places.get("enter_short"):
+        del places["enter_short"]
+    return places
+
+
+def _suspects(info: ParameterInfo, column: Column) -> Sequence[tuple[Value, Integers]]:
+    """Return the values of a column that may be wrong, with the sets that have them."""
+    if isinstance(column, WordColumn):
+        return [
+            (word, np.flatnonzero(column.indexes == place))
+            for place, word in enumerate(column.words)
+        ]
+    whole = info.type is ParameterType.INT
+    sound = np.isfinite(column) & (column.dtype.kind in ("i" if whole else "if"))
+    if info.minimum is not None:
+        sound &= column >= info.minimum
+    if info.maximum is not None:
+        sound &= column <= info.maximum
+    wrong = np.flatnonzero(~sound)
+    return [(column[number].item(), np.array([number])) for number in wrong]
+
+
+@lru_cache(64)
+def _checked_statics(program: Program) -> tuple[tuple[str, int, int, frozenset[str]], ...]:
+    """Return the periods and factors that depend on parameters.
+
+    Each as the indicator, the number of its argument, the argument's node and its parameters.
+    """
+    found = []
+    for node in program.nodes:
+        for number, place in enumerate(node.statics):
+            names = static_parameters(program, place)
+            if names:
+                found.append((node.operation, number, place, names))
+    return tuple(found)

@@ -1,0 +1,82 @@
+"""A number per bar."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+
+from services.backtest.core.indicators.means import Means
+from services.backtest.core.kernel import Numbers, frozen, kernel
+
+
+@kernel
+def _whole(values: Numbers, begin: int) -> bool:
+    for place in range(begin, len(values)):
+        if not abs(values[place]) < np.inf:
+            return False
+    return True
+
+
+class Row:
+    """Values of an expression from a bar of its timeline to the end.
+
+    Attributes:
+        number: Its identity among the rows of a frame.
+        start: Bar of the first value.
+        defined: Bar from which on the expression has values, but for holes inside.
+        nbytes: Bytes it keeps in memory.
+    """
+
+    def __init__(self, number: int, start: int, defined: int, values: Numbers, nbytes: int) -> None:
+        """Take the values, float64, read-only, shape (bars of the timeline - start,)."""
+        self.number = number
+        self.start = start
+        self.defined = defined
+        self.nbytes = nbytes
+        self._values = values
+
+    @property
+    def values(self) -> Numbers:
+        """The values; NaN where undefined."""
+        return self._values
+
+    @cached_property
+    def whole(self) -> bool:
+        """Whether every value from `defined` on is a number."""
+        return _whole(self.values, max(0, self.defined - self.start))
+
+    def fill(self, first: int, out: Numbers) -> None:
+        """Set out[j] to the value at bar first + j; the bars must exist, or lie before the row."""
+        missing = min(max(0, self.start - first), len(out))
+        out[:missing] = np.nan
+        begin = first + missing - self.start
+        out[missing:] = self.values[begin : begin + len(out) - missing]
+
+
+class MeanRow(Row):
+    """Means of a candle column, computed where and when they are read."""
+
+    def __init__(
+        self, number: int, start: int, defined: int, length: int, means: Means, period: int
+    ) -> None:
+        """Take the means' source; `length` is that of the timeline."""
+        self.number = number
+        self.start = start
+        self.defined = defined
+        self.nbytes = 0
+        self.whole = True
+        self._length = length
+        self._means = means
+        self._period = period
+
+    @property
+    def values(self) -> Numbers:
+        """The values; NaN where undefined."""
+        out = np.empty(self._length - self.start)
+        self.fill(self.start, out)
+        return frozen(out)
+
+    def fill(self, first: int, out: Numbers) -> None:
+        """Set out[j] to the mean at bar first + j; `first` may be -1."""
+        self._means.fill(self._period, first, out, anchor=self.start)

@@ -1,0 +1,85 @@
+"""Rows side by side in one block of memory, as the kernel that compares them reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from services.backtest.core.bits import aligned
+from services.backtest.core.kernel import Bytes, Integers, Numbers
+from services.backtest.core.row import Row
+
+WORD: Final = 64
+"""Bars in a word of a bit plane; also the columns before a row's first bar."""
+
+LONGEST_WHOLE: Final = 65_536
+"""Windows beyond this many bars are compared tile by tile."""
+
+_TILE: Final = 16_384
+_MOST_BYTES: Final = 32 * 2**20
+_FEWEST_ROWS: Final = 16
+
+
+class RowTable:
+    """A block of row slots over one tile of a window; for one thread.
+
+    A slot begins with a word's worth of columns, the last of which is the bar before the tile.
+
+    Attributes:
+        flat: The slots one after the other, 64-byte aligned.
+        stride: Columns of a slot.
+        whole: For each slot 1 where its row has no holes, shape (capacity,).
+        capacity: Slots.
+        tile_bars: Bars of a tile, a multiple of 64.
+        tile_count: Tiles of the window.
+    """
+
+    def __init__(self, window_start: int, bar_count: int) -> None:
+        """Take a window by its first row in the frame and its length."""
+        padded = -(-max(bar_count, 1) // WORD) * WORD
+        self.tile_bars = padded if bar_count <= LONGEST_WHOLE else _TILE
+        self.tile_count = -(-padded // self.tile_bars)
+        self.stride = WORD + self.tile_bars
+        self.capacity = max(_FEWEST_ROWS, _MOST_BYTES // (8 * self.stride))
+        self.flat: Numbers = aligned((0,), np.float64)
+        self.whole: Bytes = np.zeros(self.capacity, np.uint8)
+        self._window_start = window_start
+        self._bar_count = bar_count
+        self._slots: dict[int, int] = {}
+        self._loaded: dict[int, int] = {}
+
+    def slots(self, rows: Sequence[Row]) -> Integers:
+        """Return a slot for each of at most `capacity` different rows, shape (rows,)."""
+        fresh = [row for row in rows if row.number not in self._slots]
+        if len(self._slots) + len(fresh) > self.capacity:
+            self._slots.clear()
+            self._loaded.clear()
+            fresh = list(rows)
+        for row in fresh:
+            self._slots[row.number] = len(self._slots)
+            self.whole[self._slots[row.number]] = row.whole
+        self._grow(len(self._slots))
+        return np.array([self._slots[row.number] for row in rows], np.int64)
+
+    def load(self, rows: Sequence[Row], tile: int) -> None:
+        """Fill the slots of rows with a tile, where it is not there already."""
+        begin = tile * self.tile_bars
+        count = min(self.tile_bars, self._bar_count - begin)
+        for row in rows:
+            if self._loaded.get(row.number) == tile:
+                continue
+            offset = self._slots[row.number] * self.stride
+            slot = self.flat[offset : offset + self.stride]
+            row.fill(self._window_start + begin - 1, slot[WORD - 1 : WORD + count])
+            slot[WORD + count :] = np.nan
+            self._loaded[row.number] = tile
+
+    def _grow(self, used: int) -> None:
+        held = len(self.flat) // self.stride
+        if used <= held:
+            return
+        flat = aligned((min(self.capacity, max(2 * held, used, 8)) * self.stride,), np.float64)
+        flat[: len(self.flat)] = self.flat
+        self.flat = flat

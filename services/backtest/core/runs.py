@@ -1,0 +1,223 @@
+"""Running chunks of sets: rows to planes, planes to metrics, on the path that fits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from services.backtest.core.chunks import Chunk, signal_columns
+from services.backtest.core.engine import Recorded, Signals, run_many, run_one, wants_of
+from services.backtest.core.execution import SIZES, Direction, Execution
+from services.backtest.core.kernel import Bytes, Integers, Numbers
+from services.backtest.core.metrics import METRIC_NAMES, Metric
+from services.backtest.core.plane_code import PlaneCode
+from services.backtest.core.planes import Words, fill_planes
+from services.backtest.core.row_table import LONGEST_WHOLE, WORD
+from services.backtest.core.sparse import run_plain
+from services.backtest.core.strategies.strategy import Strategy
+from services.backtest.core.terms import terms_matrix, terms_of, tiers_of
+from services.backtest.core.workbench import Workbench
+
+Flags = npt.NDArray[np.bool_]
+Results = tuple[Numbers, Bytes, Bytes]
+"""Metrics and reasons, shape (sets, metrics), and whether all numbers are finite, shape (sets,)."""
+
+_BY_RANGES: Final = (Metric.BAR_SHARPE_RATIO, Metric.MAX_DRAWDOWN_RATIO, Metric.CALMAR_RATIO)
+"""Metrics that plain sets take from the sparse path, whatever else is wanted."""
+
+_BAR_BY_BAR: Final = frozenset(
+    metric.name.lower()
+    for metric in (
+        Metric.MAX_DRAWDOWN_DURATION_BARS,
+        Metric.MAX_DRAWDOWN_RECOVERED,
+        Metric.TURNOVER_RATIO,
+        Metric.AVERAGE_ADVERSE_EXCURSION_RATIO,
+        Metric.AVERAGE_FAVORABLE_EXCURSION_RATIO,
+    )
+)
+"""Metrics that the sparse path cannot tell."""
+
+_FRACTION: Final = "position_fraction_ratio"
+
+
+class Runner:
+    """Runs the chunks of one batch, or one set.
+
+    Which path a set takes follows from the strategy, the execution model, its own parameters and
+    the length of the window alone: a set has the same bits in a batch and alone, whatever metrics
+    are wanted.
+    """
+
+    def __init__(
+        self,
+        bench: Workbench,
+        strategy: Strategy,
+        direction: Direction,
+        execution: Execution,
+        metrics: Sequence[str],
+    ) -> None:
+        """Take what all sets share; `metrics` are those wanted."""
+        self._bench = bench
+        self._execution = execution
+        if "position_fraction" in strategy.program.distances:
+            self._execution = replace(execution, **dict.fromkeys(SIZES))
+        self._wants = wants_of(metrics)
+        self._dense = bool(_BAR_BY_BAR.intersection(metrics))
+        self._may_be_plain = (
+            direction is Direction.LONG
+            and not strategy.program.distances
+            and _is_plain(self._execution, bench)
+        )
+
+    def run(
+        self,
+        code: PlaneCode,
+        signals: Mapping[str, int],
+        chunk: Chunk,
+        columns: Mapping[str, Numbers],
+    ) -> Results:
+        """Run a chunk; `columns` are the execution parameters that differ between its sets."""
+        plain = self._plain(chunk, columns)
+        count = len(chunk.sets)
+        results = _empty(count)
+        planes = self.planes(code, chunk)
+        if self._dense or not plain.all():
+            run_many(
+                self._bench.market,
+                Signals(planes, signal_columns(signals), chunk.firsts),
+                chunk.lines,
+                self._terms(chunk, columns),
+                tiers_of(self._execution),
+                self._wants,
+                0,
+                count,
+                *results,
+            )
+        if plain.any():
+            self._run_plain(planes, signals, chunk.firsts, plain, results)
+        return results
+
+    def record(
+        self,
+        code: PlaneCode,
+        signals: Mapping[str, int],
+        chunk: Chunk,
+    ) -> Recorded:
+        """Run the only set of a chunk and tell everything; its parameters are in the model."""
+        planes = self.planes(code, chunk)
+        recorded = run_one(
+            self._bench.market,
+            Signals(planes, signal_columns(signals), chunk.firsts),
+            chunk.lines,
+            self._terms(chunk, {}),
+            tiers_of(self._execution),
+        )
+        plain = self._plain(chunk, {})
+        if plain.all():
+            results = (
+                recorded.values[np.newaxis],
+                recorded.reasons[np.newaxis],
+                np.ones(1, np.uint8),
+            )
+            self._run_plain(planes, signals, chunk.firsts, plain, results)
+        return recorded
+
+    def planes(self, code: PlaneCode, chunk: Chunk) -> Words:
+        """Return the planes of a chunk, shape (sets, outputs of the code, words)."""
+        table = self._bench.table
+        words = table.tile_count * table.tile_bars // WORD
+        planes = np.empty((len(chunk.sets), len(code.outputs), words), np.uint64)
+        slots = table.slots(chunk.rows)
+        offsets = (slots * table.stride)[chunk.operands] if len(slots) else chunk.operands
+        for tile in range(table.tile_count):
+            table.load(chunk.rows, tile)
+            fill_planes(
+                code.instructions,
+                offsets,
+                chunk.constants,
+                (table.flat, table.stride, table.whole),
+                (tile * table.tile_bars, table.tile_bars),
+                chunk.firsts,
+                np.array(code.outputs, np.int64),
+                planes,
+            )
+        return planes
+
+    def _plain(self, chunk: Chunk, columns: Mapping[str, Numbers]) -> Flags:
+        """Return which sets of a chunk are plain."""
+        searched = columns.keys() - {_FRACTION}
+        plain = np.full(len(chunk.sets), self._may_be_plain and not searched, np.bool_)
+        fraction = self._execution.position_fraction_ratio
+        fractions = columns.get(_FRACTION, 1.0 if fraction is None else fraction)
+        return plain & (fractions == 1.0)
+
+    def _terms(self, chunk: Chunk, columns: Mapping[str, Numbers]) -> Numbers:
+        return terms_matrix(self._execution, {**columns, **chunk.distances}, len(chunk.sets))
+
+    def _run_plain(
+        self,
+        planes: Words,
+        signals: Mapping[str, int],
+        firsts: Integers,
+        plain: Flags,
+        results: Results,
+    ) -> None:
+        """Write the metrics of the plain sets; where every bar was run, only those by ranges."""
+        order = list(signals)
+        enters = planes[plain, order.index("enter_long")] if "enter_long" in order else None
+        if enters is None:
+            enters = np.zeros((int(plain.sum()), planes.shape[2]), np.uint64)
+        leaves = np.zeros_like(enters)
+        if "exit_long" in order:
+            leaves = np.ascontiguousarray(planes[plain, order.index("exit_long")])
+        found = _empty(len(enters))
+        run_plain(
+            self._bench.market,
+            self._bench.ranges,
+            enters & ~leaves,
+            leaves,
+            firsts[plain],
+            terms_of(self._execution),
+            self._wants,
+            found[0],
+            found[1],
+        )
+        if self._dense:
+            for metric in _BY_RANGES:
+                results[0][plain, metric] = found[0][:, metric]
+                results[1][plain, metric] = found[1][:, metric]
+        else:
+            results[0][plain], results[1][plain] = found[0], found[1]
+
+
+def _empty(count: int) -> Results:
+    return (
+        np.full((count, len(METRIC_NAMES)), np.nan),
+        np.zeros((count, len(METRIC_NAMES)), np.uint8),
+        np.ones(count, np.uint8),
+    )
+
+
+def _is_plain(execution: Execution, bench: Workbench) -> bool:
+    """Say whether a model with position fraction 1 needs nothing but closes and opens."""
+    off = (
+        execution.stop_loss_ratio,
+        execution.take_profit_ratio,
+        execution.trailing_stop_ratio,
+        execution.leverage,
+        *(getattr(execution, size) for size in SIZES if size != _FRACTION),
+        execution.tick_size_quote,
+        execution.quantity_step_base,
+        execution.minimum_quantity_base,
+        execution.minimum_notional_quote,
+    )
+    return (
+        all(field is None for field in off)
+        and execution.max_entry_count == 1
+        and not bench.funded
+        and bench.bar_count <= LONGEST_WHOLE
+    )

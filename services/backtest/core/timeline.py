@@ -1,0 +1,134 @@
+"""The bars that expressions look at: those of a frame, and longer ones made of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from services.backtest.core.frame import Frame
+from services.backtest.core.kernel import Integers, Numbers, frozen, kernel
+from services.common.frames import Candles
+from services.common.intervals import DAY_MS, Interval
+
+_HOUR_MS: Final = 3_600_000
+_DAYS_TO_MONDAY: Final = 3
+"""The epoch was a Thursday."""
+
+
+class IntervalUnusable(Exception):  # noqa: N818 - says what happened
+    """An expression asks for bars that cannot be made of the frame's."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Timeline:
+    """Closed bars by rising open time.
+
+    Attributes:
+        key: What tells it from the other timelines of its frame.
+        candles: The bars.
+        closes_ms: When each closes, milliseconds since the epoch.
+        origin: Bar from which lookbacks are counted back: the window's first.
+        interval: Length of a bar.
+    """
+
+    key: tuple[str, int]
+    candles: Candles
+    closes_ms: Integers
+    origin: int
+    interval: Interval
+
+    def __len__(self) -> int:
+        return len(self.candles)
+
+    def column(self, name: str) -> Numbers:
+        """Return open, high, low, close, volume, hour or weekday of every bar."""
+        if name == "hour":
+            return frozen((self.candles.open_time_ms // _HOUR_MS % 24).astype(np.float64))
+        if name == "weekday":
+            days = self.candles.open_time_ms // DAY_MS + _DAYS_TO_MONDAY
+            return frozen((days % 7).astype(np.float64))
+        prices: Numbers = getattr(self.candles, name)
+        return frozen(prices)
+
+
+def timeline_of(frame: Frame) -> Timeline:
+    """Return the bars of a frame."""
+    closes = close_times_ms(frame.candles.open_time_ms, frame.interval)
+    return Timeline(("", 0), frame.candles, closes, frame.window_start, frame.interval)
+
+
+def close_times_ms(opens_ms: Integers, interval: Interval) -> Integers:
+    """Return when bars close that open at the times given."""
+    if interval is not Interval.MONTH_1:
+        return opens_ms + interval.length_ms
+    months = opens_ms.astype("datetime64[ms]").astype("datetime64[M]") + np.timedelta64(1, "M")
+    return months.astype("datetime64[ms]").astype(np.int64)
+
+
+def bars_in(longer: Interval, shorter: Interval) -> int:
+    """Return how many bars of the shorter interval one of the longer holds.
+
+    Raises:
+        IntervalUnusable: when they do not divide.
+    """
+    fixed = Interval.MONTH_1 not in {longer, shorter}
+    if not fixed or longer.length_ms % shorter.length_ms:
+        raise IntervalUnusable(f'bars of "{shorter.value}" do not make up bars of "{longer.value}"')
+    return longer.length_ms // shorter.length_ms
+
+
+def longer_timeline(base: Timeline, interval: Interval, start: int, origin: int) -> Timeline:
+    """Fold the bars from `start` on into bars of a longer interval.
+
+    A bar is known when its time is over, whether all its parts exist or not. The first is left out
+    when `start` lies inside it. Lookbacks are counted back from the last one closed with bar
+    `origin` of the base.
+    """
+    opens = base.candles.open_time_ms[start:]
+    length = interval.length_ms
+    phase = _phase_ms(interval)
+    numbers = (opens - phase) // length
+    if len(opens) and (opens[0] - phase) % length:
+        skipped = int(np.searchsorted(numbers, numbers[0], side="right"))
+        start, numbers = start + skipped, numbers[skipped:]
+    firsts = np.flatnonzero(np.diff(numbers, prepend=numbers[:1] - 1))
+    opens_ms = numbers[firsts] * length + phase
+    parts = base.candles.slice(start, len(base))
+    folded = tuple(np.empty(len(firsts)) for _ in range(5))
+    sources = tuple(frozen(column) for column in parts.columns()[1:])
+    _fold(firsts, sources, folded)
+    closes = opens_ms + length
+    # Bars whose time is not over when the base ends are never known; they do no harm.
+    known = int(np.searchsorted(closes, base.closes_ms[origin], side="right")) - 1
+    candles = Candles.from_columns([opens_ms, *folded])
+    key = (interval.value, start)
+    return Timeline(key, candles, closes, max(known, 0), interval)
+
+
+def last_closed(longer: Timeline, base: Timeline, start: int) -> Integers:
+    """Return for each bar of the base from `start` on the last longer bar closed with it, or -1."""
+    return np.searchsorted(longer.closes_ms, base.closes_ms[start:], side="right") - 1
+
+
+def _phase_ms(interval: Interval) -> int:
+    return 4 * DAY_MS if interval is Interval.WEEK_1 else 0
+
+
+@kernel
+def _fold(firsts: Integers, sources: tuple[Numbers, ...], folded: tuple[Numbers, ...]) -> None:
+    """Open, high, low, close and volume of runs of bars that begin at `firsts`."""
+    opens, highs, lows, closes, volumes = sources
+    for place in range(len(firsts)):
+        begin = firsts[place]
+        end = firsts[place + 1] if place + 1 < len(firsts) else len(opens)
+        high, low, volume = highs[begin], lows[begin], 0.0
+        for bar in range(begin, end):
+            high, low = max(high, highs[bar]), min(low, lows[bar])
+            volume += volumes[bar]
+        folded[0][place] = opens[begin]
+        folded[1][place] = high
+        folded[2][place] = low
+        folded[3][place] = closes[end - 1]
+        folded[4][place] = volume

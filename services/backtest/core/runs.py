@@ -16,8 +16,9 @@ from services.backtest.core.kernel import Bytes, Integers, Numbers
 from services.backtest.core.metrics import METRIC_NAMES, Metric
 from services.backtest.core.plane_code import PlaneCode
 from services.backtest.core.planes import Words, fill_planes
-from services.backtest.core.row_table import LONGEST_WHOLE, WORD
-from services.backtest.core.sparse import run_plain
+from services.backtest.core.row_table import WORD
+from services.backtest.core.sparse import MOST_BARS, NOT_COVERED, run_plain
+from services.backtest.core.sparse import wants_of as sparse_wants_of
 from services.backtest.core.strategies.strategy import Strategy
 from services.backtest.core.terms import terms_matrix, terms_of, tiers_of
 from services.backtest.core.workbench import Workbench
@@ -28,18 +29,6 @@ Results = tuple[Numbers, Bytes, Bytes]
 
 _BY_RANGES: Final = (Metric.BAR_SHARPE_RATIO, Metric.MAX_DRAWDOWN_RATIO, Metric.CALMAR_RATIO)
 """Metrics that plain sets take from the sparse path, whatever else is wanted."""
-
-_BAR_BY_BAR: Final = frozenset(
-    metric.name.lower()
-    for metric in (
-        Metric.MAX_DRAWDOWN_DURATION_BARS,
-        Metric.MAX_DRAWDOWN_RECOVERED,
-        Metric.TURNOVER_RATIO,
-        Metric.AVERAGE_ADVERSE_EXCURSION_RATIO,
-        Metric.AVERAGE_FAVORABLE_EXCURSION_RATIO,
-    )
-)
-"""Metrics that the sparse path cannot tell."""
 
 _FRACTION: Final = "position_fraction_ratio"
 
@@ -66,9 +55,11 @@ class Runner:
         if "position_fraction" in strategy.program.distances:
             self._execution = replace(execution, **dict.fromkeys(SIZES))
         self._wants = wants_of(metrics)
-        self._dense = bool(_BAR_BY_BAR.intersection(metrics))
+        self._sparse_wants = sparse_wants_of(metrics)
+        self._dense = bool(NOT_COVERED.intersection(metrics))
         self._may_be_plain = (
             direction is Direction.LONG
+            and "enter_long" in strategy.program.signals
             and not strategy.program.distances
             and _is_plain(self._execution, bench)
         )
@@ -168,30 +159,28 @@ class Runner:
     ) -> None:
         """Write the metrics of the plain sets; where every bar was run, only those by ranges."""
         order = list(signals)
-        enters = planes[plain, order.index("enter_long")] if "enter_long" in order else None
-        if enters is None:
-            enters = np.zeros((int(plain.sum()), planes.shape[2]), np.uint64)
-        leaves = np.zeros_like(enters)
+        opens = planes[plain, order.index("enter_long")]
+        leaves = np.zeros_like(opens)
         if "exit_long" in order:
-            leaves = np.ascontiguousarray(planes[plain, order.index("exit_long")])
-        found = _empty(len(enters))
+            leaves = planes[plain, order.index("exit_long")]
+        found = _empty(len(opens))
         run_plain(
             self._bench.market,
             self._bench.ranges,
-            enters & ~leaves,
+            opens,
             leaves,
             firsts[plain],
             terms_of(self._execution),
-            self._wants,
-            found[0],
-            found[1],
+            self._sparse_wants,
+            *found,
         )
         if self._dense:
             for metric in _BY_RANGES:
                 results[0][plain, metric] = found[0][:, metric]
                 results[1][plain, metric] = found[1][:, metric]
         else:
-            results[0][plain], results[1][plain] = found[0], found[1]
+            for all_sets, own in zip(results, found, strict=True):
+                all_sets[plain] = own
 
 
 def _empty(count: int) -> Results:
@@ -219,5 +208,5 @@ def _is_plain(execution: Execution, bench: Workbench) -> bool:
         all(field is None for field in off)
         and execution.max_entry_count == 1
         and not bench.funded
-        and bench.bar_count <= LONGEST_WHOLE
+        and bench.bar_count <= MOST_BARS
     )

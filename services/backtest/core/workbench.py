@@ -16,7 +16,7 @@ from services.backtest.core.parameters import Value
 from services.backtest.core.row import Row
 from services.backtest.core.row_table import RowTable
 from services.backtest.core.rows import Rows, Scope
-from services.backtest.core.sparse.ranges import Ranges, ranges_of
+from services.backtest.core.sparse import Ranges, ranges_of
 
 RowKey = tuple[Program, int, int, tuple[tuple[str, Value], ...]]
 """A program, a node's place, the bars before a bar that are read too, and parameter values."""
@@ -51,8 +51,8 @@ class Workbench:
 
     @cached_property
     def ranges(self) -> Ranges:
-        """Extremes and sums over any stretch of closes."""
-        return ranges_of(self.market.bars.close)
+        """What the sparse path asks of any stretch of bars."""
+        return ranges_of(self.market.bars)
 
     @property
     def table(self) -> RowTable:

@@ -136,15 +136,17 @@ class Means:
         self._sums: dict[int, Integers] = {}
         scan_scales(prices, self._decimals, self._largest)
 
-    def fill(self, period: int, first: int, out: Numbers) -> None:
+    def fill(self, period: int, first: int, out: Numbers, anchor: int | None = None) -> None:
         """Set out[j] to the mean of the `period` prices that end at row first + j.
 
-        NaN where fewer rows are there. `first` + len(out) rows must exist, `first` may be -1.
+        NaN where fewer rows are there. `first` + len(out) rows must exist, `first` may be -1. When
+        `out` is a part of a longer series of means, `anchor` is the row of that series' first mean:
+        it decides by which way all of them are taken.
         """
         if first < 0:
             out[0] = np.nan
             first, out = 0, out[1:]
-        start = max(0, first + 1 - period)
+        start = max(0, (first if anchor is None else anchor) + 1 - period)
         if len(self._prices) == 0:
             return
         decimals = int(self._decimals[start])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from assay.backtest.v1 import backtest_service_pb2
+from assay.backtest.v1 import backtest_service_pb2, strategy_pb2
 from assay.optimizer.v1 import optimizer_service_pb2, study_pb2
 
 from services.common.errors import AssayError, Code, Violation, refuse, unknown
@@ -12,7 +12,7 @@ from services.optimizer.convert.requests import (
     study_id_violations,
 )
 from services.optimizer.convert.spec_checks import spec_violations
-from services.optimizer.convert.specs import draft_of, plan_of, rule_of
+from services.optimizer.convert.specs import draft_of, plan_of, rule_of, rules_of_definition
 from services.optimizer.convert.values import METRIC_NAMES
 from services.optimizer.core.draft import ParameterRule
 from services.optimizer.core.draft_checks import draft_violations
@@ -32,15 +32,16 @@ def check_request(
 
     Raises:
         AssayError: INVALID_ARGUMENT/FIELD_INVALID; NOT_FOUND/STRATEGY_UNKNOWN, in the backtest
-            service's name, when only that is wrong.
+            service's name, when only that is wrong. What is wrong with a definition's texts and
+            with the execution model is the workers' to tell.
     """
-    rules = _rules(catalog, filled.strategy.name)
+    rules = _rules(catalog, filled.strategy)
     violations = [
         *id_violations(request),
         *spec_violations(filled),
         *draft_violations(draft_of(filled), METRIC_NAMES, rules, trial_limit),
     ]
-    if rules is None and not any(one.field == "spec.strategy.name" for one in violations):
+    if rules is None and not any(one.field.startswith("spec.strategy") for one in violations):
         unknown = _strategy_unknown(catalog, filled.strategy.name)
         if not violations:
             raise unknown
@@ -96,15 +97,21 @@ def study_exists(study_id: str) -> AssayError:
     )
 
 
-def _rules(catalog: Catalog, strategy: str) -> dict[str, ParameterRule] | None:
+def _rules(
+    catalog: Catalog, strategy: strategy_pb2.StrategyChoice
+) -> dict[str, ParameterRule | None] | None:
     """Return the rules of everything that may be searched; None for an unknown strategy."""
-    found = next((one for one in catalog.strategies if one.name == strategy), None)
-    if found is None:
+    found = next((one for one in catalog.strategies if one.name == strategy.name), None)
+    rules: dict[str, ParameterRule | None]
+    if strategy.HasField("definition"):
+        rules = rules_of_definition(strategy.definition)
+    elif found is not None:
+        rules = {
+            info.name: rule_of(info, required=not info.HasField("default_value"))
+            for info in found.parameters
+        }
+    else:
         return None
-    rules = {
-        info.name: rule_of(info, required=not info.HasField("default_value"))
-        for info in found.parameters
-    }
     # Without a default the feature of an execution parameter is simply off.
     return rules | {
         info.name: rule_of(info, required=False) for info in catalog.execution_parameters

@@ -10,7 +10,7 @@ from assay.optimizer.v1 import study_pb2
 
 from services.common.errors import AssayError, Code, Violation, fields_invalid
 from services.optimizer.convert.studies import duration_of
-from services.optimizer.convert.values import column_message
+from services.optimizer.convert.values import assignments, column_message
 from services.optimizer.core.draft import SearchKind
 from services.optimizer.core.plan import StudyPlan
 from services.optimizer.core.trial import Point
@@ -33,6 +33,10 @@ _DATA_FIELDS: Final[Mapping[str, str]] = {
     "DATASET_CHANGED": "spec.data[0].content_digest",
 }
 """Which field an error about data speaks of."""
+
+_BUY_AND_HOLD: Final = strategy_pb2.StrategyChoice(
+    name="strategies/buy_and_hold", direction=strategy_pb2.DIRECTION_LONG
+)
 
 _SPEC_FIELDS: Final[Mapping[str, str]] = {
     "snapshot": "spec.data[0]",
@@ -59,9 +63,24 @@ def data_request(spec: study_pb2.StudySpec) -> backtest_service_pb2.RunBacktestR
     """Return the request that asks whether the data are there, whatever else is wrong."""
     return backtest_service_pb2.RunBacktestRequest(
         snapshot=spec.data[0] if spec.data else None,
-        strategy=strategy_pb2.StrategyChoice(
-            name="strategies/buy_and_hold", direction=strategy_pb2.DIRECTION_LONG
-        ),
+        strategy=_BUY_AND_HOLD,
+    )
+
+
+def choice_request(
+    spec: study_pb2.StudySpec, plain: Point
+) -> backtest_service_pb2.RunBacktestRequest:
+    """Return the request whose refusal tells what is wrong with definition and execution model.
+
+    `plain` are values of the searched parameters, as far as they can be read; the model's fields
+    may mean nothing without them.
+    """
+    defined = spec.strategy.HasField("definition")
+    return backtest_service_pb2.RunBacktestRequest(
+        snapshot=spec.data[0] if spec.data else None,
+        strategy=spec.strategy if defined else _BUY_AND_HOLD,
+        parameters=assignments(plain),
+        execution=spec.execution,
     )
 
 
@@ -73,14 +92,28 @@ def with_data_violations(refused: AssayError, data_error: AssayError) -> AssayEr
     field = _DATA_FIELDS.get(data_error.reason)
     found = [Violation(field, data_error.message)] if field else []
     if data_error.reason == "FIELD_INVALID":
-        found = list(in_terms_of_spec(data_error, [{}]).violations)
+        told = in_terms_of_spec(data_error, [{}]).violations
+        found = [item for item in told if item.field.startswith("spec.data")]
+    return _with_more(refused, found)
+
+
+def with_choice_violations(refused: AssayError, choice_error: AssayError) -> AssayError:
+    """Return a refused request's error with what a `choice_request` was refused for.
+
+    What that says of parameters is left out: a spec's own are judged by other rules.
+    """
+    told = in_terms_of_spec(choice_error, [{}]).violations
+    heads = ("spec.strategy.definition", "spec.execution")
+    return _with_more(refused, [item for item in told if item.field.startswith(heads)])
+
+
+def _with_more(refused: AssayError, found: Sequence[Violation]) -> AssayError:
     known = refused.violations or (Violation("spec.strategy.name", refused.message),)
     told = {item.field for item in known}
-    more = [item for item in found if item.field not in told]
     # Without a snapshot there is nothing to say about its parts.
-    if not more or "spec.data" in told:
-        return refused
-    return fields_invalid([*known, *more])
+    silent = "spec.data[" if "spec.data" in told else "-"
+    more = [item for item in found if item.field not in told and not item.field.startswith(silent)]
+    return fields_invalid([*known, *more]) if more else refused
 
 
 def check_window(response: backtest_service_pb2.RunBacktestBatchResponse) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from assay.backtest.v1 import backtest_service_pb2, metrics_pb2, strategy_pb2
 from assay.optimizer.v1 import study_pb2
@@ -16,6 +16,26 @@ from services.optimizer.core.trial import Trial
 from services.optimizer.core.trial_order import parameters_at_edge
 
 EVALUATOR = "PED-ANOVA"
+
+_NOT_COMPARED: Final = (
+    "stop_loss_ratio",
+    "take_profit_ratio",
+    "trailing_stop_ratio",
+    "trailing_activation_ratio",
+    "position_fraction_ratio",
+    "position_quote",
+    "position_quantity_base",
+    "risk_per_trade_ratio",
+    "volatility_target_ratio",
+    "volatility_period_bars",
+    "size_on_initial_capital",
+    "max_entry_count",
+    "leverage",
+    "risk_tiers",
+    "liquidation_fee_bps",
+    "detail",
+)
+"""What buy-and-hold does without: exits, sizes, leverage. Costs, funding among them, it pays."""
 
 
 class ImportanceLike(Protocol):
@@ -43,12 +63,8 @@ def buy_and_hold_request(spec: study_pb2.StudySpec) -> backtest_service_pb2.RunB
         ),
         execution=spec.execution,
     )
-    execution = request.execution
-    execution.ClearField("stop_loss_ratio")
-    execution.ClearField("take_profit_ratio")
-    execution.ClearField("trailing_stop_ratio")
-    execution.ClearField("trailing_activation_ratio")
-    execution.position_fraction_ratio = 1.0
+    for name in _NOT_COMPARED:
+        request.execution.ClearField(name)
     return request
 
 

@@ -1,17 +1,16 @@
 """What is wrong with the parts of a spec that go to the workers as they are.
 
-Parameters, constraints, objectives and searches are the core's matter; here are data, strategy and
-execution model, so that one answer names everything.
+Parameters, constraints, objectives and searches are the core's matter; here are data and the choice
+of a strategy. A definition and the execution model are judged by the workers, who know their rules.
 """
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator
 from typing import Final
 
-from assay.backtest.v1 import execution_pb2, strategy_pb2
+from assay.backtest.v1 import strategy_pb2
 from assay.market.v1 import candles_pb2
 from assay.optimizer.v1 import study_pb2
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -36,17 +35,24 @@ def spec_violations(spec: study_pb2.StudySpec) -> Iterator[Violation]:
         yield Violation("spec.data", f"needs exactly one snapshot, but has {len(spec.data)}")
     for index, snapshot in enumerate(spec.data[:1]):
         yield from _snapshot_violations(f"spec.data[{index}]", snapshot)
-    if not _STRATEGY.fullmatch(spec.strategy.name):
-        yield Violation(
-            "spec.strategy.name",
-            f'must have the form "strategies/{{strategy}}", but is {spec.strategy.name!r}',
-        )
+    yield from _strategy_violations(spec.strategy)
     if spec.strategy.direction not in strategy_pb2.Direction.values():
         yield _no_choice("spec.strategy.direction", spec.strategy.direction)
-    yield from _execution_violations(spec.execution)
     for index, objective in enumerate(spec.objectives[:MOST_OBJECTIVES]):
         if objective.direction not in study_pb2.Objective.Direction.values():
             yield _no_choice(f"spec.objectives[{index}].direction", objective.direction)
+
+
+def _strategy_violations(strategy: strategy_pb2.StrategyChoice) -> Iterator[Violation]:
+    if strategy.HasField("definition"):
+        if strategy.name:
+            told = "is given beside a definition; exactly one of them must be"
+            yield Violation("spec.strategy.name", told)
+    elif not _STRATEGY.fullmatch(strategy.name):
+        yield Violation(
+            "spec.strategy.name",
+            f'must have the form "strategies/{{strategy}}", but is {strategy.name[:80]!r}',
+        )
 
 
 def _snapshot_violations(path: str, snapshot: candles_pb2.CandleSnapshot) -> Iterator[Violation]:
@@ -80,31 +86,6 @@ def _time_violations(path: str, time: Timestamp) -> Iterator[Violation]:
         yield Violation(path, "is not a time")
     elif time.nanos % 1_000_000:
         yield Violation(path, "must be in whole milliseconds")
-
-
-_LIMITS: Final = {
-    "initial_capital_quote": ("above 0 and at most 1e12", lambda x: 0 < x <= 1e12),
-    "taker_fee_bps": ("0 to 1,000", lambda x: 0 <= x <= 1_000),
-    "take_profit_fee_bps": ("-100 to 1,000", lambda x: -100 <= x <= 1_000),
-    "slippage_bps": ("0 to 1,000", lambda x: 0 <= x <= 1_000),
-    "position_fraction_ratio": ("above 0 and at most 1", lambda x: 0 < x <= 1),
-    "stop_loss_ratio": ("above 0 and below 1", lambda x: 0 < x < 1),
-    "take_profit_ratio": ("above 0 and at most 100", lambda x: 0 < x <= 100),
-    "trailing_stop_ratio": ("above 0 and below 1", lambda x: 0 < x < 1),
-    "trailing_activation_ratio": ("0 to 100", lambda x: 0 <= x <= 100),
-}
-"""Limits of the numbers of ExecutionModel, as its comments state them."""
-
-
-def _execution_violations(model: execution_pb2.ExecutionModel) -> Iterator[Violation]:
-    for field, value in model.ListFields():
-        wanted, allowed = _LIMITS.get(field.name, ("", lambda _: True))
-        if not (math.isfinite(value) and allowed(value)):
-            yield Violation(f"spec.execution.{field.name}", f"must be {wanted}, but is {value}")
-    if model.intrabar_policy not in execution_pb2.ExecutionModel.IntrabarPolicy.values():
-        yield _no_choice("spec.execution.intrabar_policy", model.intrabar_policy)
-    if model.target_fill not in execution_pb2.ExecutionModel.TargetFill.values():
-        yield _no_choice("spec.execution.target_fill", model.target_fill)
 
 
 def _no_choice(path: str, number: int) -> Violation:

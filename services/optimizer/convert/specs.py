@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 
-from assay.backtest.v1 import execution_pb2, strategy_pb2
+from assay.backtest.v1 import backtest_service_pb2, strategy_pb2
 from assay.optimizer.v1 import study_pb2
 
 from services.optimizer.convert.values import METRIC_NAMES, value_of
@@ -16,6 +16,7 @@ from services.optimizer.core.draft import (
     SearchKind,
     StudyDraft,
 )
+from services.optimizer.core.draft_checks import MOST_PARAMETERS
 from services.optimizer.core.objectives import Objective
 from services.optimizer.core.plan import StudyPlan, make_plan
 from services.optimizer.core.space import Categories, Domain, DoubleRange, Fixed, IntRange
@@ -26,22 +27,16 @@ _KINDS = {
     strategy_pb2.ParameterInfo.TYPE_CATEGORY: "category",
 }
 
-_EXECUTION_DEFAULTS = {
-    "initial_capital_quote": 10_000.0,
-    "taker_fee_bps": 5.5,
-    "slippage_bps": 0.0,
-    "position_fraction_ratio": 1.0,
-}
-"""What ExecutionModel's comments say of unset numbers; the others switch something off."""
-
 
 def with_defaults(spec: study_pb2.StudySpec, seed: int) -> study_pb2.StudySpec:
-    """Return a copy with every default written out; `seed` is taken where none is given."""
+    """Return a copy with every default written out; `seed` is taken where none is given.
+
+    The defaults of the execution model are the workers' to fill in; see `pin`.
+    """
     filled = study_pb2.StudySpec()
     filled.CopyFrom(spec)
     if not filled.strategy.direction:
         filled.strategy.direction = strategy_pb2.DIRECTION_LONG
-    _fill_execution(filled.execution)
     for parameter in filled.parameters:
         steps = parameter.int_range
         if parameter.HasField("int_range") and not steps.log and not steps.HasField("step"):
@@ -94,8 +89,10 @@ def stored_plan(spec: bytes) -> StudyPlan:
     return plan_of(study_pb2.StudySpec.FromString(spec))
 
 
-def rule_of(info: strategy_pb2.ParameterInfo, *, required: bool) -> ParameterRule:
-    """Return what the core knows of a parameter a worker describes."""
+def rule_of(
+    info: strategy_pb2.ParameterInfo | strategy_pb2.ParameterDefinition, *, required: bool
+) -> ParameterRule:
+    """Return what the core knows of a parameter that a worker or a definition describes."""
     return ParameterRule(
         name=info.name,
         kind=_KINDS[info.type],
@@ -106,15 +103,23 @@ def rule_of(info: strategy_pb2.ParameterInfo, *, required: bool) -> ParameterRul
     )
 
 
-def _fill_execution(model: execution_pb2.ExecutionModel) -> None:
-    given = {field.name for field, _ in model.ListFields()}
-    for name, value in _EXECUTION_DEFAULTS.items():
-        if name not in given:
-            setattr(model, name, value)
-    if not model.intrabar_policy:
-        model.intrabar_policy = execution_pb2.ExecutionModel.INTRABAR_POLICY_STOP_FIRST
-    if not model.target_fill:
-        model.target_fill = execution_pb2.ExecutionModel.TARGET_FILL_LIMIT
+def rules_of_definition(
+    definition: strategy_pb2.StrategyDefinition,
+) -> dict[str, ParameterRule | None]:
+    """Return the rules of a definition's own parameters; None for one that states no type."""
+    return {
+        one.name: rule_of(one, required=not one.HasField("default_value"))
+        if one.type in _KINDS
+        else None
+        for one in definition.parameters[:MOST_PARAMETERS]
+    }
+
+
+def pin(spec: study_pb2.StudySpec, response: backtest_service_pb2.RunBacktestBatchResponse) -> None:
+    """Write into a spec what a worker resolved: candles and series with their digests, defaults."""
+    spec.data[0].CopyFrom(response.snapshot)
+    if response.HasField("execution"):
+        spec.execution.CopyFrom(response.execution)
 
 
 def _search_kind(spec: study_pb2.StudySpec) -> SearchKind | None:

@@ -18,6 +18,9 @@ from services.optimizer.core.spelling import did_you_mean
 MOST_PARAMETERS: Final = 32
 MOST_CONSTRAINTS: Final = 32
 MOST_OBJECTIVES: Final = 4
+Rules = Mapping[str, ParameterRule | None]
+"""What is known of each parameter that may be searched, by name."""
+
 LARGEST_GENERATION: Final = 1_024
 MOST_STARTUP_TRIALS: Final = 10_000
 
@@ -25,7 +28,7 @@ MOST_STARTUP_TRIALS: Final = 10_000
 def draft_violations(
     draft: StudyDraft,
     metrics: Sequence[str],
-    rules: Mapping[str, ParameterRule] | None,
+    rules: Rules | None,
     trial_limit: int,
 ) -> list[Violation]:
     """Return everything wrong with a draft.
@@ -37,7 +40,8 @@ def draft_violations(
         draft: The draft.
         metrics: Names of all metrics.
         rules: Rules of the strategy's and the execution model's parameters by name; None where
-            the strategy is unknown, so that its parameters cannot be judged.
+            the strategy is unknown, so that its parameters cannot be judged. A parameter without
+            a rule is known, and not judged.
         trial_limit: Most trials of a study.
     """
     return [
@@ -79,9 +83,7 @@ def constraints_of(
     return read_constraints(texts, numbers, words, frozenset(metrics))
 
 
-def _parameter_violations(
-    draft: StudyDraft, rules: Mapping[str, ParameterRule] | None
-) -> Iterator[Violation]:
+def _parameter_violations(draft: StudyDraft, rules: Rules | None) -> Iterator[Violation]:
     count = len(draft.parameters)
     if not 1 <= count <= MOST_PARAMETERS:
         yield Violation(
@@ -101,7 +103,7 @@ def _parameter_violations(
             )
         rule = None if rules is None else rules.get(parameter.name)
         yield from _domain_violations(path, parameter.domain, rule, draft.search)
-    missing = [rule.name for rule in (rules or {}).values() if rule.required]
+    missing = [rule.name for rule in (rules or {}).values() if rule and rule.required]
     for name in missing:
         if name not in counts:
             yield Violation("spec.parameters", f"{name!r} has no default and must be given")

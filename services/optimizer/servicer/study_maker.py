@@ -20,10 +20,10 @@ from services.optimizer.convert.creation import (
     study_exists,
 )
 from services.optimizer.convert.requests import request_digest
-from services.optimizer.convert.specs import with_defaults
+from services.optimizer.convert.specs import draft_of, pin, with_defaults
 from services.optimizer.core.plan import StudyPlan
 from services.optimizer.core.ports import StudyRecord, StudyState
-from services.optimizer.core.probe import corner_points
+from services.optimizer.core.probe import corner_points, low_point
 from services.optimizer.servicer.collaborators import Collaborators
 
 
@@ -116,17 +116,29 @@ class StudyMaker:
         try:
             check_request(request, spec, catalog, self._with.trial_limit)
         except AssayError as refused:
-            raise await self._with_data(refused, spec) from refused
+            raise await self._with_all(refused, spec) from refused
         plan = await asyncio.to_thread(reachable_plan, spec, self._with.trial_limit)
-        points = corner_points(plan.space)
+        own = spec.strategy.HasField("definition")
+        points = corner_points(plan.space, known_strategy=not own)
         probe = probing.probe_request(spec, points)
         try:
             response = await self._with.backtests.run_batch(probe)
         except AssayError as error:
-            raise probing.in_terms_of_spec(error, points) from error
+            told = probing.in_terms_of_spec(error, points)
+            # A worker that refuses fields has not asked for the data yet.
+            raise await self._with_data(told, spec) if told.violations else told from error
         probing.check_window(response)
-        spec.data[0].CopyFrom(response.snapshot)
+        pin(spec, response)
         return _Examined(spec, plan, probe, response)
+
+    async def _with_all(self, refused: AssayError, spec: study_pb2.StudySpec) -> AssayError:
+        """Return a refusal with all that only workers know to be wrong, in one answer."""
+        try:
+            plain = low_point(draft_of(spec))
+            await self._with.backtests.run(probing.choice_request(spec, plain))
+        except AssayError as error:
+            refused = probing.with_choice_violations(refused, error)
+        return await self._with_data(refused, spec)
 
     async def _with_data(self, refused: AssayError, spec: study_pb2.StudySpec) -> AssayError:
         """Return a refusal with what is wrong with the data too, so that one answer tells all."""

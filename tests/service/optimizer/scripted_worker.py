@@ -12,12 +12,13 @@ import grpc
 from assay.backtest.v1 import (
     backtest_service_pb2,
     backtest_service_pb2_grpc,
+    execution_pb2,
     metrics_pb2,
     strategy_pb2,
 )
 from assay.market.v1 import candles_pb2
 
-from services.common.errors import AssayError, Code
+from services.common.errors import AssayError, Code, Violation, refuse
 from services.common.frames_codec import timestamp_from_ms
 from services.common.server import Application
 
@@ -131,6 +132,7 @@ class ScriptedWorker(backtest_service_pb2_grpc.BacktestServiceServicer):
     ) -> backtest_service_pb2.RunBacktestResponse:
         """Return the metrics of buy-and-hold."""
         self.runs.append(request)
+        refuse(_violations(request))
         if self.probe_failure is not None:
             raise self.probe_failure
         return backtest_service_pb2.RunBacktestResponse(
@@ -144,6 +146,7 @@ class ScriptedWorker(backtest_service_pb2_grpc.BacktestServiceServicer):
         sets = _sets_of(request)
         if request.metrics:
             self.probes.append(request)
+            refuse(_violations(request))
             if self.probe_failure is not None:
                 raise self.probe_failure
         else:
@@ -160,6 +163,7 @@ class ScriptedWorker(backtest_service_pb2_grpc.BacktestServiceServicer):
         lookback = max(int(values.get("slow_period", 0)) for values in sets)
         response = backtest_service_pb2.RunBacktestBatchResponse(
             snapshot=_resolved(request.snapshot, lookback),
+            execution=_filled(request.execution),
             bar_count=self.window_bar_count,
             missing_bar_count=self.missing_bar_count,
             synthetic=self.synthetic,
@@ -212,6 +216,39 @@ def _resolved(snapshot: candles_pb2.CandleSnapshot, lookback: int) -> candles_pb
         resolved.lookback_bar_count = lookback
     resolved.content_digest = resolved.content_digest or "ab" * 32
     return resolved
+
+
+def _violations(
+    request: backtest_service_pb2.RunBacktestRequest | backtest_service_pb2.RunBacktestBatchRequest,
+) -> list[Violation]:
+    """Return what a worker would say of definition and execution model, as far as tests need it."""
+    found = []
+    model, definition = request.execution, request.strategy.definition
+    for name, limit in (("taker_fee_bps", 1_000), ("stop_loss_ratio", 1)):
+        if not 0 <= getattr(model, name) < limit:
+            found.append(Violation(f"execution.{name}", "is out of bounds"))
+    found += [
+        Violation(f"execution.{name}", "is not one of the choices")
+        for name in ("intrabar_policy", "target_fill")
+        if getattr(model, name) > 3
+    ]
+    if "?" in definition.enter_long:
+        place = definition.enter_long.index("?") + 1
+        found.append(Violation("strategy.definition.enter_long", f"character {place}: odd"))
+    return found
+
+
+def _filled(model: execution_pb2.ExecutionModel) -> execution_pb2.ExecutionModel:
+    """Return an execution model with defaults and digests, as a worker tells it."""
+    filled = execution_pb2.ExecutionModel(
+        initial_capital_quote=10_000, taker_fee_bps=5.5, slippage_bps=0, position_fraction_ratio=1
+    )
+    filled.MergeFrom(model)
+    for name in ("funding", "mark", "detail"):
+        series: execution_pb2.PinnedSeries = getattr(filled, name)
+        if filled.HasField(name):  # type: ignore[arg-type]
+            series.content_digest = series.content_digest or "cd" * 32
+    return filled
 
 
 def _column(name: str, earned: list[dict[str, float] | None]) -> metrics_pb2.MetricColumn:

@@ -38,8 +38,6 @@ async def test_every_default_is_echoed_and_the_data_are_pinned(
         taker_fee_bps=5.5,
         slippage_bps=0,
         position_fraction_ratio=1,
-        intrabar_policy=execution_pb2.ExecutionModel.INTRABAR_POLICY_STOP_FIRST,
-        target_fill=execution_pb2.ExecutionModel.TARGET_FILL_LIMIT,
     )
     assert [one.int_range.step for one in spec.parameters[:2]] == [1, 1]
     assert spec.objectives[0].direction == study_pb2.Objective.DIRECTION_MAXIMIZE

@@ -200,7 +200,7 @@ async def test_bad_orders_and_filters_are_refused_together(
 async def test_the_report_compares_with_buy_and_hold_at_the_same_costs(
     optimizer: Optimizer, grid_spec: dict[str, Any]
 ) -> None:
-    """Long, all in, without stops or targets, on the pinned candles."""
+    """Long, all in, without stops, targets or leverage, on the pinned candles and funding."""
     grid_spec["execution"] = {
         "taker_fee_bps": 7,
         "slippage_bps": 2,
@@ -209,6 +209,15 @@ async def test_the_report_compares_with_buy_and_hold_at_the_same_costs(
         "take_profit_ratio": 0.1,
         "trailing_stop_ratio": 0.03,
         "trailing_activation_ratio": 0.01,
+        "leverage": 5,
+        "liquidation_fee_bps": 10,
+        "risk_tiers": [{"maintenance_margin_ratio": 0.01}],
+        "max_entry_count": 3,
+        "size_on_initial_capital": True,
+        "slippage_ticks": 1,
+        "instrument": {"tick_size_quote": 0.1},
+        "funding": {"dataset": "datasets/bybit.linear.btcusdt.funding"},
+        "detail": {"dataset": "datasets/bybit.linear.btcusdt.1m"},
     }
     grid_spec["strategy"]["direction"] = "DIRECTION_SHORT"
     study = await optimizer.finished(grid_spec)
@@ -220,16 +229,15 @@ async def test_the_report_compares_with_buy_and_hold_at_the_same_costs(
     assert request.strategy.name == "strategies/buy_and_hold"
     assert request.snapshot == study.spec.data[0]
     assert (execution.taker_fee_bps, execution.slippage_bps) == (7, 2)
-    assert execution.position_fraction_ratio == 1
-    assert not any(
-        execution.HasField(name)
-        for name in (
-            "stop_loss_ratio",
-            "take_profit_ratio",
-            "trailing_stop_ratio",
-            "trailing_activation_ratio",
-        )
-    )
+    assert {field.name for field, _ in execution.ListFields()} == {
+        "initial_capital_quote",
+        "taker_fee_bps",
+        "slippage_bps",
+        "slippage_ticks",
+        "instrument",
+        "funding",
+    }
+    assert execution.funding == study.spec.execution.funding
     assert report.study == study
 
 

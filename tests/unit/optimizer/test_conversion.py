@@ -133,7 +133,7 @@ def test_metrics_are_told_whole_with_their_reasons() -> None:
         ("win_rate_ratio", metrics_pb2.UNDEFINED_REASON_NO_TRADES),
     ]
     assert metrics_message(Outcome(failure_reason="SET_FAILED")) is None
-    assert len(METRIC_NAMES) == 49
+    assert len(METRIC_NAMES) == 53
 
 
 def test_tokens_lead_through_all_pages() -> None:

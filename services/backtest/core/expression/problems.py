@@ -9,7 +9,7 @@ from typing import Final
 
 _MOST_PROBLEMS: Final = 100
 """Nobody reads more, and a hostile definition shall not make us write more."""
-_MOST_HINTS: Final = 20
+_MOST_HINTS: Final = 10
 """To look for a near name takes a millisecond."""
 _LONGEST_SHOWN: Final = 63
 

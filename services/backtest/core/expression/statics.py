@@ -9,7 +9,7 @@ from typing import Any, Final, cast
 
 from services.backtest.core.expression.program import Kind, Node, Program
 from services.backtest.core.expression.words import LARGEST_WHOLE
-from services.backtest.core.indicators.operation import Operation, Static
+from services.backtest.core.indicators.operation import Static
 from services.backtest.core.parameters import Value
 
 StaticValue = int | float | bool | str
@@ -179,29 +179,3 @@ def problem_with_static(static: Static, value: float) -> str | None:
         return None
     bounds = f"at least {static.minimum:.15g} and at most {static.maximum:.15g}"
     return f"{static.name} must be {bounds}, not {value:.15g}"
-
-
-def static_problems(
-    program: Program, indicators: Mapping[str, Operation], values: Mapping[str, Value]
-) -> list[tuple[str, str]]:
-    """Return the arguments of indicators that are out of range for one parameter set.
-
-    Branches that the set does not choose count as well; `resolve` first where they shall not.
-
-    Returns:
-        Pairs of a parameter the argument depends on, the first by name, and what is wrong.
-    """
-    evaluation = _Evaluation(program.nodes, values)
-    found: dict[tuple[str, str], None] = {}
-    for node in program.nodes:
-        operation = indicators.get(node.operation)
-        for static, place in zip(operation.statics if operation else (), node.statics, strict=True):
-            try:
-                told = problem_with_static(static, cast("float", evaluation.value(place)))
-            except WholeTooLarge as error:
-                told = f"{static.name}: {error}"
-            names = static_parameters(program, place) if told else frozenset()
-            if told and names:
-                at = f"{node.field}, character {node.position + 1}: {node.operation}"
-                found[min(names), f"{told} ({at})"] = None
-    return list(found)

@@ -16,14 +16,14 @@ from services.backtest.core.expression.resolution import resolve
 from services.backtest.core.expression.statics import (
     WholeTooLarge,
     evaluate_static,
+    problem_with_static,
     static_parameters,
-    static_problems,
 )
 from services.backtest.core.parameters import Value
 from tests.unit.backtest.expression.vocabulary import (
     DEFINITION,
-    INDICATORS,
     LEVEL,
+    PERIOD,
     number_program,
     program,
     program_of,
@@ -190,24 +190,20 @@ def test_parameters_a_node_depends_on(text: str, names: set[str]) -> None:
     assert static_parameters(*number_program(text)) == names
 
 
-def test_periods_out_of_range_are_told_for_a_set() -> None:
-    """By a parameter they depend on; periods of constants were checked before."""
-    compiled = program("close > sma(open, fast * slow) + band(close, 3, level) + atr(5)")
-    assert static_problems(compiled, INDICATORS, VALUES) == []
-    told = static_problems(compiled, INDICATORS, VALUES | {"fast": 50, "level": -1.0})
-    assert told == [
-        (
-            "fast",
-            "period must be at least 1 and at most 100, not 450 (enter_long, character 9: sma)",
-        ),
-        (
-            "level",
-            "width must be at least 0 and at most 10, not -1 (enter_long, character 34: band)",
-        ),
-    ]
-    large = static_problems(compiled, INDICATORS, VALUES | {"fast": 2**52, "slow": 3})
-    assert [name for name, _ in large] == ["fast"]
-    assert "beyond 2^53" in large[0][1]
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (1, None),
+        (100, None),
+        (0, "period must be at least 1 and at most 100, not 0"),
+        (450, "period must be at least 1 and at most 100, not 450"),
+        (math.inf, "period must be at least 1 and at most 100, not inf"),
+        (math.nan, "period must be at least 1 and at most 100, not nan"),
+    ],
+)
+def test_periods_out_of_range_are_told(value: float, told: str | None) -> None:
+    """Bounds belong to the range; what is not finite is out of it."""
+    assert problem_with_static(PERIOD, value) == told
 
 
 def resolved(text: str, word: str) -> Program:

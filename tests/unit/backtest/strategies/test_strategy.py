@@ -9,6 +9,7 @@ import pytest
 
 from services.backtest.core.expression.program import Program
 from services.backtest.core.expression.resolution import resolve
+from services.backtest.core.expression.words import LANGUAGE_WORDS, OPERATION_NAMES, is_name
 from services.backtest.core.indicators.registry import INDICATORS
 from services.backtest.core.parameters import ParameterInfo, ParameterType, Value, problem_with
 from services.backtest.core.strategies import STRATEGIES, Definition, Strategy
@@ -209,3 +210,9 @@ def test_every_period_allowed_is_one_its_indicators_take(strategy: Strategy) -> 
                 assert info.maximum is not None
                 assert static.minimum <= info.minimum
                 assert info.maximum <= static.maximum
+
+
+def test_indicators_have_names_of_their_own() -> None:
+    """None is a word of the language, nor an operation of its nodes, and all have a name's form."""
+    assert not set(INDICATORS) & (LANGUAGE_WORDS | OPERATION_NAMES)
+    assert all(is_name(name) and INDICATORS[name].name == name for name in INDICATORS)

@@ -20,6 +20,9 @@ from services.backtest.convert.loaded_frame import LoadedFrame
 from services.backtest.convert.series import NO_SERIES, SeriesChoices
 from services.backtest.convert.snapshots import SnapshotChoice
 from services.backtest.core import batch, look_ahead, single
+from services.backtest.core.execution import Execution
+from services.backtest.core.history import required_lookback
+from services.backtest.core.one_set import lookback
 from services.backtest.core.version import CODE_VERSION
 from services.backtest.slots import Slots
 from services.common.errors import refuse
@@ -71,13 +74,17 @@ class BacktestServicer(backtest_service_pb2_grpc.BacktestServiceServicer):
         """Compute signals again on shorter frames and tell what differs."""
         job = check_job(request)
         choice = job.choice.with_lookback(
-            lambda interval: job.strategy.lookback(job.values, interval)
+            lambda interval: lookback(
+                job.strategy, job.direction, job.values, Execution(), interval
+            )
         )
         loaded = await self._frames.load(choice)
 
         def work(_: threading.Event) -> pb.CheckLookAheadResponse:
-            result = look_ahead.check(loaded.frame, job.strategy, job.values, job.cut_count)
-            return check_response(job, loaded, result)
+            result = look_ahead.check(
+                loaded.frame, job.strategy, job.direction, job.values, job.cut_count
+            )
+            return check_response(loaded, result)
 
         return await self._slots.run(work)
 
@@ -87,7 +94,9 @@ class BacktestServicer(backtest_service_pb2_grpc.BacktestServiceServicer):
         """Run one parameter set."""
         job = run_job(request)
         choice = job.choice.with_lookback(
-            lambda interval: job.strategy.lookback(job.values, interval)
+            lambda interval: lookback(
+                job.strategy, job.direction, job.values, job.execution, interval
+            )
         )
         loaded = await self._frames.load(choice, job.series)
         refuse(job.curve_violations(loaded.frame.bar_count))
@@ -108,7 +117,9 @@ class BacktestServicer(backtest_service_pb2_grpc.BacktestServiceServicer):
         """Run many parameter sets on one frame; a cancelled call stops after the chunk in hand."""
         job = batch_job(request)
         choice = job.choice.with_lookback(
-            lambda interval: batch.required_lookback(job.strategy, job.sets, interval)
+            lambda interval: required_lookback(
+                job.strategy, job.direction, job.sets, job.execution, interval
+            )
         )
         loaded = await self._frames.load(choice, job.series)
 

@@ -11,7 +11,7 @@ from assay.backtest.v1 import backtest_service_pb2 as pb
 from assay.backtest.v1 import metrics_pb2, strategy_pb2
 
 from services.backtest.convert.execution_model import execution_message
-from services.backtest.convert.jobs import BatchJob, CheckJob, RunJob
+from services.backtest.convert.jobs import BatchJob, RunJob
 from services.backtest.convert.loaded_frame import LoadedFrame
 from services.backtest.convert.values import value_message
 from services.backtest.core.batch import BatchResult
@@ -21,7 +21,6 @@ from services.backtest.core.single import SingleResult, Trade
 from services.common.frames_codec import timestamp_from_ms
 
 MOST_TRADES: Final = 10_000
-MOST_DIFFERENCES: Final = 100
 
 
 def metrics_message(values: Mapping[str, float], reasons: Mapping[str, int]) -> metrics_pb2.Metrics:
@@ -142,15 +141,12 @@ def _trade_message(trade: Trade) -> pb.Trade:
     )
 
 
-def check_response(
-    job: CheckJob, loaded: LoadedFrame, result: LookAheadResult
-) -> pb.CheckLookAheadResponse:
+def check_response(loaded: LoadedFrame, result: LookAheadResult) -> pb.CheckLookAheadResponse:
     """Return what a look for look-ahead found."""
-    told = result.differences[:MOST_DIFFERENCES]
     return pb.CheckLookAheadResponse(
-        differences=map(_look_ahead, told),
-        omitted_difference_count=result.total_count - len(told),
-        cut_count=job.cut_count,
+        differences=map(_look_ahead, result.differences),
+        omitted_difference_count=result.total - len(result.differences),
+        cut_count=result.cut_count,
         snapshot=loaded.snapshot.to_proto(),
     )
 

@@ -18,9 +18,9 @@ from services.backtest.convert.execution_model import (
 from services.backtest.convert.series import SeriesChoices, problems_with_series
 from services.backtest.convert.snapshots import SnapshotChoice, problems_with_snapshot
 from services.backtest.convert.values import equal_column
-from services.backtest.core.batch import ParameterSets
 from services.backtest.core.execution import EXECUTION_PARAMETERS, Direction, Execution
 from services.backtest.core.metrics import METRIC_NAMES
+from services.backtest.core.parameter_sets import ParameterSets
 from services.backtest.core.parameters import Value
 from services.backtest.core.strategies import Strategy
 from services.common.errors import Violation
@@ -103,12 +103,14 @@ class CheckJob:
     Attributes:
         choice: The candles.
         strategy: The strategy.
-        values: Every parameter of it, defaults included.
+        direction: Sides allowed.
+        values: Every parameter of the strategy, defaults included.
         cut_count: Shorter frames to try.
     """
 
     choice: SnapshotChoice
     strategy: Strategy
+    direction: Direction
     values: Mapping[str, Value]
     cut_count: int
 
@@ -195,6 +197,7 @@ def check_job(request: backtest_service_pb2.CheckLookAheadRequest) -> CheckJob:
     return CheckJob(
         strategy=choice.strategy_or_refusal(),
         choice=SnapshotChoice.from_proto(request.snapshot),
+        direction=choice.direction,
         values=choice.complete(given),
         cut_count=cut_count,
     )

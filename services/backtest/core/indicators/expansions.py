@@ -31,21 +31,25 @@ def add_number(parts: Numbers, count: int, number: float) -> int:
     """Add a number to the sum of the first `count` parts; return how many there are then."""
     kept = 0
     for place in range(count):
-        large, small = number, parts[place]
-        if abs(large) < abs(small):
-            large, small = small, large
-        number = large + small
-        rest = small - (number - large)
-        if rest != 0.0:
-            parts[kept] = rest
-            kept += 1
+        number, rest = sum_of_two(number, parts[place])
+        # Written in any case and kept where it is not 0: a jump would be guessed wrong.
+        parts[kept] = rest
+        kept += rest != 0.0
     parts[kept] = number
     return kept + 1
 
 
 @inner
-def add_product(parts: Numbers, count: int, one: float, other: float) -> int:
-    """Add one x other, not rounded; return how many parts there are then."""
+def sum_of_two(one: float, other: float) -> tuple[float, float]:
+    """Return the rounded sum and what it misses."""
+    total = one + other
+    moved = total - one
+    return total, (one - (total - moved)) + (other - moved)
+
+
+@inner
+def product_of_two(one: float, other: float) -> tuple[float, float]:
+    """Return the rounded product and what it misses."""
     product = one * other
     wide = _SPLITTER * one
     one_high = wide - (wide - one)
@@ -56,8 +60,25 @@ def add_product(parts: Numbers, count: int, one: float, other: float) -> int:
     missing = product - one_high * other_high
     missing -= one_low * other_high
     missing -= one_high * other_low
-    count = add_number(parts, count, one_low * other_low - missing)
+    return product, one_low * other_low - missing
+
+
+@inner
+def add_product(parts: Numbers, count: int, one: float, other: float) -> int:
+    """Add one x other, not rounded; return how many parts there are then."""
+    product, missing = product_of_two(one, other)
+    count = add_number(parts, count, missing)
     return add_number(parts, count, product)
+
+
+@inner
+def condensed(parts: Numbers, count: int) -> tuple[float, float]:
+    """Return the sum of up to 8 parts as two doubles; wrong by up to 2^-98 of the largest part."""
+    total, rest = float(parts[count - 1]), 0.0
+    for place in range(count - 2, -1, -1):
+        total, missing = sum_of_two(total, parts[place])
+        rest += missing
+    return total, rest
 
 
 @inner

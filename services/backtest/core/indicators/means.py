@@ -2,10 +2,9 @@
 
 Prices are decimals. Their sums are kept as integers of the smallest decimal scale that holds them
 and divided once, so that means which are equal as decimals are equal as numbers, at any scale and
-wherever the series starts. Prices that do not fit (more than 10 decimals, or sums beyond 2^53) take
-the correctly rounded sum of the window's numbers instead (Shewchuk 1997, as in Python's math.fsum).
-Which of the two is used depends on the prices from a mean's first bar to the window's end, and on
-nothing else.
+wherever the series starts. Where the prices of a mean do not fit (more than 10 decimals, below 0, or
+a sum beyond 2^53) it takes the correctly rounded sum of them as numbers instead. Which of the two is
+used depends on the prices of that mean and on nothing else: it is as causal as the mean.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from typing import Final
 
 import numpy as np
 
+from services.backtest.core.indicators.expansions import add_number, no_parts, rounded
 from services.backtest.core.kernel import Bytes, Integers, Numbers, inner, kernel
 
 MOST_DECIMALS: Final = 10
@@ -22,8 +22,6 @@ _MOST_UNITS: Final = 2.0**50
 """Below it rounding to whole units finds the decimal that was meant, whatever the scale."""
 _EXACT: Final = 2.0**53
 _POWERS: Final = np.array([10.0**power for power in range(_TOO_MANY)])
-_MOST_PARTS: Final = 48
-"""A sum of doubles splits into no more than 40 parts that do not overlap."""
 
 
 @inner
@@ -33,6 +31,34 @@ def _fits(price: float, decimals: int) -> bool:
     if not 0.0 <= scaled < _MOST_UNITS:
         return False
     return float(np.int64(scaled + 0.5)) / power == price
+
+
+@inner
+def _places(price: float) -> int:
+    for decimals in range(_TOO_MANY):
+        if _fits(price, decimals):
+            return decimals
+    return _TOO_MANY
+
+
+@inner
+def _units(price: float, decimals: int) -> int:
+    if decimals == _TOO_MANY:
+        return np.int64(0)
+    return np.int64(price * _POWERS[decimals] + 0.5)
+
+
+@inner
+def _mean(counts: Integers, sums: Integers, total: float, period: int) -> float:
+    most = _TOO_MANY
+    while counts[most] == 0:
+        most -= 1
+    if most == _TOO_MANY or total * _POWERS[most] > _EXACT:
+        return total / period
+    units = np.int64(0)
+    for decimals in range(most + 1):
+        units += sums[decimals] * np.int64(_POWERS[most - decimals])
+    return float(units) / (period * _POWERS[most])
 
 
 @kernel
@@ -76,57 +102,39 @@ def means_of_units(sums: Integers, period: int, decimals: int, first: int, out: 
             out[place] = float(sums[end] - sums[end - period]) / divisor
 
 
-@inner
-def _add(parts: Numbers, count: int, number: float) -> int:
-    kept = 0
-    for place in range(count):
-        large, small = number, parts[place]
-        if abs(large) < abs(small):
-            large, small = small, large
-        number = large + small
-        rest = small - (number - large)
-        if rest != 0.0:
-            parts[kept] = rest
-            kept += 1
-    parts[kept] = number
-    return kept + 1
-
-
-@inner
-def _rounded(parts: Numbers, count: int) -> float:
-    place = count - 1
-    total = float(parts[place])
-    rest = 0.0
-    while place > 0 and rest == 0.0:
-        place -= 1
-        large, small = total, parts[place]
-        total = large + small
-        rest = small - (total - large)
-    # Half-way cases: the parts below decide.
-    if place > 0 and ((rest < 0.0) == (parts[place - 1] < 0.0)) and parts[place - 1] != 0.0:
-        twice = rest * 2.0
-        if twice == (total + twice) - total:
-            total += twice
-    return total
-
-
 @kernel
 def means_of_numbers(prices: Numbers, period: int, first: int, out: Numbers) -> None:
-    """Do as `means_of_units` with correctly rounded sums of the prices as they are."""
-    parts = np.zeros(_MOST_PARTS)
-    count = 1
+    """Do as `means_of_units` where not all prices fit one scale: each window by itself.
+
+    `sums` and `counts` have a place per number of decimals, the last for prices that do not fit.
+    """
     begin = max(0, first + 1 - period)
-    for row in range(begin, first + len(out)):
-        count = _add(parts, count, prices[row])
+    end = first + len(out)
+    decimals = np.empty(end - begin, np.uint8)
+    counts = np.zeros(_TOO_MANY + 1, np.int64)
+    sums = np.zeros(_TOO_MANY + 1, np.int64)
+    parts, count = no_parts(), 1
+    for row in range(begin, end):
+        price = prices[row]
+        places = _places(price)
+        decimals[row - begin] = places
+        counts[places] += 1
+        sums[places] += _units(price, places)
+        count = add_number(parts, count, price)
         if row - period >= begin:
-            count = _add(parts, count, -prices[row - period])
+            price = prices[row - period]
+            places = decimals[row - period - begin]
+            counts[places] -= 1
+            sums[places] -= _units(price, places)
+            count = add_number(parts, count, -price)
         if row >= first:
             enough = row + 1 >= period
-            out[row - first] = _rounded(parts, count) / period if enough else np.nan
+            total = rounded(parts, count)
+            out[row - first] = _mean(counts, sums, total, period) if enough else np.nan
 
 
 class Means:
-    """Means of one price column, each by the exact way that fits it."""
+    """Means of one column of finite numbers, each by the exact way that fits it."""
 
     def __init__(self, prices: Numbers) -> None:
         """Take the column, shape (bars,), read-only."""
@@ -139,9 +147,9 @@ class Means:
     def fill(self, period: int, first: int, out: Numbers, anchor: int | None = None) -> None:
         """Set out[j] to the mean of the `period` prices that end at row first + j.
 
-        NaN where fewer rows are there. `first` + len(out) rows must exist, `first` may be -1. When
-        `out` is a part of a longer series of means, `anchor` is the row of that series' first mean:
-        it decides by which way all of them are taken.
+        NaN where fewer rows are there. `first` + len(out) rows must exist, `first` may be -1. Where
+        all prices from the first mean's on, or from the mean's at row `anchor` on, fit one scale,
+        they are added up once for all periods; that is faster and gives the same bits.
         """
         if first < 0:
             out[0] = np.nan

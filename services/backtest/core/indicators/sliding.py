@@ -5,16 +5,25 @@ Every function gives a column as long as its input whose first period - 1 values
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 
 from services.backtest.core.indicators.expansions import (
     add_number,
     add_product,
+    condensed,
     no_parts,
+    product_of_two,
     rounded,
+    sum_of_two,
 )
 from services.backtest.core.indicators.means import Means
 from services.backtest.core.kernel import Numbers, frozen, inner, kernel
+
+_FEW_PARTS: Final = 8
+_DOUBT: Final = 2.0**-94
+"""How wrong a spread of condensed sums may be, in terms of period x sum of squares."""
 
 
 def window_means(values: Numbers, period: int) -> Numbers:
@@ -68,9 +77,12 @@ def sum_windows(values: Numbers, period: int, out: Numbers) -> None:
 
 
 @inner
-def _slope(sums: Numbers, summed: int, weights: Numbers, weighed: int, period: int) -> float:
+def _slope(
+    sums: Numbers, summed: int, weights: Numbers, weighed: int, parts: Numbers, period: int
+) -> float:
     # 6 (2 W - (n + 1) S) / (n (n^2 - 1)), W the sum with weights 1 to n.
-    parts, count = no_parts(), 1
+    parts[0] = 0.0
+    count = 1
     for place in range(weighed):
         count = add_number(parts, count, 2.0 * weights[place])
     for place in range(summed):
@@ -83,6 +95,7 @@ def weigh_windows(values: Numbers, period: int, sloped: bool, out: Numbers) -> N
     """Set out to the weighted means of windows, or to the slopes of their lines."""
     sums, summed = no_parts(), 1
     weights, weighed = no_parts(), 1
+    parts = no_parts()
     total_weight = period * (period + 1.0) / 2.0
     for row in range(len(values)):
         # What was in the window before weighs one less now, the oldest nothing.
@@ -95,7 +108,7 @@ def weigh_windows(values: Numbers, period: int, sloped: bool, out: Numbers) -> N
         if row < period - 1:
             continue
         if sloped:
-            out[row] = _slope(sums, summed, weights, weighed, period)
+            out[row] = _slope(sums, summed, weights, weighed, parts, period)
         else:
             out[row] = rounded(weights, weighed) / total_weight
 
@@ -105,6 +118,17 @@ def _spread(
     sums: Numbers, summed: int, squares: Numbers, squared: int, parts: Numbers, period: int
 ) -> float:
     """Return n x sum of squares - square of sum, which is n^2 x variance, rounded once."""
+    if summed <= _FEW_PARTS and squared <= _FEW_PARTS:
+        total, total_rest = condensed(sums, summed)
+        square, square_rest = condensed(squares, squared)
+        large, large_rest = product_of_two(float(period), square)
+        small, small_rest = product_of_two(total, total)
+        spread, rest = sum_of_two(large, -small)
+        rest += (large_rest - small_rest) + (period * square_rest - 2.0 * total * total_rest)
+        spread, rest = sum_of_two(spread, rest)
+        doubt = _DOUBT * large
+        if spread + (rest - doubt) == spread + (rest + doubt):
+            return spread + rest
     parts[0] = 0.0
     count = 1
     for place in range(squared):

@@ -16,7 +16,10 @@ NET_PROFIT: Final = 7
 EXIT_REASON: Final = 8
 ADVERSE: Final = 9
 FAVORABLE: Final = 10
-TRADE_COLUMNS: Final = 11
+FUNDING: Final = 11
+ENTRY_COUNT: Final = 12
+LIQUIDATION_LOSS: Final = 13
+TRADE_COLUMNS: Final = 14
 
 # Reasons of an exit, numbers of `Trade.ExitReason` in the contract.
 OPEN: Final = 0
@@ -27,6 +30,7 @@ TAKE_PROFIT: Final = 4
 TRAILING_STOP: Final = 5
 END: Final = 6
 BUST: Final = 7
+LIQUIDATION: Final = 8
 
 # Places of what is counted.
 HELD_BARS: Final = 0
@@ -35,4 +39,7 @@ GAP_FILLS: Final = 2
 REJECTED_ORDERS: Final = 3
 CONFLICTING_ENTRIES: Final = 4
 BUSTS: Final = 5
-COUNTS: Final = 6
+LIQUIDATIONS: Final = 6
+RESOLVED_BARS: Final = 7
+ADDED_ENTRIES: Final = 8
+COUNTS: Final = 9

@@ -58,6 +58,10 @@ class Metric(enum.IntEnum):
     REJECTED_ORDER_COUNT = 46
     CONFLICTING_ENTRY_COUNT = 47
     BUST = 48
+    LIQUIDATION_COUNT = 49
+    LIQUIDATION_LOSS_QUOTE = 50
+    RESOLVED_BAR_COUNT = 51
+    ADDED_ENTRY_COUNT = 52
 
 
 METRIC_NAMES: Final = tuple(metric.name.lower() for metric in Metric)
@@ -79,6 +83,9 @@ INTEGER_METRICS: Final = frozenset(
         Metric.REJECTED_ORDER_COUNT,
         Metric.CONFLICTING_ENTRY_COUNT,
         Metric.BUST,
+        Metric.LIQUIDATION_COUNT,
+        Metric.RESOLVED_BAR_COUNT,
+        Metric.ADDED_ENTRY_COUNT,
     )
 )
 """Names of the metrics that are whole numbers."""

@@ -1,4 +1,4 @@
-"""Decisions of the order engine: what flags want, what a bar does to a position, where orders fill.
+"""Decisions of the order engine: what a bar does to a position, where orders fill.
 
 A position is followed in prices times its side (+1 long, -1 short). Seen so, "high" is always the
 favourable extreme, a stop lies below and a target above, and one text serves both sides.
@@ -6,22 +6,19 @@ favourable extreme, a stop lies below and a target above, and one text serves bo
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from services.backtest.core.execution import IntrabarPolicy
-from services.backtest.core.kernel import inner
+from services.backtest.core.kernel import Numbers, inner, merged
 from services.backtest.core.ledger import (
-    OPEN,
-    REVERSAL,
-    SIGNAL,
     STOP_LOSS,
     TAKE_PROFIT,
     TRAILING_STOP,
 )
-from services.backtest.core.signals import ENTER_LONG, ENTER_SHORT, EXIT_LONG, EXIT_SHORT
-from services.backtest.core.terms import Terms
+from services.backtest.core.market import Ranges
+from services.backtest.core.terms import TIER_DEDUCTION, TIER_LIMIT, TIER_RATIO, Terms
 
 # What a bar does to a position: nothing, or one of these, decided by the open or inside the bar.
 STAYS: Final = 0
@@ -29,88 +26,196 @@ STOPS: Final = 1
 REACHES: Final = 2
 AT_OPEN: Final = 4
 AMBIGUOUS: Final = 8
+LIQUIDATES: Final = 16
+FALLS: Final = STOPS | LIQUIDATES
 
 _TARGET_FIRST: Final = float(IntrabarPolicy.TARGET_FIRST)
 _NEAREST_FIRST: Final = float(IntrabarPolicy.NEAREST_EXTREME_FIRST)
+_SLACK: Final = 1e-9
+"""A quotient that close to a whole number, relatively, counts as that number."""
 
 
-@inner
-def bar_does(
-    prices: tuple[float, float, float], side: float, stop: float, target: float, policy: float
-) -> int:
-    """Say what a bar does to a position: the open decides first.
+class Distances(NamedTuple):
+    """Distances of a position's levels as fractions, taken when it was decided on; 0: none."""
 
-    `prices` are open, high and low; stop and target are prices times side.
+    stop: float
+    target: float
+    trail: float
+
+
+class Guard(NamedTuple):
+    """The levels that end a position, prices times side.
+
+    Attributes:
+        stop: Stop; -inf without.
+        target: Take-profit; inf without.
+        starts: Most favourable price from which on the trailing stop works; inf without.
+        trailing: Trailing stop; -inf before it works.
+        best: Most favourable price since the entry.
+        liquidation: Liquidation price; -inf without leverage.
+        margin: Money lost there.
     """
-    open_, high, low = side * prices[0], side * prices[1], side * prices[2]
-    if side < 0.0:
-        high, low = low, high
-    if open_ <= stop:
-        return STOPS | AT_OPEN
-    if open_ >= target:
-        return REACHES | AT_OPEN
-    stops, reaches = low <= stop, high >= target
-    if stops and reaches:
-        nearer = high - open_ < open_ - low
-        target_first = policy == _TARGET_FIRST or (policy == _NEAREST_FIRST and nearer)
-        return (REACHES if target_first else STOPS) | AMBIGUOUS
-    if stops:
-        return STOPS
-    return REACHES if reaches else STAYS
+
+    stop: float
+    target: float
+    starts: float
+    trailing: float
+    best: float
+    liquidation: float
+    margin: float
+
+
+class Prices(NamedTuple):
+    """Prices of a bar: its own, and those liquidation is watched on."""
+
+    open: float
+    high: float
+    low: float
+    mark_open: float
+    mark_high: float
+    mark_low: float
 
 
 @inner
-def wanted_side(flags: int) -> int:
-    """Return the side to enter: an exit wins over the entry of its side, two entries are none."""
-    long = flags & (ENTER_LONG | EXIT_LONG) == ENTER_LONG
-    short = flags & (ENTER_SHORT | EXIT_SHORT) == ENTER_SHORT
-    return int(long) - int(short)
+def multiples(number: float, units: float, scale: float, up: bool) -> float:
+    """Round to a multiple of units / scale, up or down; what is one but for noise stays."""
+    steps = number * scale / units
+    nearest = np.floor(steps + 0.5)
+    if abs(steps - nearest) <= _SLACK * nearest:
+        steps = nearest
+    else:
+        steps = np.ceil(steps) if up else np.floor(steps)
+    return float(steps * units / scale)
 
 
 @inner
-def conflicts(flags: int) -> bool:
-    """Say whether both sides are to be entered at once, which is neither."""
-    return flags & (ENTER_LONG | EXIT_LONG | ENTER_SHORT | EXIT_SHORT) == ENTER_LONG | ENTER_SHORT
+def on_tick(price: float, side: float, terms: Terms) -> float:
+    """Round a fill that buys (side 1) or sells (side -1) to the tick against the trader."""
+    if terms.tick_units > 0.0:
+        price = multiples(price, terms.tick_units, terms.tick_scale, side > 0.0)
+    return max(price, 0.0)
 
 
 @inner
 def market_fill(price: float, side: float, terms: Terms) -> float:
     """Return the fill of a market order that buys (side 1) or sells (side -1)."""
-    return price * (1.0 + side * terms.slippage)
+    return on_tick(price * (1.0 + side * terms.slippage) + side * terms.slip, side, terms)
 
 
 @inner
-def levels_of(side: float, entry: float, terms: Terms) -> tuple[float, float, float]:
-    """Return stop, target and the price that starts the trailing stop, all times side."""
-    stop = side * entry * (1.0 - side * terms.stop) if terms.stop > 0.0 else -np.inf
-    target = side * entry * (1.0 + side * terms.target) if terms.target > 0.0 else np.inf
-    starts = side * entry * (1.0 + side * terms.activation) if terms.trail > 0.0 else np.inf
-    return stop, target, starts
+def bar_does(prices: Prices, side: float, guard: Guard) -> int:
+    """Say what a bar does to a position: the open decides first, liquidation before all.
+
+    Inside the bar the tighter of stop and liquidation counts. Where the bar reaches the target as
+    well, it is AMBIGUOUS and both are told.
+    """
+    open_, high, low = side * prices.open, side * prices.high, side * prices.low
+    mark_low = side * (prices.mark_low if side > 0.0 else prices.mark_high)
+    if side < 0.0:
+        high, low = low, high
+    stop = max(guard.stop, guard.trailing)
+    if side * prices.mark_open <= guard.liquidation:
+        return LIQUIDATES | AT_OPEN
+    if open_ <= stop:
+        return STOPS | AT_OPEN
+    if open_ >= guard.target:
+        return REACHES | AT_OPEN
+    falls = STOPS if low <= stop else STAYS
+    if mark_low <= guard.liquidation and (falls == STAYS or guard.liquidation >= stop):
+        falls = LIQUIDATES
+    if high < guard.target:
+        return falls
+    return REACHES if falls == STAYS else falls | REACHES | AMBIGUOUS
+
+
+@inner
+def by_policy(prices: Prices, side: float, does: int, policy: float) -> int:
+    """Choose between what an ambiguous bar does."""
+    up, down = prices.high - prices.open, prices.open - prices.low
+    nearer = up < down if side > 0.0 else down < up
+    target_first = policy == _TARGET_FIRST or (policy == _NEAREST_FIRST and nearer)
+    return REACHES if target_first else does & FALLS
+
+
+@merged
+def resolved(ranges: Ranges, bar: int, side: float, level: float, target: float, falls: int) -> int:
+    """Say what an ambiguous bar does by its shorter candles; STAYS where they cannot tell.
+
+    `level` is the price times side that ends the position at a loss, `falls` what it is then. The
+    first candle that touches one level alone decides; one that touches both does not.
+    """
+    for row in range(ranges.first[bar], ranges.first[bar + 1]):
+        high, low = side * ranges.high[row], side * ranges.low[row]
+        if side < 0.0:
+            high, low = low, high
+        down, up = low <= level, high >= target
+        if down and up:
+            break
+        if down or up:
+            return falls if down else REACHES
+    return STAYS
+
+
+@inner
+def ratcheted(guard: Guard, side: float, best: float, far: Distances) -> Guard:
+    """Move the trailing stop to the most favourable price since the entry, times side."""
+    trailing = best * (1.0 - side * far.trail) if best >= guard.starts else -np.inf
+    stop, target, starts, _, _, liquidation, margin = guard
+    return Guard(stop, target, starts, trailing, best, liquidation, margin)
+
+
+@inner
+def guard_of(
+    side: float, entry: float, quantity: float, best: float, far: Distances, terms: Terms
+) -> Guard:
+    """Return the levels of a position, without liquidation."""
+    stop = side * entry * (1.0 - side * far.stop) if far.stop > 0.0 else -np.inf
+    target = side * entry * (1.0 + side * far.target) if far.target > 0.0 else np.inf
+    starts = side * entry * (1.0 + side * terms.activation) if far.trail > 0.0 else np.inf
+    margin = quantity * entry / terms.leverage
+    return ratcheted(Guard(stop, target, starts, -np.inf, best, -np.inf, margin), side, best, far)
+
+
+@inner
+def with_liquidation(
+    guard: Guard, side: float, entry: float, quantity: float, tiers: Numbers
+) -> Guard:
+    """Add the liquidation price of an isolated margin.
+
+    It is entry - side (IM - MM) / quantity with MM = notional x ratio - deduction, of the tier of
+    the notional at entry (Bybit, "Liquidation Price (USDT Contract)").
+    """
+    notional = quantity * entry
+    tier = 0
+    while tier < len(tiers) - 1 and notional > tiers[tier, TIER_LIMIT]:
+        tier += 1
+    kept = notional * tiers[tier, TIER_RATIO] - tiers[tier, TIER_DEDUCTION]
+    price = entry - side * ((guard.margin - kept) / quantity)
+    stop, target, starts, trailing, best, _, margin = guard
+    return Guard(stop, target, starts, trailing, best, side * price, margin)
 
 
 @inner
 def forced_fill(
-    does: int, opened: float, side: float, levels: tuple[float, float, float], terms: Terms
+    does: int, opened: float, side: float, guard: Guard, terms: Terms
 ) -> tuple[int, float, float]:
-    """Return reason, price and fee ratio of an exit by a bar's prices.
+    """Return reason, price and fee ratio of an exit by a bar's prices but liquidation.
 
-    `opened` is the bar's open; `levels` are stop, trailing stop and target, times side.
+    `opened` is the bar's open.
     """
-    stop, trailing, target = levels
     at_open = does & AT_OPEN != 0
     if does & REACHES:
-        price = opened if at_open and terms.better_open > 0.0 else side * target
-        return TAKE_PROFIT, price, terms.target_fee
-    price = market_fill(opened if at_open else side * max(stop, trailing), -side, terms)
-    return (STOP_LOSS if stop >= trailing else TRAILING_STOP), price, terms.fee
+        limit = opened if at_open and terms.better_open > 0.0 else side * guard.target
+        return TAKE_PROFIT, on_tick(limit, -side, terms), terms.target_fee
+    level = side * max(guard.stop, guard.trailing)
+    price = market_fill(opened if at_open else level, -side, terms)
+    return (STOP_LOSS if guard.stop >= guard.trailing else TRAILING_STOP), price, terms.fee
 
 
 @inner
-def wanted_exit(flags: int, side: float) -> tuple[int, int]:
-    """Return the reason to leave a position, OPEN for none, and the side to enter then."""
-    wanted = wanted_side(flags)
-    if flags & (EXIT_LONG if side > 0.0 else EXIT_SHORT):
-        return SIGNAL, wanted
-    if wanted == -side:
-        return REVERSAL, wanted
-    return OPEN, 0
+def bankruptcy_fill(
+    side: float, entry: float, quantity: float, guard: Guard, terms: Terms
+) -> tuple[float, float]:
+    """Return price and loss of a liquidation: the margin, and the fee if there is one."""
+    price = entry - side * (guard.margin / quantity)
+    return price, guard.margin + quantity * price * terms.liquidation_fee

@@ -1,8 +1,4 @@
-"""Metrics of the equity curve: per bar and per day.
-
-Sums run in four lanes, elements 0, 4, 8, ... in the first and so on, added as (0 + 1) + (2 + 3),
-the rest behind them one by one: a fixed order that a processor can follow quickly.
-"""
+"""Metrics of the equity curve, bar by bar, from its sums."""
 
 from __future__ import annotations
 
@@ -10,228 +6,79 @@ from typing import Final
 
 import numpy as np
 
-from services.backtest.core.kernel import Bytes, Integers, Numbers, inner
-from services.backtest.core.measures.places import put_reason, put_value
+from services.backtest.core.curve import Curve
+from services.backtest.core.kernel import Bytes, Numbers, inner
+from services.backtest.core.measures.places import put, put_reason, put_value
+from services.backtest.core.measures.powers import power_less_one
 from services.backtest.core.metrics import Metric, UndefinedReason
 
-DAYS_PER_YEAR: Final = 365.0
 _TOO_FEW: Final = int(UndefinedReason.TOO_FEW_OBSERVATIONS)
 _NO_VARIANCE: Final = int(UndefinedReason.NO_VARIANCE)
-_NO_LOSSES: Final = int(UndefinedReason.NO_LOSSES)
 _NO_DRAWDOWN: Final = int(UndefinedReason.NO_DRAWDOWN)
 _RUINED: Final = int(UndefinedReason.RUINED)
-_OF_RETURNS: Final = (
-    int(Metric.SHARPE_RATIO),
-    int(Metric.SORTINO_RATIO),
-    int(Metric.OMEGA_RATIO),
-    int(Metric.ANNUALIZED_VOLATILITY_RATIO),
-    int(Metric.VALUE_AT_RISK_95_RATIO),
-    int(Metric.CONDITIONAL_VALUE_AT_RISK_95_RATIO),
-    int(Metric.TAIL_RATIO),
-    int(Metric.SKEWNESS),
-    int(Metric.EXCESS_KURTOSIS),
-)
-_OF_DAYS: Final = (*_OF_RETURNS, int(Metric.ULCER_INDEX_RATIO))
-_SLACK: Final = 1.0 + 2.0**-40
+_FEWEST_DAYS: Final = 30.0
+_CALENDAR_YEAR_DAYS: Final = 365.25
 
 
 @inner
-def _total(numbers: Numbers) -> float:
-    a = b = c = d = 0.0
-    whole = len(numbers) - len(numbers) % 4
-    for place in range(0, whole, 4):
-        a += numbers[place]
-        b += numbers[place + 1]
-        c += numbers[place + 2]
-        d += numbers[place + 3]
-    total = (a + b) + (c + d)
-    for place in range(whole, len(numbers)):
-        total += numbers[place]
-    return total
+def measure_final(final: float, capital: float, values: Numbers) -> None:
+    """Measure what came out: equity at the last close."""
+    values[Metric.TOTAL_RETURN_RATIO] = final / capital - 1.0
+    values[Metric.NET_PROFIT_QUOTE] = final - capital
+    values[Metric.FINAL_EQUITY_QUOTE] = final
 
 
 @inner
-def _squares(numbers: Numbers, middle: float) -> float:
-    """Return the sum of squared distances from `middle`."""
-    a = b = c = d = 0.0
-    whole = len(numbers) - len(numbers) % 4
-    for place in range(0, whole, 4):
-        a += (numbers[place] - middle) * (numbers[place] - middle)
-        b += (numbers[place + 1] - middle) * (numbers[place + 1] - middle)
-        c += (numbers[place + 2] - middle) * (numbers[place + 2] - middle)
-        d += (numbers[place + 3] - middle) * (numbers[place + 3] - middle)
-    total = (a + b) + (c + d)
-    for place in range(whole, len(numbers)):
-        total += (numbers[place] - middle) * (numbers[place] - middle)
-    return total
+def measure_drawdown(curve: Curve, bars: int, values: Numbers, reasons: Bytes) -> None:
+    """Measure the falls of equity in `bars` bars.
 
-
-@inner
-def _mean_and_deviation(numbers: Numbers) -> tuple[float, float]:
-    """Return mean and sample deviation; numbers that are all equal deviate by exactly 0."""
-    count = len(numbers)
-    mean = _total(numbers) / count
-    for number in numbers:
-        if number != numbers[0]:
-            return mean, np.sqrt(_squares(numbers, mean) / (count - 1))
-    return numbers[0], 0.0
-
-
-@inner
-def _returns(equity: Numbers, first: float, out: Numbers) -> None:
-    """Set out to the returns of equity, the first one over `first`."""
-    out[0] = equity[0] / first - 1.0
-    for place in range(1, len(equity)):
-        out[place] = equity[place] / equity[place - 1] - 1.0
-
-
-@inner
-def measure_bars(
-    equity: Numbers,
-    capital: float,
-    bars_per_year: float,
-    scratch: Numbers,
-    values: Numbers,
-    reasons: Bytes,
-) -> float:
-    """Measure the curve bar by bar and return its mean.
-
-    `equity` holds the closes of the window, at least one; `capital` comes before them. `scratch`
-    has its shape. `values` and `reasons` have a place per metric; reasons must be 0 before.
+    A drawdown lasts from the last bar at its peak to the first bar back at it.
     """
-    last = equity[-1]
-    values[Metric.TOTAL_RETURN_RATIO] = last / capital - 1.0
-    values[Metric.NET_PROFIT_QUOTE] = last - capital
-    values[Metric.FINAL_EQUITY_QUOTE] = last
-    _measure_drawdown(equity, capital, values, reasons)
-    _measure_bar_sharpe(equity, capital, bars_per_year, scratch, values, reasons)
-    return _total(equity) / len(equity)
+    under = bars - 1 - curve.peak_bar
+    recovered = under <= curve.longest
+    longest = max(under, curve.longest)
+    values[Metric.MAX_DRAWDOWN_RATIO] = 1.0 - curve.least
+    values[Metric.MAX_DRAWDOWN_DURATION_BARS] = longest
+    metric = Metric.MAX_DRAWDOWN_RECOVERED
+    put(values, reasons, metric, 1.0 if recovered else 0.0, longest == 0, _NO_DRAWDOWN)
 
 
 @inner
-def _measure_bar_sharpe(
-    equity: Numbers,
-    capital: float,
-    bars_per_year: float,
-    scratch: Numbers,
-    values: Numbers,
-    reasons: Bytes,
+def measure_bar_sharpe(
+    curve: Curve, bars: int, ruined: bool, bars_per_year: float, values: Numbers, reasons: Bytes
 ) -> None:
+    """Measure returns over `bars` bars; `ruined` says that the account was before the last one.
+
+    mean = s1 / n and variance = (s2 - n mean^2) / (n - 1) of the sums of returns and of their
+    squares. The first bar's return is 0, so returns that are all equal have squares that sum to 0.
+    """
     metric = Metric.BAR_SHARPE_RATIO
-    if len(equity) < 2:
+    if bars < 2:
         put_reason(values, reasons, metric, _TOO_FEW)
         return
-    if equity[-2] <= 0.0:
+    if ruined:
         put_reason(values, reasons, metric, _RUINED)
         return
-    _returns(equity, capital, scratch)
-    mean, deviation = _mean_and_deviation(scratch)
-    values[metric] = mean / deviation * np.sqrt(bars_per_year)
-    if deviation == 0.0:
+    mean = curve.returns / bars
+    variance = (curve.squares - bars * mean * mean) / (bars - 1)
+    if not variance > 0.0:
         put_reason(values, reasons, metric, _NO_VARIANCE)
-
-
-@inner
-def _measure_drawdown(equity: Numbers, capital: float, values: Numbers, reasons: Bytes) -> None:
-    """A drawdown lasts from the last bar at its peak to the first bar back at it."""
-    peak, peak_bar = capital, 0
-    least = 1.0
-    floor = capital
-    longest, recovered = 0, False
-    for bar in range(len(equity)):
-        if equity[bar] < peak:
-            # The division is spared where a new least is out of reach.
-            if equity[bar] < floor:
-                least = min(least, equity[bar] / peak)
-                floor = least * peak * _SLACK
-            continue
-        if bar - peak_bar > max(longest, 1):
-            longest, recovered = bar - peak_bar, True
-        peak, peak_bar = equity[bar], bar
-        floor = least * peak * _SLACK
-    under = len(equity) - 1 - peak_bar
-    if under > longest:
-        longest, recovered = under, False
-    values[Metric.MAX_DRAWDOWN_RATIO] = 1.0 - least
-    values[Metric.MAX_DRAWDOWN_DURATION_BARS] = longest
-    values[Metric.MAX_DRAWDOWN_RECOVERED] = 1.0 if recovered else 0.0
-    if longest == 0:
-        put_reason(values, reasons, Metric.MAX_DRAWDOWN_RECOVERED, _NO_DRAWDOWN)
-
-
-@inner
-def measure_days(
-    equity: Numbers,
-    capital: float,
-    midnights: Integers,
-    returns: Numbers,
-    values: Numbers,
-    reasons: Bytes,
-) -> bool:
-    """Measure the curve at UTC midnights and tell whether every day has a return.
-
-    `midnights` holds for each the bar whose close tells its equity, -1 for the capital. Without two
-    of them there is no day; a day that begins without equity has no return. `returns`, one shorter,
-    gets the daily returns.
-    """
-    for metric in _OF_DAYS:
-        put_reason(values, reasons, metric, _TOO_FEW)
-    if len(midnights) < 2:
-        return False
-    levels = np.empty(len(midnights))
-    for place in range(len(midnights)):
-        levels[place] = equity[midnights[place]] if midnights[place] >= 0 else capital
-    put_value(values, reasons, Metric.ULCER_INDEX_RATIO, _ulcer_index(levels))
-    if levels[0] <= 0.0:
-        put_reason(values, reasons, Metric.ULCER_INDEX_RATIO, _RUINED)
-    if levels[-2] <= 0.0:
-        for metric in _OF_RETURNS:
-            put_reason(values, reasons, metric, _RUINED)
-        return False
-    _returns(levels[1:], levels[0], returns)
-    _measure_spread(returns, values, reasons)
-    _measure_shortfall(returns, values, reasons)
-    return True
-
-
-@inner
-def _ulcer_index(levels: Numbers) -> float:
-    """Return the root mean square of drawdowns from the highest level so far (Martin 1989)."""
-    peak = levels[0]
-    total = 0.0
-    for level in levels:
-        peak = max(peak, level)
-        drawdown = 1.0 - level / peak
-        total += drawdown * drawdown
-    return float(np.sqrt(total / len(levels)))
-
-
-@inner
-def _measure_spread(returns: Numbers, values: Numbers, reasons: Bytes) -> None:
-    if len(returns) < 2:
         return
-    mean, deviation = _mean_and_deviation(returns)
-    root = np.sqrt(DAYS_PER_YEAR)
-    put_value(values, reasons, Metric.ANNUALIZED_VOLATILITY_RATIO, deviation * root)
-    put_value(values, reasons, Metric.SHARPE_RATIO, mean / deviation * root)
-    if deviation == 0.0:
-        put_reason(values, reasons, Metric.SHARPE_RATIO, _NO_VARIANCE)
+    put_value(values, reasons, metric, mean / np.sqrt(variance) * np.sqrt(bars_per_year))
 
 
 @inner
-def _measure_shortfall(returns: Numbers, values: Numbers, reasons: Bytes) -> None:
-    gained = lost = squares = 0.0
-    for number in returns:
-        if number > 0.0:
-            gained += number
-        else:
-            lost -= number
-            squares += number * number
-    count = len(returns)
-    downside = np.sqrt(squares / count)
-    sortino = _total(returns) / count / downside * np.sqrt(DAYS_PER_YEAR)
-    put_value(values, reasons, Metric.SORTINO_RATIO, sortino)
-    put_value(values, reasons, Metric.OMEGA_RATIO, gained / lost)
-    if lost == 0.0:
-        put_reason(values, reasons, Metric.SORTINO_RATIO, _NO_LOSSES)
-        put_reason(values, reasons, Metric.OMEGA_RATIO, _NO_LOSSES)
+def measure_growth(capital: float, days: float, values: Numbers, reasons: Bytes) -> None:
+    """Measure growth a year of 365.25 days, and growth over drawdown.
+
+    Final equity and largest drawdown must be in their places.
+    """
+    if days < _FEWEST_DAYS:
+        put_reason(values, reasons, Metric.CAGR_RATIO, _TOO_FEW)
+        put_reason(values, reasons, Metric.CALMAR_RATIO, _TOO_FEW)
+        return
+    growth = values[Metric.FINAL_EQUITY_QUOTE] / capital
+    cagr = power_less_one(growth, _CALENDAR_YEAR_DAYS / days) if growth > 0.0 else -1.0
+    put_value(values, reasons, Metric.CAGR_RATIO, cagr)
+    drawdown = values[Metric.MAX_DRAWDOWN_RATIO]
+    put(values, reasons, Metric.CALMAR_RATIO, cagr / drawdown, drawdown == 0.0, _NO_DRAWDOWN)

@@ -2,67 +2,67 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import numpy as np
 
-from services.backtest.core.kernel import Bytes, Integers, Numbers, inner, kernel
-from services.backtest.core.ledger import EXIT_BAR
-from services.backtest.core.measures.curve import measure_bars, measure_days
+from services.backtest.core.curve import Curve
+from services.backtest.core.kernel import Bytes, Integers, Numbers, inner
+from services.backtest.core.ledger import BUSTS, EXIT_BAR
+from services.backtest.core.market import Span
+from services.backtest.core.measures.curve import (
+    measure_bar_sharpe,
+    measure_drawdown,
+    measure_final,
+    measure_growth,
+)
+from services.backtest.core.measures.days import measure_days
 from services.backtest.core.measures.distribution import measure_distribution
-from services.backtest.core.measures.places import put, put_reason
-from services.backtest.core.measures.powers import power_less_one
-from services.backtest.core.measures.trades import measure_activity, measure_trades
-from services.backtest.core.metrics import Metric, UndefinedReason
-from services.backtest.core.terms import Span
-
-_TOO_FEW: Final = int(UndefinedReason.TOO_FEW_OBSERVATIONS)
-_NO_DRAWDOWN: Final = int(UndefinedReason.NO_DRAWDOWN)
-_FEWEST_DAYS: Final = 30.0
-_CALENDAR_YEAR_DAYS: Final = 365.25
+from services.backtest.core.measures.trades import (
+    measure_activity,
+    measure_excursions,
+    measure_trades,
+)
+from services.backtest.core.measures.wants import DAYS, DISTRIBUTION, EXCURSIONS, GROWTH, TRADES
 
 
 @inner
-def _measure_growth(capital: float, days: float, values: Numbers, reasons: Bytes) -> None:
-    """Measure growth a year of 365.25 days, and growth over drawdown."""
-    if days < _FEWEST_DAYS:
-        put_reason(values, reasons, Metric.CAGR_RATIO, _TOO_FEW)
-        put_reason(values, reasons, Metric.CALMAR_RATIO, _TOO_FEW)
-        return
-    growth = values[Metric.FINAL_EQUITY_QUOTE] / capital
-    cagr = power_less_one(growth, _CALENDAR_YEAR_DAYS / days) if growth > 0.0 else -1.0
-    values[Metric.CAGR_RATIO] = cagr
-    drawdown = values[Metric.MAX_DRAWDOWN_RATIO]
-    put(values, reasons, Metric.CALMAR_RATIO, cagr / drawdown, drawdown == 0.0, _NO_DRAWDOWN)
-
-
-@kernel
 def measure_run(
-    equity: Numbers,
+    curve: Curve,
+    bars: int,
+    ruin: int,
     capital: float,
     span: Span,
+    levels: Numbers,
+    returns: Numbers,
     trades: Numbers,
     counts: Integers,
-    scratch: tuple[Numbers, Numbers],
+    wants: int,
     values: Numbers,
     reasons: Bytes,
 ) -> bool:
-    """Write every metric and its reason; return whether all that have a value are finite.
+    """Write the metrics wanted, and those always measured, with their reasons.
 
-    `equity` holds the closes of the window, at least one; `capital` comes before them. `trades` are
-    the rows of the trade table in use, `counts` what the engine counted. `scratch` has room for a
-    return per bar, and for one per day. `values` and `reasons` have a place per `Metric`; reasons
-    must be 0.
+    Returns whether all that have a value are finite. `curve` is that of the whole window of `bars`
+    bars; `ruin` the bar of the ruin, the last one without. `levels` are equity at the span's
+    midnights, where days are wanted; `returns`, one shorter, is filled. `trades` are the rows of
+    the trade table in use, `counts` what the engine counted. `values` and `reasons` have a place
+    per `Metric` and must be 0; what is not wanted stays so.
     """
-    mean = measure_bars(equity, capital, span.bars_per_year, scratch[0], values, reasons)
-    if measure_days(equity, capital, span.midnights, scratch[1], values, reasons):
-        measure_distribution(scratch[1], values, reasons)
-    _measure_growth(capital, span.days, values, reasons)
+    measure_final(curve.previous, capital, values)
+    measure_drawdown(curve, bars, values, reasons)
+    ruined = counts[BUSTS] > 0 and ruin < bars - 1
+    measure_bar_sharpe(curve, bars, ruined, span.bars_per_year, values, reasons)
+    if wants & GROWTH:
+        measure_growth(capital, span.days, values, reasons)
+    if wants & DAYS and measure_days(levels, returns, values, reasons) and wants & DISTRIBUTION:
+        measure_distribution(returns, values, reasons)
     closed = len(trades)
     if closed > 0 and trades[closed - 1, EXIT_BAR] < 0.0:
         closed -= 1
-    measure_trades(trades[:closed], values, reasons)
-    measure_activity(trades, counts, len(equity), mean, values)
+    if wants & TRADES:
+        measure_trades(trades[:closed], values, reasons)
+    if wants & EXCURSIONS:
+        measure_excursions(trades[:closed], values, reasons)
+    measure_activity(trades, counts, bars, curve.total / bars, values)
     for metric in range(len(values)):
         if reasons[metric] == 0 and not abs(values[metric]) < np.inf:
             return False

@@ -8,6 +8,7 @@ import numpy as np
 
 from services.backtest.core.kernel import Bytes, Integers, Numbers, inner
 from services.backtest.core.ledger import (
+    ADDED_ENTRIES,
     ADVERSE,
     AMBIGUOUS_BARS,
     BUSTS,
@@ -18,11 +19,15 @@ from services.backtest.core.ledger import (
     EXIT_PRICE,
     FAVORABLE,
     FEES,
+    FUNDING,
     GAP_FILLS,
     HELD_BARS,
+    LIQUIDATION_LOSS,
+    LIQUIDATIONS,
     NET_PROFIT,
     QUANTITY,
     REJECTED_ORDERS,
+    RESOLVED_BARS,
     SIDE,
 )
 from services.backtest.core.measures.places import put
@@ -121,16 +126,25 @@ def _measure_streaks(trades: Numbers, values: Numbers) -> None:
 @inner
 def _measure_holding(trades: Numbers, values: Numbers, reasons: Bytes) -> None:
     count = len(trades)
-    held = most = adverse = favorable = 0.0
+    held = most = 0.0
     for place in range(count):
         bars = trades[place, EXIT_BAR] - trades[place, ENTRY_BAR]
         held += bars
         most = max(most, bars)
-        adverse += trades[place, ADVERSE]
-        favorable += trades[place, FAVORABLE]
     none = count == 0
     put(values, reasons, Metric.AVERAGE_BARS_HELD, held / count, none, _NO_TRADES)
     put(values, reasons, Metric.MAX_BARS_HELD, most, none, _NO_TRADES)
+
+
+@inner
+def measure_excursions(trades: Numbers, values: Numbers, reasons: Bytes) -> None:
+    """Measure how far prices went against and for the closed trades, the rows of `trades`."""
+    count = len(trades)
+    adverse = favorable = 0.0
+    for place in range(count):
+        adverse += trades[place, ADVERSE]
+        favorable += trades[place, FAVORABLE]
+    none = count == 0
     metric = Metric.AVERAGE_ADVERSE_EXCURSION_RATIO
     put(values, reasons, metric, adverse / count, none, _NO_TRADES)
     metric = Metric.AVERAGE_FAVORABLE_EXCURSION_RATIO
@@ -146,18 +160,24 @@ def measure_activity(
     values: Numbers,
 ) -> None:
     """Measure what was done in `bars` bars, an open trade in the last row of `trades` included."""
-    fees = notional = 0.0
+    fees = funding = loss = notional = 0.0
     for place in range(len(trades)):
         fees += trades[place, FEES]
+        funding += trades[place, FUNDING]
+        loss += trades[place, LIQUIDATION_LOSS]
         notional += trades[place, QUANTITY] * trades[place, ENTRY_PRICE]
         if trades[place, EXIT_BAR] >= 0.0:
             notional += trades[place, QUANTITY] * trades[place, EXIT_PRICE]
     values[Metric.EXPOSURE_RATIO] = counts[HELD_BARS] / bars
     values[Metric.TURNOVER_RATIO] = notional / mean_equity
     values[Metric.FEES_QUOTE] = fees
-    values[Metric.FUNDING_QUOTE] = 0.0
+    values[Metric.FUNDING_QUOTE] = funding
     values[Metric.AMBIGUOUS_BAR_COUNT] = counts[AMBIGUOUS_BARS]
     values[Metric.GAP_FILL_COUNT] = counts[GAP_FILLS]
     values[Metric.REJECTED_ORDER_COUNT] = counts[REJECTED_ORDERS]
     values[Metric.CONFLICTING_ENTRY_COUNT] = counts[CONFLICTING_ENTRIES]
     values[Metric.BUST] = counts[BUSTS]
+    values[Metric.LIQUIDATION_COUNT] = counts[LIQUIDATIONS]
+    values[Metric.LIQUIDATION_LOSS_QUOTE] = loss
+    values[Metric.RESOLVED_BAR_COUNT] = counts[RESOLVED_BARS]
+    values[Metric.ADDED_ENTRY_COUNT] = counts[ADDED_ENTRIES]

@@ -1,0 +1,303 @@
+"""The order engine: one set over a window, from planes of bits to fills, trades and the curve.
+
+Flat stretches are jumped over; a held stretch is walked from event to event, an event being a bar
+at whose open something is filled or paid, or a midnight.
+"""
+
+from __future__ import annotations
+
+from services.backtest.core.curve import Curve, after_close, after_stretch, new_curve
+from services.backtest.core.engine.fills import (
+    pay,
+    write_added_entry,
+    write_entry,
+    write_excursions,
+    write_exit,
+    write_liquidation,
+    write_open_end,
+)
+from services.backtest.core.engine.inputs import Lines, Planes
+from services.backtest.core.engine.scanning import (
+    NEVER,
+    count_conflicts,
+    is_raised,
+    next_adding,
+    next_leaving,
+    next_opening,
+    wanted_side,
+    wishes_of,
+)
+from services.backtest.core.engine.sizing import distances_at, quantity_at
+from services.backtest.core.engine.walking import (
+    Sheet,
+    extremes,
+    mark_days,
+    reach_of,
+    record,
+    walk,
+)
+from services.backtest.core.kernel import Integers, Numbers, merged
+from services.backtest.core.ledger import (
+    ADDED_ENTRIES,
+    AMBIGUOUS_BARS,
+    BUST,
+    BUSTS,
+    CONFLICTING_ENTRIES,
+    END,
+    ENTRY_PRICE,
+    GAP_FILLS,
+    HELD_BARS,
+    LIQUIDATION,
+    LIQUIDATIONS,
+    OPEN,
+    QUANTITY,
+    REJECTED_ORDERS,
+    RESOLVED_BARS,
+    REVERSAL,
+    SIGNAL,
+)
+from services.backtest.core.market import Market
+from services.backtest.core.orders import (
+    AMBIGUOUS,
+    AT_OPEN,
+    FALLS,
+    LIQUIDATES,
+    STAYS,
+    Guard,
+    Prices,
+    bankruptcy_fill,
+    bar_does,
+    by_policy,
+    forced_fill,
+    guard_of,
+    market_fill,
+    ratcheted,
+    resolved,
+    with_liquidation,
+)
+from services.backtest.core.terms import Terms
+
+
+@merged
+def _look(
+    market: Market,
+    bar: int,
+    side: float,
+    guard: Guard,
+    separate: bool,
+    terms: Terms,
+    counts: Integers,
+) -> int:
+    """Say what a bar does to a position, by its shorter candles where it is ambiguous."""
+    bars, marks, ranges = market.bars, market.marks, market.ranges
+    prices = Prices(
+        bars.open[bar],
+        bars.high[bar],
+        bars.low[bar],
+        marks.open[bar],
+        marks.high[bar],
+        marks.low[bar],
+    )
+    does = bar_does(prices, side, guard)
+    if does & AMBIGUOUS != 0:
+        counts[AMBIGUOUS_BARS] += 1
+        falls, told = does & FALLS, STAYS
+        level = guard.liquidation if falls == LIQUIDATES else max(guard.stop, guard.trailing)
+        # Shorter candles tell nothing of a mark price.
+        if len(ranges.first) > 0 and not (separate and falls == LIQUIDATES):
+            told = resolved(ranges, bar, side, level, guard.target, falls)
+        counts[RESOLVED_BARS] += told != STAYS
+        does = told if told != STAYS else by_policy(prices, side, does, terms.policy)
+    return does
+
+
+@merged
+def trade_set(  # noqa: C901, PLR0912, PLR0915 - state kept in registers; calls on the way cost
+    market: Market,
+    planes: Planes,
+    of: Integers,
+    first: int,
+    lines: Lines,
+    index: int,
+    terms: Terms,
+    tiers: Numbers,
+    sheet: Sheet,
+) -> tuple[int, Curve, int]:
+    """Trade a window; return the number of trades, the curve, and the bar of the ruin.
+
+    The last trade may be open; without ruin it is the last bar. Decisions are taken at closes from bar `first` on and filled at the next open. `planes`, shape
+    (planes, words), are the set's own; `index` is its row of Lines.of, -1 without lines.
+    """
+    bars, marks, charges = market.bars, market.marks, market.charges
+    midnights = market.span.midnights
+    trades, counts, levels = sheet.trades, sheet.counts, sheet.levels
+    recording, funded = len(sheet.equity) > 0, len(charges.following) > 0
+    last = len(bars.close) - 1
+    limit = last if terms.close_at_end > 0.0 else last + 1
+    margined = terms.margined > 0.0
+    separate = margined and marks.separate
+    flat = wishes_of(of, 1)
+    cash = terms.capital
+    curve = new_curve(cash)
+    count = flat_from = 0
+    day = mark_days(levels, midnights, 0, 0, cash)
+    decision, ruin = first, last
+    while True:
+        decision = next_opening(planes, flat, decision)
+        if decision >= last:
+            break
+        wanted = wanted_side(planes, flat, decision)
+        at = decision + 1
+        reason = OPEN
+        while wanted != 0:
+            side = float(wanted)
+            price = market_fill(bars.open[at], side, terms)
+            sound, far = distances_at(lines, index, decision, terms)
+            quantity = 0.0
+            if sound:
+                quantity = quantity_at(lines, index, decision, far.stop, price, cash, terms)
+            if quantity == 0.0:
+                counts[REJECTED_ORDERS] += 1
+                break
+            if flat_from < at:
+                curve = after_stretch(curve, flat_from, at, cash)
+                day = mark_days(levels, midnights, day, at, cash)
+                if recording:
+                    record(sheet, market, flat_from, at, cash, 0.0, 0.0)
+            trade = trades[count]
+            count += 1
+            counts[GAP_FILLS] += bars.follows[at] == 0
+            cash -= write_entry(trade, at, side, price, quantity, terms.fee)
+            entry = lowest = highest = price
+            guard = guard_of(side, entry, quantity, side * entry, far, terms)
+            if margined:
+                guard = with_liquidation(guard, side, entry, quantity, tiers)
+            start, looked_at = at, -1
+            own = wishes_of(of, wanted)
+            wanted, reason, entries = 0, OPEN, 1.0
+            leave, added, charged = next_leaving(planes, own, at), NEVER, NEVER
+            if terms.entries > 1.0:
+                added = next_adding(planes, own, at)
+            if funded:
+                cash -= pay(trade, charges.inside[at])
+                charged = charges.following[at + 1]
+            while True:
+                begin, end = at, min(limit, min(charged, min(leave, added) + 1))
+                if day < len(levels):
+                    end = min(end, midnights[day] + 1)
+                if at < end:
+                    at, curve = walk(
+                        market,
+                        (at, end, looked_at),
+                        reach_of(guard, side, separate),
+                        (side if separate else 0.0, guard.liquidation),
+                        (cash, side * quantity, entry),
+                        curve,
+                    )
+                    day = mark_days(levels, midnights, day, at, curve.previous)
+                    if sheet.excursions:
+                        lowest, highest = extremes(bars, begin, at, lowest, highest)
+                    if recording:
+                        record(sheet, market, begin, at, cash, side * quantity, entry)
+                if at > last:
+                    break
+                if at == end and (at == charged or at == leave + 1 or at == added + 1):
+                    # The bar opens: what was carried in pays, then orders are filled.
+                    if at == charged:
+                        cash -= pay(trade, charges.at_open[at])
+                    opened = bars.open[at]
+                    beyond = margined and side * marks.open[at] <= guard.liquidation
+                    if at == leave + 1:
+                        decision, leave = leave, NEVER
+                        wanted = int(side) * wanted_side(planes, own, decision)
+                        if not beyond:
+                            counts[GAP_FILLS] += bars.follows[at] == 0
+                            reason = SIGNAL if is_raised(planes, own.leave, decision) else REVERSAL
+                            price, fee_ratio = market_fill(opened, -side, terms), terms.fee
+                            counts[HELD_BARS] += at - start
+                            break
+                    elif at == added + 1:
+                        if not beyond:
+                            price = market_fill(opened, side, terms)
+                            value = cash + side * quantity * (opened - entry)
+                            more = quantity_at(lines, index, added, far.stop, price, value, terms)
+                            if more == 0.0:
+                                counts[REJECTED_ORDERS] += 1
+                            else:
+                                counts[GAP_FILLS] += bars.follows[at] == 0
+                                counts[ADDED_ENTRIES] += 1
+                                entries += 1.0
+                                cash -= write_added_entry(trade, price, more, terms.fee)
+                                entry, quantity = trade[ENTRY_PRICE], trade[QUANTITY]
+                                lowest, highest = min(lowest, price), max(highest, price)
+                                best = max(guard.best, side * price)
+                                guard = guard_of(side, entry, quantity, best, far, terms)
+                                if margined:
+                                    guard = with_liquidation(guard, side, entry, quantity, tiers)
+                        added = next_adding(planes, own, at) if entries < terms.entries else NEVER
+                    if at == charged:
+                        cash -= pay(trade, charges.inside[at])
+                        charged = charges.following[at + 1]
+                    continue
+                if at == end and at != limit:
+                    continue
+                # The bar has to be looked at: a level, ruin, or the last close.
+                does = STAYS
+                if at != looked_at:
+                    does = _look(market, at, side, guard, separate, terms, counts)
+                if does != STAYS:
+                    counts[HELD_BARS] += at - start + int(does & AT_OPEN == 0)
+                    if does & LIQUIDATES != 0:
+                        reason = LIQUIDATION
+                    else:
+                        reason, price, fee_ratio = forced_fill(
+                            does, bars.open[at], side, guard, terms
+                        )
+                    break
+                ruined = cash + side * quantity * (bars.close[at] - entry) <= 0.0
+                if ruined or at == limit:
+                    counts[HELD_BARS] += at - start + 1
+                    reason = BUST if ruined else END
+                    price, fee_ratio = market_fill(bars.close[at], -side, terms), terms.fee
+                    break
+                favourable = bars.high[at] if side > 0.0 else bars.low[at]
+                guard = ratcheted(guard, side, max(guard.best, side * favourable), far)
+                looked_at = at
+            if reason == OPEN:
+                counts[HELD_BARS] += at - start
+                write_open_end(trade, bars.close[last])
+            elif reason == LIQUIDATION:
+                price, loss = bankruptcy_fill(side, entry, quantity, guard, terms)
+                cash += write_liquidation(trade, at, price, loss, reason)
+                counts[LIQUIDATIONS] += 1
+            else:
+                cash += write_exit(trade, at, price, fee_ratio, reason)
+            if sheet.excursions:
+                if reason != OPEN:
+                    lowest = min(lowest, min(bars.open[at], price))
+                    highest = max(highest, max(bars.open[at], price))
+                write_excursions(trade, lowest, highest)
+            flat_from = at
+        if reason != OPEN:
+            # The bar of an exit after which nothing was entered.
+            ruined = reason == BUST or cash <= 0.0
+            if ruined:
+                counts[BUSTS] = 1
+                cash, ruin = 0.0, at
+            curve = after_close(curve, at, cash)
+            day = mark_days(levels, midnights, day, at + 1, cash)
+            if recording:
+                record(sheet, market, at, at + 1, cash, 0.0, 0.0)
+            flat_from = at + 1
+            if ruined:
+                break
+        decision = at
+    if flat_from <= last:
+        if cash > 0.0:
+            curve = after_stretch(curve, flat_from, last + 1, cash)
+        mark_days(levels, midnights, day, last + 1, cash)
+        if recording:
+            record(sheet, market, flat_from, last + 1, cash, 0.0, 0.0)
+    if sheet.conflicts:
+        counts[CONFLICTING_ENTRIES] = count_conflicts(planes, flat, first, ruin)
+    return count, curve, ruin

@@ -1,0 +1,183 @@
+"""Running sets: many for their metrics, or one in full. Both are the same kernel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from services.backtest.core.engine.inputs import Lines, Signals
+from services.backtest.core.engine.loop import trade_set
+from services.backtest.core.engine.walking import Sheet
+from services.backtest.core.kernel import Bytes, Integers, Numbers, frozen, kernel
+from services.backtest.core.ledger import COUNTS, TRADE_COLUMNS
+from services.backtest.core.market import Market
+from services.backtest.core.measures.summary import measure_run
+from services.backtest.core.measures.wants import ALL_WANTS, CONFLICTS, DAYS, EXCURSIONS
+from services.backtest.core.metrics import METRIC_NAMES
+from services.backtest.core.terms import terms_from
+
+METRICS: Final = len(METRIC_NAMES)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Recorded:
+    """All that one set did.
+
+    Attributes:
+        trades: Rows of the trade table in use, the last of which may be open.
+        equity: Equity at every close, shape (bars,).
+        position: Signed quantity held at every close.
+        counts: What was counted, shape (COUNTS,).
+        values: Metrics, shape (METRICS,).
+        reasons: Why those without a value have none, an UndefinedReason each; 0 with one.
+        finite: False where a number outgrew what a double can hold; metrics mean nothing then.
+    """
+
+    trades: Numbers
+    equity: Numbers
+    position: Numbers
+    counts: Integers
+    values: Numbers
+    reasons: Bytes
+    finite: bool
+
+
+@kernel
+def _run(
+    market: Market,
+    signals: Signals,
+    lines: Lines,
+    terms: Numbers,
+    tiers: Numbers,
+    wants: int,
+    begin: int,
+    end: int,
+    trades: Numbers,
+    counts: Integers,
+    equity: Numbers,
+    position: Numbers,
+    values: Numbers,
+    reasons: Bytes,
+    finite: Bytes,
+) -> int:
+    """Run the sets from begin to end, half-open; return the trades of the last one."""
+    midnights = len(market.span.midnights)
+    levels = np.empty(midnights if wants & DAYS else 0)
+    returns = np.empty(max(0, len(levels) - 1))
+    sheet = Sheet(
+        trades, counts, levels, equity, position, wants & EXCURSIONS != 0, wants & CONFLICTS != 0
+    )
+    count = 0
+    for index in range(begin, end):
+        values[index] = 0.0
+        reasons[index] = 0
+        finite[index] = 1
+        if signals.firsts[index] < 0:
+            continue
+        counts[:] = 0
+        own = terms_from(terms, index if len(terms) > 1 else 0)
+        count, curve, ruin = trade_set(
+            market,
+            signals.planes[index],
+            signals.of,
+            signals.firsts[index],
+            lines,
+            index if len(lines.of) > 0 else -1,
+            own,
+            tiers,
+            sheet,
+        )
+        sound = measure_run(
+            curve,
+            len(market.bars.close),
+            ruin,
+            own.capital,
+            market.span,
+            levels,
+            returns,
+            trades[:count],
+            counts,
+            wants,
+            values[index],
+            reasons[index],
+        )
+        finite[index] = 1 if sound else 0
+    return count
+
+
+def run_many(
+    market: Market,
+    signals: Signals,
+    lines: Lines,
+    terms: Numbers,
+    tiers: Numbers,
+    wants: int,
+    begin: int,
+    end: int,
+    values: Numbers,
+    reasons: Bytes,
+    finite: Bytes,
+) -> None:
+    """Run the sets from begin to end, half-open, in one call without the interpreter lock.
+
+    `terms` and `tiers` are those of terms_matrix and tiers_of. Row by row, `values` and `reasons`,
+    shape (sets, METRICS), get the metrics of the groups in `wants` and those of none; other places
+    mean nothing. `finite`, shape (sets,), gets 0 where a number outgrew what a double can hold.
+    """
+    nothing = np.empty(0)
+    _run(
+        market,
+        Signals(*map(frozen, signals)),
+        Lines(*map(frozen, lines)),
+        frozen(terms),
+        frozen(tiers),
+        wants,
+        begin,
+        end,
+        np.empty((len(market.bars.close), TRADE_COLUMNS)),
+        np.empty(COUNTS, np.int64),
+        nothing,
+        nothing,
+        values,
+        reasons,
+        finite,
+    )
+
+
+def run_one(
+    market: Market, signals: Signals, lines: Lines, terms: Numbers, tiers: Numbers, index: int = 0
+) -> Recorded:
+    """Run one of the sets and write down everything; arguments as those of `run_many`."""
+    bars, sets = len(market.bars.close), len(signals.firsts)
+    trades, counts = np.empty((bars, TRADE_COLUMNS)), np.empty(COUNTS, np.int64)
+    equity, position = np.empty(bars), np.empty(bars)
+    values, reasons = np.empty((sets, METRICS)), np.empty((sets, METRICS), np.uint8)
+    finite = np.empty(sets, np.uint8)
+    count = _run(
+        market,
+        Signals(*map(frozen, signals)),
+        Lines(*map(frozen, lines)),
+        frozen(terms),
+        frozen(tiers),
+        ALL_WANTS,
+        index,
+        index + 1,
+        trades,
+        counts,
+        equity,
+        position,
+        values,
+        reasons,
+        finite,
+    )
+    return Recorded(
+        trades[:count].copy(),
+        equity,
+        position,
+        counts,
+        values[index],
+        reasons[index],
+        bool(finite[index]),
+    )

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeAlias
 
 import grpc
@@ -26,6 +27,7 @@ from services.backtest.core.one_set import lookback
 from services.backtest.core.version import CODE_VERSION
 from services.backtest.slots import Slots
 from services.common.errors import refuse
+from services.common.intervals import Interval
 
 # Quoted: only the stubs know it as generic.
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
@@ -73,10 +75,11 @@ class BacktestServicer(backtest_service_pb2_grpc.BacktestServiceServicer):
     ) -> pb.CheckLookAheadResponse:
         """Compute signals again on shorter frames and tell what differs."""
         job = check_job(request)
-        choice = job.choice.with_lookback(
+        choice = await _with_lookback(
+            job.choice,
             lambda interval: lookback(
                 job.strategy, job.direction, job.values, Execution(), interval
-            )
+            ),
         )
         loaded = await self._frames.load(choice)
 
@@ -93,10 +96,11 @@ class BacktestServicer(backtest_service_pb2_grpc.BacktestServiceServicer):
     ) -> pb.RunBacktestResponse:
         """Run one parameter set."""
         job = run_job(request)
-        choice = job.choice.with_lookback(
+        choice = await _with_lookback(
+            job.choice,
             lambda interval: lookback(
                 job.strategy, job.direction, job.values, job.execution, interval
-            )
+            ),
         )
         loaded = await self._frames.load(choice, job.series)
         refuse(job.curve_violations(loaded.frame.bar_count))
@@ -116,10 +120,11 @@ class BacktestServicer(backtest_service_pb2_grpc.BacktestServiceServicer):
     ) -> pb.RunBacktestBatchResponse:
         """Run many parameter sets on one frame; a cancelled call stops after the chunk in hand."""
         job = batch_job(request)
-        choice = job.choice.with_lookback(
+        choice = await _with_lookback(
+            job.choice,
             lambda interval: required_lookback(
                 job.strategy, job.direction, job.sets, job.execution, interval
-            )
+            ),
         )
         loaded = await self._frames.load(choice, job.series)
 
@@ -158,3 +163,15 @@ class BacktestServicer(backtest_service_pb2_grpc.BacktestServiceServicer):
             finished_set_count=self._finished_sets,
             start_time=self._start_time,
         )
+
+
+async def _with_lookback(
+    choice: SnapshotChoice, needed: Callable[[Interval], int]
+) -> SnapshotChoice:
+    """Return a choice with the lookback a strategy needs where none is asked for.
+
+    Over many sets that takes longer than the event loop may be kept waiting.
+    """
+    if choice.lookback is not None:
+        return choice
+    return await asyncio.to_thread(choice.with_lookback, needed)

@@ -239,8 +239,9 @@ def equal_column(value: Value, set_count: int) -> Column:
 def first_value(column: Column) -> Value:
     """Return the first set's value."""
     if isinstance(column, WordColumn):
-        return column.words[column.indexes[0]]
-    return float(column[0]) if column.dtype == np.float64 else int(column[0])
+        return column.words[int(column.indexes[0])]
+    value: int | float = column.item(0)
+    return value
 
 
 def value_message(value: Value) -> strategy_pb2.ParameterValue:

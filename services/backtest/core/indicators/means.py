@@ -2,9 +2,9 @@
 
 Prices are decimals. Their sums are kept as integers of the smallest decimal scale that holds them
 and divided once, so that means which are equal as decimals are equal as numbers, at any scale and
-wherever the series starts. Where the prices of a mean do not fit (more than 10 decimals, below 0, or
-a sum beyond 2^53) it takes the correctly rounded sum of them as numbers instead. Which of the two is
-used depends on the prices of that mean and on nothing else: it is as causal as the mean.
+wherever the series starts. Where the prices of a mean do not fit (more than 10 decimals, below 0,
+or a sum beyond 2^53) it takes the correctly rounded sum of them as numbers instead. Which of the
+two is used depends on the prices of that mean and on nothing else: it is as causal as the mean.
 """
 
 from __future__ import annotations
@@ -44,8 +44,9 @@ def _places(price: float) -> int:
 @inner
 def _units(price: float, decimals: int) -> int:
     if decimals == _TOO_MANY:
-        return np.int64(0)
-    return np.int64(price * _POWERS[decimals] + 0.5)
+        return 0
+    power = float(_POWERS[decimals])
+    return int(price * power + 0.5)
 
 
 @inner
@@ -53,12 +54,15 @@ def _mean(counts: Integers, sums: Integers, total: float, period: int) -> float:
     most = _TOO_MANY
     while counts[most] == 0:
         most -= 1
-    if most == _TOO_MANY or total * _POWERS[most] > _EXACT:
+    if most == _TOO_MANY:
+        return total / period
+    power = float(_POWERS[most])
+    if total * power > _EXACT:
         return total / period
     units = np.int64(0)
     for decimals in range(most + 1):
         units += sums[decimals] * np.int64(_POWERS[most - decimals])
-    return float(units) / (period * _POWERS[most])
+    return float(units) / (period * power)
 
 
 @kernel

@@ -1,0 +1,184 @@
+"""Many plain sets in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+import numpy as np
+
+from services.backtest.core.kernel import Bytes, Integers, Numbers, frozen, kernel, merged
+from services.backtest.core.ledger import COUNTS, TRADE_COLUMNS
+from services.backtest.core.market import Market
+from services.backtest.core.measures.curve import measure_final, measure_growth
+from services.backtest.core.measures.days import measure_days
+from services.backtest.core.measures.distribution import measure_distribution
+from services.backtest.core.measures.places import put, put_reason, put_value
+from services.backtest.core.measures.trades import measure_activity, measure_trades
+from services.backtest.core.metrics import METRIC_NAMES, Metric, UndefinedReason
+from services.backtest.core.sparse.changes import ROOM, Words, find_changes
+from services.backtest.core.sparse.ranges import Ranges
+from services.backtest.core.sparse.walk import Notes, Walked, walk
+from services.backtest.core.terms import Terms
+
+_NO_VARIANCE: Final = int(UndefinedReason.NO_VARIANCE)
+_NO_TRADES: Final = int(UndefinedReason.NO_TRADES)
+
+_DAYS: Final = 1
+_DISTRIBUTION: Final = 2
+_GROWTH: Final = 4
+_TRADES: Final = 8
+
+_ALWAYS: Final = (
+    Metric.TOTAL_RETURN_RATIO,
+    Metric.NET_PROFIT_QUOTE,
+    Metric.FINAL_EQUITY_QUOTE,
+    Metric.BAR_SHARPE_RATIO,
+    Metric.MAX_DRAWDOWN_RATIO,
+    Metric.TRADE_COUNT,
+    Metric.WIN_RATE_RATIO,
+    Metric.EXPOSURE_RATIO,
+)
+_GROUPS: Final = {
+    _DAYS: (
+        Metric.SHARPE_RATIO,
+        Metric.SORTINO_RATIO,
+        Metric.OMEGA_RATIO,
+        Metric.ANNUALIZED_VOLATILITY_RATIO,
+        Metric.ULCER_INDEX_RATIO,
+    ),
+    _DAYS | _DISTRIBUTION: (
+        Metric.VALUE_AT_RISK_95_RATIO,
+        Metric.CONDITIONAL_VALUE_AT_RISK_95_RATIO,
+        Metric.TAIL_RATIO,
+        Metric.SKEWNESS,
+        Metric.EXCESS_KURTOSIS,
+    ),
+    _GROWTH: (Metric.CAGR_RATIO, Metric.CALMAR_RATIO),
+}
+_NEEDS: Final = dict.fromkeys(_ALWAYS, 0) | {
+    metric: group for group, metrics in _GROUPS.items() for metric in metrics
+}
+
+NOT_COVERED: Final = frozenset(
+    metric.name.lower()
+    for metric in (
+        Metric.MAX_DRAWDOWN_DURATION_BARS,
+        Metric.MAX_DRAWDOWN_RECOVERED,
+        Metric.TURNOVER_RATIO,
+        Metric.AVERAGE_ADVERSE_EXCURSION_RATIO,
+        Metric.AVERAGE_FAVORABLE_EXCURSION_RATIO,
+    )
+)
+"""Names of the metrics that take every bar, which `run_plain` does not visit: left NaN."""
+
+
+def wants_of(names: Iterable[str]) -> int:
+    """Return what `run_plain` has to work out for metrics of these names."""
+    wants = 0
+    for name in names:
+        if name not in NOT_COVERED:
+            wants |= _NEEDS.get(Metric(METRIC_NAMES.index(name)), _TRADES)
+    return wants
+
+
+def run_plain(
+    market: Market,
+    ranges: Ranges,
+    opens: Words,
+    leaves: Words,
+    firsts: Integers,
+    terms: Terms,
+    wants: int,
+    values: Numbers,
+    reasons: Bytes,
+    finite: Bytes,
+) -> None:
+    """Run sets that hold long at full equity or nothing.
+
+    `opens` and `leaves` are planes of bits, shape (sets, words), bar 64 w + b as bit b of word w:
+    the closes at which to enter, where not to leave at once, and those at which to leave. `firsts`,
+    shape (sets,), tells the bar of each set's first decision, at least two bars before the window's
+    end; negative ones are passed over. `values` and `reasons`, shape (sets, METRICS), get the
+    metrics that `wants` stands for; `finite`, shape (sets,), 0 where a number outgrew a double.
+
+    The interpreter lock is not held.
+    """
+    opens, leaves = frozen(np.ascontiguousarray(opens)), frozen(np.ascontiguousarray(leaves))
+    _run(market, ranges, opens, leaves, frozen(firsts), terms, wants, values, reasons, finite)
+
+
+@kernel
+def _run(
+    market: Market,
+    ranges: Ranges,
+    opens: Words,
+    leaves: Words,
+    firsts: Integers,
+    terms: Terms,
+    wants: int,
+    values: Numbers,
+    reasons: Bytes,
+    finite: Bytes,
+) -> None:
+    bars = len(ranges.prices)
+    span = market.span
+    changes = np.empty(bars + ROOM, np.int64)
+    days = len(span.midnights) if wants & _DAYS else 0
+    rows = bars // 2 + 1 if wants & _TRADES else 0
+    notes = Notes(
+        np.zeros((rows, TRADE_COLUMNS)),
+        np.zeros(COUNTS, np.int64),
+        span.midnights[:days],
+        np.empty(days),
+        market.bars.follows,
+    )
+    daily = np.empty(max(0, days - 1))
+    for index in range(len(firsts)):
+        if firsts[index] < 0:
+            finite[index] = 1
+            continue
+        count = find_changes(opens[index], leaves[index], firsts[index], bars, changes)
+        walked = walk(ranges, changes, count, terms, notes, wants & _TRADES != 0)
+        own, why = values[index], reasons[index]
+        own[:] = np.nan
+        why[:] = 0
+        measure_final(walked.final, terms.capital, own)
+        _measure_walk(walked, bars, span.bars_per_year, own, why)
+        if wants & _DAYS and measure_days(notes.levels, daily, own, why) and wants & _DISTRIBUTION:
+            measure_distribution(daily, own, why)
+        if wants & _GROWTH:
+            measure_growth(terms.capital, span.days, own, why)
+        if wants & _TRADES:
+            measure_trades(notes.trades[: walked.closed], own, why)
+            measure_activity(notes.trades[: walked.rows], notes.counts, bars, np.nan, own)
+        finite[index] = _is_finite(own)
+
+
+@merged
+def _measure_walk(
+    walked: Walked, bars: int, bars_per_year: float, values: Numbers, reasons: Bytes
+) -> None:
+    values[Metric.MAX_DRAWDOWN_RATIO] = 1.0 - walked.least
+    values[Metric.TRADE_COUNT] = walked.closed
+    values[Metric.EXPOSURE_RATIO] = walked.held / bars
+    none = walked.closed == 0
+    rate = walked.wins / walked.closed
+    put(values, reasons, Metric.WIN_RATE_RATIO, rate, none, _NO_TRADES)
+    # The first bar holds nothing: returns are all the same only when all are zero.
+    mean = walked.returns / bars
+    variance = (walked.squares - bars * mean * mean) / (bars - 1)
+    if variance > 0.0:
+        ratio = mean / np.sqrt(variance) * np.sqrt(bars_per_year)
+        put_value(values, reasons, Metric.BAR_SHARPE_RATIO, ratio)
+    else:
+        put_reason(values, reasons, Metric.BAR_SHARPE_RATIO, _NO_VARIANCE)
+
+
+@merged
+def _is_finite(values: Numbers) -> bool:
+    """Tell whether no number has outgrown a double; undefined and unwanted metrics are NaN."""
+    outgrown = 0
+    for value in values:
+        outgrown += abs(value) == np.inf
+    return outgrown == 0 and abs(values[Metric.FINAL_EQUITY_QUOTE]) < np.inf

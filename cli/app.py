@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cli import backtest, dataset, demo, serve, strategy, study, study_results
+from cli import backtest, dataset, demo, indicator, serve, strategy, study, study_results
 
 app = typer.Typer(
     help="Searches the parameters of trading strategies, and says what it found.",
@@ -19,6 +19,7 @@ app = typer.Typer(
 study_results.register(study.app)
 app.add_typer(dataset.app, name="dataset")
 app.add_typer(strategy.app, name="strategy")
+app.add_typer(indicator.app, name="indicator")
 app.add_typer(backtest.app, name="backtest")
 app.add_typer(study.app, name="study")
 app.command("serve")(serve.command)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import enum
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from assay.backtest.v1 import backtest_service_pb2 as pb
-from assay.backtest.v1.strategy_pb2 import Direction, StrategyChoice
 from assay.market.v1.candles_pb2 import CandleSnapshot
 
-from cli import backtest_view, parameters, strategy
+from cli import backtest_view, parameters
+from cli.choosing import DirectionOption, DirectionWord, SettingsOption, choice_of, read_settings
 from cli.connection import Services, run
+from cli.failures import reported
 from cli.options import (
     EndOption,
     JsonFlag,
@@ -33,14 +35,6 @@ class DetailWord(enum.Enum):
     EQUITY = "equity"
 
 
-class DirectionWord(enum.Enum):
-    """Sides allowed."""
-
-    LONG = "long"
-    SHORT = "short"
-    BOTH = "both"
-
-
 _DETAILS = {
     DetailWord.SUMMARY: pb.DETAIL_SUMMARY,
     DetailWord.TRADES: pb.DETAIL_TRADES,
@@ -59,26 +53,28 @@ def run_backtest(
     dataset: Annotated[
         str, typer.Option(parser=dataset_name, metavar="DATASET", help="The candles.")
     ],
-    strategy_choice: Annotated[
-        str,
-        typer.Option("--strategy", parser=strategy_name, metavar="STRATEGY", help="What to run."),
-    ],
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="A parameter; may be repeated."),
+    strategy: Annotated[
+        str | None,
+        typer.Option(parser=strategy_name, metavar="STRATEGY", help="What to run."),
     ] = None,
+    definition: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="What to run instead: the YAML or JSON form of StrategyDefinition."
+        ),
+    ] = None,
+    settings: SettingsOption = None,
     execution: Annotated[
         list[str] | None,
         typer.Option(
             "--execution",
             metavar="NAME=VALUE",
             help="A field of the execution model, for example taker_fee_bps=5.5, "
-            "stop_loss_ratio=0.05 or close_at_end=true; may be repeated.",
+            "close_at_end=true, funding=bybit.linear.btcusdt.funding or "
+            "'instrument={tick_size_quote: 0.1}'; may be repeated.",
         ),
     ] = None,
-    direction: Annotated[
-        DirectionWord, typer.Option(help="Sides the strategy may take.")
-    ] = DirectionWord.LONG,
+    direction: DirectionOption = DirectionWord.LONG,
     start: StartOption = None,
     end: EndOption = None,
     content_digest: Annotated[
@@ -91,6 +87,8 @@ def run_backtest(
     as_json: JsonFlag = False,
 ) -> None:
     """Run one parameter set and print its metrics."""
+    with reported(as_json=as_json):
+        choice = choice_of(strategy, definition, direction)
     request = pb.RunBacktestRequest(
         snapshot=CandleSnapshot(
             dataset=dataset,
@@ -98,19 +96,14 @@ def run_backtest(
             lookback_bar_count=lookback_bar_count,
             content_digest=content_digest,
         ),
-        strategy=StrategyChoice(
-            name=strategy_choice, direction=Direction.Value(f"DIRECTION_{direction.name}")
-        ),
+        strategy=choice,
         execution=parameters.execution_model(execution or ()),
         detail=_DETAILS[detail],
     )
     words = [parameters.split(word, "--set") for word in settings or ()]
 
     async def command(services: Services) -> None:
-        if words:
-            known = await strategy.strategies(services)
-            types = parameters.types_of(known, strategy_choice)
-            request.parameters.extend(parameters.assignment(*word, types) for word in words)
+        request.parameters.extend(await read_settings(services, choice, words))
         response = await services.backtest.RunBacktest(request)
         if as_json:
             emit_json(response)

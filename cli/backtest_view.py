@@ -8,7 +8,7 @@ from assay.backtest.v1.backtest_service_pb2 import EquityCurve, RunBacktestRespo
 from assay.backtest.v1.metrics_pb2 import Metrics
 from assay.backtest.v1.strategy_pb2 import Direction
 
-from cli.figures import enum_word, metric, moment, parameters, span, sparkline
+from cli.figures import enum_word, metric, moment, parameters, span, sparkline, strategy
 from cli.output import facts, grid
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def setting(response: RunBacktestResponse) -> Table:
     missing = response.missing_bar_count
     return facts(
         [
-            ("strategy", response.strategy.name),
+            ("strategy", strategy(response.strategy)),
             ("direction", enum_word(Direction.Name(response.strategy.direction))),
             ("parameters", parameters(response.parameters)),
             ("dataset", snapshot.dataset + (" (SYNTHETIC, made up)" if response.synthetic else "")),

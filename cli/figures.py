@@ -6,7 +6,12 @@ import math
 from collections.abc import Iterable
 
 from assay.backtest.v1.metrics_pb2 import Metrics, UndefinedReason
-from assay.backtest.v1.strategy_pb2 import ParameterAssignment, ParameterInfo, ParameterValue
+from assay.backtest.v1.strategy_pb2 import (
+    ParameterAssignment,
+    ParameterInfo,
+    ParameterValue,
+    StrategyChoice,
+)
 from assay.market.v1.candles_pb2 import TimeWindow
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -74,6 +79,14 @@ def value(parameter: ParameterValue) -> str:
     if kind == "double_value":
         return f"{parameter.double_value:.6g}"
     return "" if kind is None else str(getattr(parameter, kind))
+
+
+def strategy(choice: StrategyChoice) -> str:
+    """Return a strategy's name, or the first line that a definition says of itself."""
+    if not choice.HasField("definition"):
+        return choice.name
+    told = choice.definition.description.partition("\n")[0]
+    return f"definition: {told}" if told else "definition"
 
 
 def allowed(info: ParameterInfo) -> str:

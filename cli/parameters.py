@@ -6,11 +6,19 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from assay.backtest.v1.execution_pb2 import ExecutionModel
-from assay.backtest.v1.strategy_pb2 import ParameterAssignment, ParameterInfo, ParameterValue
-from google.protobuf.descriptor import FieldDescriptor
+import yaml
+from assay.backtest.v1.execution_pb2 import ExecutionModel, PinnedSeries
+from assay.backtest.v1.strategy_pb2 import (
+    ParameterAssignment,
+    ParameterDefinition,
+    ParameterInfo,
+    ParameterValue,
+)
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.json_format import ParseDict, ParseError
 from typer import BadParameter
+
+from cli.options import dataset_name
 
 if TYPE_CHECKING:
     from assay.backtest.v1.backtest_service_pb2 import ListStrategiesResponse
@@ -27,13 +35,18 @@ def split(word: str, option: str) -> tuple[str, str]:
     return name.strip(), text.strip()
 
 
-def types_of(known: ListStrategiesResponse, strategy: str) -> Types:
-    """Return the types of all parameters that may be given with a strategy."""
-    infos = list(known.execution_parameters)
+def types_of(
+    known: ListStrategiesResponse, strategy: str, own: Iterable[ParameterDefinition] = ()
+) -> Types:
+    """Return the types of all parameters that may be given with a strategy.
+
+    `own` are those of a definition, which has no name to be known by.
+    """
+    types: dict[str, int] = {info.name: info.type for info in known.execution_parameters}
     for item in known.strategies:
         if item.name == strategy:
-            infos += item.parameters
-    return {info.name: info.type for info in infos}
+            types |= {info.name: info.type for info in item.parameters}
+    return types | {item.name: item.type for item in own}
 
 
 def assignment(name: str, text: str, types: Types) -> ParameterAssignment:
@@ -85,6 +98,8 @@ def execution_model(words: Iterable[str]) -> ExecutionModel | None:
 
 
 def _read(field: FieldDescriptor, text: str) -> object:
+    if field.message_type is not None:
+        return _read_message(field.message_type, text)
     if field.type == FieldDescriptor.TYPE_BOOL:
         return {"true": True, "false": False}.get(text.lower(), text)
     if field.enum_type is not None:
@@ -93,6 +108,18 @@ def _read(field: FieldDescriptor, text: str) -> object:
         matches = [item for item in field.enum_type.values_by_name if item.endswith(f"_{word}")]
         return matches[0] if len(matches) == 1 else text
     return text
+
+
+def _read_message(message: Descriptor, text: str) -> object:
+    """Return what YAML makes of a text: "{tick_size_quote: 0.1}"; a series is its dataset alone."""
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        told = str(error).splitlines()[0]
+        raise BadParameter(f"--execution {text!r} is no YAML: {told}") from None
+    if message is PinnedSeries.DESCRIPTOR and isinstance(content, str):
+        return {"dataset": dataset_name(content)}
+    return content
 
 
 def _nearest(name: str) -> str:

@@ -16,7 +16,7 @@ from assay.optimizer.v1.study_pb2 import (
     Trial,
 )
 
-from cli.figures import enum_word, metric, metric_value, moment, seconds, span, value
+from cli.figures import enum_word, metric, metric_value, moment, seconds, span, strategy, value
 from cli.output import facts, grid
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def description(study: Study) -> Table:
             ("study", study.name),
             ("state", state(study)),
             ("error", f"{error.message} ({error.reason})" if error.reason else ""),
-            ("strategy", spec.strategy.name),
+            ("strategy", strategy(spec.strategy)),
             ("data (UTC)", "; ".join(data)),
             ("search", spec.WhichOneof("search") or ""),
             ("seed", str(spec.seed) if spec.HasField("seed") else ""),
@@ -122,7 +122,7 @@ def listing(studies: Iterable[Study]) -> Table:
         table.add_row(
             study.name,
             state(study),
-            study.spec.strategy.name.removeprefix("strategies/"),
+            strategy(study.spec.strategy).removeprefix("strategies/"),
             study.spec.WhichOneof("search") or "",
             "; ".join(objective(item) for item in study.spec.objectives),
             f"{progress.finished_trial_count:,}/{progress.total_trial_count:,}",
@@ -168,7 +168,7 @@ def estimate(response: CreateStudyResponse) -> Table:
     points = f"{found.space_point_count:,}" if found.HasField("space_point_count") else ""
     return facts(
         [
-            ("strategy", response.study.spec.strategy.name),
+            ("strategy", strategy(response.study.spec.strategy)),
             ("points before constraints", points),
             ("trials", f"{found.trial_count:,}"),
             ("bars", f"{found.bar_count:,}"),

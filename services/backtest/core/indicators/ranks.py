@@ -84,6 +84,19 @@ def find_medians(ranks: Integers, rising: Numbers, period: int, out: Numbers) ->
 
 
 @inner
+def _not_above(rising: Numbers, bound: float) -> int:
+    """Return how many numbers do not exceed the bound."""
+    low, high = 0, len(rising)
+    while low < high:
+        middle = (low + high) // 2
+        if rising[middle] <= bound:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@inner
 def _add_to_tree(
     tree: Integers, sums: Numbers, rests: Numbers, rank: int, number: float, change: int
 ) -> None:
@@ -151,7 +164,7 @@ def index_windows(
             count = add_number(parts, count, -total[place])
         distance = rounded(parts, count)
         mean = rounded(total, totaled) / period
-        below = int(np.searchsorted(rising, mean, side="right"))
+        below = _not_above(rising, mean)
         parts[:totaled] = total[:totaled]
         spread = _distances(tree, sums, rests, parts, totaled, below, mean, period)
         out[row] = distance / (0.015 * spread) if distance != 0.0 and spread > 0.0 else 0.0

@@ -53,13 +53,10 @@ def wilder(column: Sequence[float], period: int) -> Numbers:
 
 
 def exact_deviation(window: Sequence[float]) -> float:
-    """Population deviation with a variance in fractions."""
+    """Population deviation, rounded only where its variance is, at the root and at the division."""
     numbers = [Fraction(number) for number in window]
-    mean = sum(numbers, Fraction(0)) / len(numbers)
-    variance = sum(((number - mean) ** 2 for number in numbers), Fraction(0)) / len(numbers)
-    # In two steps, as a double may not hold a tiny variance.
-    scale = Fraction(2) ** (-2 * (math.frexp(float(max(map(abs, window))))[1]))
-    return math.sqrt(float(variance * scale)) / math.sqrt(float(scale)) if variance else 0.0
+    squares = len(numbers) * sum(number**2 for number in numbers) - sum(numbers) ** 2
+    return math.sqrt(float(squares)) / len(numbers)
 
 
 def weighted(window: Sequence[float]) -> float:

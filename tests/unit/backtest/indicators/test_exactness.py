@@ -38,21 +38,24 @@ def test_sums_are_correctly_rounded(numbers: list[float], period: int) -> None:
     np.testing.assert_array_equal(over("sum", np.array(numbers), period), expected)
 
 
-@settings(max_examples=60, deadline=None)
-@given(numbers=wide, period=st.integers(2, 12))
-def test_deviations_are_right_to_the_last_digits(numbers: list[float], period: int) -> None:
-    """A deviation agrees with the one in fractions."""
+@settings(max_examples=100, deadline=None)
+@given(
+    numbers=wide.map(lambda numbers: [0.0 if abs(x) < 1e-100 else x for x in numbers])
+    | st.lists(st.integers(0, 3).map(lambda steps: 1e9 + steps * 2.0**-23), min_size=1),
+    period=st.integers(2, 12),
+)
+def test_deviations_are_right_to_the_last_bit(numbers: list[float], period: int) -> None:
+    """A deviation is the root of the correctly rounded variance, large numbers or tiny steps."""
     expected = reference.windows(numbers, period, reference.exact_deviation)
-    np.testing.assert_allclose(over("stdev", np.array(numbers), period), expected, rtol=1e-15)
+    np.testing.assert_array_equal(over("stdev", np.array(numbers), period), expected)
 
 
-@pytest.mark.parametrize("period", [2, 20, 300])
-def test_tiny_deviations_of_large_numbers_are_right(period: int) -> None:
-    """Deviations of a few units in the last place keep their digits."""
-    steps = np.random.default_rng(5).integers(0, 3, 900)
-    column = 1e9 + steps * np.spacing(1e9)
-    expected = reference.windows(column.tolist(), period, reference.exact_deviation)
-    np.testing.assert_allclose(over("stdev", column, period), expected, rtol=1e-14)
+@pytest.mark.parametrize("period", [20, 300])
+def test_deviations_of_prices_are_right_to_the_last_bit(period: int) -> None:
+    """The short way for usual numbers rounds as the long one does."""
+    for column in (walk(5, 900)["close"], 1e9 + walk(6, 900, None)["volume"] * 1e-6):
+        expected = reference.windows(column.tolist(), period, reference.exact_deviation)
+        np.testing.assert_array_equal(over("stdev", column, period), expected)
 
 
 @pytest.mark.parametrize("value", [0.1, 1.0 / 3.0, 1e-160, 1e130])
@@ -126,6 +129,33 @@ def test_means_depend_on_their_own_prices_alone(
     assert together[: len(column)].tobytes() == alone.tobytes()
     behind = together[len(column) + 1 :][period - 1 :]
     assert behind.tobytes() == alone[period - 1 :].tobytes()
+
+
+@pytest.mark.parametrize("period", [99_999, 100_000])
+def test_the_longest_windows_are_exact_too(period: int) -> None:
+    """Windows of the largest length over twice as many bars, ending far from where they began."""
+    column = np.random.default_rng(9).normal(0.0, 1.0, 200_000)
+    last = column[-period:].tolist()
+    assert over("sum", column, period)[-1] == math.fsum(last)
+    assert over("sma", column, period)[-1] == math.fsum(last) / period
+    assert over("highest", column, period)[-1] == max(last)
+    assert over("lowest", column, period)[-1] == min(last)
+    assert over("median", column, period)[-1] == reference.median(last)
+    assert over("stdev", column, period)[-1] == reference.exact_deviation(last)
+    np.testing.assert_allclose(over("wma", column, period)[-1], reference.weighted(last), 1e-12)
+    deviation = np.arange(period) - (period - 1) / 2
+    slope = math.fsum((deviation * last).tolist()) / math.fsum((deviation**2).tolist())
+    np.testing.assert_allclose(over("linreg_slope", column, period)[-1], slope, 1e-9)
+
+
+def test_the_longest_channel_index_is_right() -> None:
+    """Distances from the mean, summed by rank, agree with those summed one by one."""
+    market = {name: np.tile(column, 50) for name, column in walk(10, 2_000).items()}
+    typical = ((market["high"] + market["low"] + market["close"]) / 3)[-90_000:]
+    mean = math.fsum(typical.tolist()) / 90_000
+    spread = math.fsum(np.abs(typical - mean).tolist()) / 90_000
+    ours = values("cci", market, 90_000)[-1]
+    np.testing.assert_allclose(ours, (typical[-1] - mean) / (0.015 * spread), 1e-12)
 
 
 def test_ties_of_rounding_are_to_even() -> None:

@@ -27,7 +27,7 @@ def fresh(operation: Operation, seed: int = 31, bars: int = BARS) -> tuple[Numbe
 
 
 def test_the_registry_is_in_the_order_of_names() -> None:
-    """Names are keys, sorted, and at least 30; a place of a family's output is taken once."""
+    """Names are keys, in their order, and at least 30."""
     assert sorted(NAMES) == NAMES
     assert [operation.name for operation in INDICATORS.values()] == NAMES
     assert len(NAMES) >= 30
@@ -155,8 +155,8 @@ def test_extreme_but_usable_numbers_raise_nothing(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_longest_windows_cost_no_more_than_short_ones(name: str) -> None:
-    """Arguments at their largest over a short column are all undefined, not out of memory."""
+def test_the_largest_arguments_are_taken(name: str) -> None:
+    """Arguments at their largest over a short column give what they say, mostly nothing."""
     operation = INDICATORS[name]
     statics = tuple(one.maximum for one in operation.statics)
     columns = fresh(operation)

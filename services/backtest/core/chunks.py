@@ -9,7 +9,8 @@ from typing import Final
 
 import numpy as np
 
-from services.backtest.core.engine import LINES, VOLATILITY_LINE, Lines, no_lines
+from services.backtest.core.engine import Lines, no_lines
+from services.backtest.core.engine.inputs import LINES, VOLATILITY_LINE
 from services.backtest.core.execution import EXECUTION_PARAMETERS, Execution
 from services.backtest.core.expression.program import Program
 from services.backtest.core.expression.statics import evaluate_static, static_parameters

@@ -12,15 +12,14 @@ from services.backtest.core.bits import (
     equal64_scalar,
     greater64,
     greater64_scalar,
-    greater_and_less64,
-    greater_and_less64_scalar,
     greater_equal64,
     greater_equal64_scalar,
+    less64,
     less64_scalar,
     less_equal64,
     less_equal64_scalar,
 )
-from services.backtest.core.kernel import Bytes, Integers, Numbers, inner, kernel
+from services.backtest.core.kernel import Bytes, Integers, Numbers, kernel, merged
 from services.backtest.core.plane_code import (
     AND,
     AND_NOT,
@@ -48,9 +47,9 @@ _NONE: Final = np.uint64(0)
 _ALL: Final = np.uint64(0xFFFFFFFFFFFFFFFF)
 
 
-@inner
+@merged
 def _cross(
-    flat: Numbers, left: int, right: int, whole: bool, count: int, up: Words, down: Words
+    flat: Numbers, left: int, right: int, whole: bool, count: int, regs: Words, up: int, down: int
 ) -> None:
     """Write the crossings of two rows, given by where their block begins in `flat`.
 
@@ -59,99 +58,99 @@ def _cross(
     not_above = np.uint64(flat[left - 1] <= flat[right - 1])
     not_below = np.uint64(flat[left - 1] >= flat[right - 1])
     for word in range(count):
-        above, below = greater_and_less64(flat, left + WORD * word, flat, right + WORD * word)
-        if whole:
-            no_above, no_below = ~above, ~below
-        else:
-            no_above = less_equal64(flat, left + WORD * word, flat, right + WORD * word)
-            no_below = greater_equal64(flat, left + WORD * word, flat, right + WORD * word)
-        up[word] = above & ((no_above << _ONE) | not_above)
-        down[word] = below & ((no_below << _ONE) | not_below)
+        one, other = left + WORD * word, right + WORD * word
+        above, below = greater64(flat, one, flat, other), less64(flat, one, flat, other)
+        no_above, no_below = ~above, ~below
+        if not whole:
+            no_above = less_equal64(flat, one, flat, other)
+            no_below = greater_equal64(flat, one, flat, other)
+        regs[up, word] = above & ((no_above << _ONE) | not_above)
+        regs[down, word] = below & ((no_below << _ONE) | not_below)
         not_above, not_below = no_above >> _LAST, no_below >> _LAST
 
 
-@inner
+@merged
 def _cross_level(
-    flat: Numbers, left: int, level: float, whole: bool, count: int, up: Words, down: Words
+    flat: Numbers, left: int, level: float, whole: bool, count: int, regs: Words, up: int, down: int
 ) -> None:
     """Do as `_cross` with a number in place of the second row."""
-    whole = whole and level == level  # noqa: PLR0124 - not so for NaN
     not_above = np.uint64(flat[left - 1] <= level)
     not_below = np.uint64(flat[left - 1] >= level)
     for word in range(count):
-        above, below = greater_and_less64_scalar(flat, left + WORD * word, level)
-        if whole:
-            no_above, no_below = ~above, ~below
-        else:
-            no_above = less_equal64_scalar(flat, left + WORD * word, level)
-            no_below = greater_equal64_scalar(flat, left + WORD * word, level)
-        up[word] = above & ((no_above << _ONE) | not_above)
-        down[word] = below & ((no_below << _ONE) | not_below)
+        one = left + WORD * word
+        above, below = greater64_scalar(flat, one, level), less64_scalar(flat, one, level)
+        no_above, no_below = ~above, ~below
+        if not whole:
+            no_above = less_equal64_scalar(flat, one, level)
+            no_below = greater_equal64_scalar(flat, one, level)
+        regs[up, word] = above & ((no_above << _ONE) | not_above)
+        regs[down, word] = below & ((no_below << _ONE) | not_below)
         not_above, not_below = no_above >> _LAST, no_below >> _LAST
 
 
-@inner
-def _compare(operation: int, flat: Numbers, left: int, right: int, count: int, out: Words) -> None:
+@merged
+def _compare(
+    operation: int, flat: Numbers, left: int, right: int, count: int, regs: Words, out: int
+) -> None:
     for word in range(count):
         one, other = left + WORD * word, right + WORD * word
         if operation == GREATER:
-            out[word] = greater64(flat, one, flat, other)
+            regs[out, word] = greater64(flat, one, flat, other)
         elif operation == GREATER_EQUAL:
-            out[word] = greater_equal64(flat, one, flat, other)
+            regs[out, word] = greater_equal64(flat, one, flat, other)
         else:
-            out[word] = equal64(flat, one, flat, other)
+            regs[out, word] = equal64(flat, one, flat, other)
 
 
-@inner
+@merged
 def _compare_level(
-    operation: int, flat: Numbers, left: int, level: float, count: int, out: Words
+    operation: int, flat: Numbers, left: int, level: float, count: int, regs: Words, out: int
 ) -> None:
     for word in range(count):
         one = left + WORD * word
         if operation == GREATER:
-            out[word] = greater64_scalar(flat, one, level)
+            regs[out, word] = greater64_scalar(flat, one, level)
         elif operation == GREATER_EQUAL:
-            out[word] = greater_equal64_scalar(flat, one, level)
+            regs[out, word] = greater_equal64_scalar(flat, one, level)
         elif operation == LESS:
-            out[word] = less64_scalar(flat, one, level)
+            regs[out, word] = less64_scalar(flat, one, level)
         elif operation == LESS_EQUAL:
-            out[word] = less_equal64_scalar(flat, one, level)
+            regs[out, word] = less_equal64_scalar(flat, one, level)
         else:
-            out[word] = equal64_scalar(flat, one, level)
+            regs[out, word] = equal64_scalar(flat, one, level)
 
 
-@inner
-def _combine(operation: int, one: Words, other: Words, count: int, out: Words) -> None:
+@merged
+def _combine(operation: int, one: int, other: int, count: int, regs: Words, out: int) -> None:
     for word in range(count):
         if operation == AND:
-            out[word] = one[word] & other[word]
+            regs[out, word] = regs[one, word] & regs[other, word]
         elif operation == OR:
-            out[word] = one[word] | other[word]
+            regs[out, word] = regs[one, word] | regs[other, word]
         elif operation == AND_NOT:
-            out[word] = one[word] & ~other[word]
+            regs[out, word] = regs[one, word] & ~regs[other, word]
         else:
-            out[word] = ~one[word]
+            regs[out, word] = ~regs[one, word]
 
 
-@inner
-def _mark(bar: int, count: int, out: Words) -> None:
-    """Set the bit of one bar, counted from the block's first, and no other."""
-    out[:count] = _NONE
-    if 0 <= bar < WORD * count:
-        out[bar // WORD] = _ONE << np.uint64(bar % WORD)
+@merged
+def _from_first(first: int, word: int) -> np.uint64:
+    """Return a mask of the bars of a word that are not before a bar."""
+    before = first - WORD * word
+    if before <= 0:
+        return _ALL
+    return _ALL << np.uint64(before) if before < WORD else _NONE
 
 
-@inner
-def _keep_from(bar: int, count: int, out: Words) -> None:
-    """Clear the bits before a bar, counted from the block's first."""
-    for word in range(min(count, bar // WORD)):
-        out[word] = _NONE
-    if 0 <= bar < WORD * count:
-        out[bar // WORD] &= _ALL << np.uint64(bar % WORD)
+@merged
+def _at_first(first: int, word: int) -> np.uint64:
+    """Return a mask of one bar, empty where the word does not hold it."""
+    place = first - WORD * word
+    return _ONE << np.uint64(place) if 0 <= place < WORD else _NONE
 
 
 @kernel
-def fill_planes(
+def fill_planes(  # noqa: C901, PLR0912 - one choice per operation; calls on the way would cost
     instructions: Integers,
     operands: Integers,
     constants: Numbers,
@@ -165,8 +164,8 @@ def fill_planes(
 
     Args:
         instructions: As in `PlaneCode`, shape (instructions, 5).
-        operands: Offset in the table of every row of every set, shape (sets, rows); the number of
-            its slot times the stride.
+        operands: Where in the table every row of every set begins, shape (sets, rows): the number
+            of its slot times the stride.
         constants: Numbers of every set, shape (sets, constants).
         table: Its numbers, its stride and, for each slot, whether it has no holes.
         tile: First bar of the tile in the window, and bars in it, multiples of 64.
@@ -175,46 +174,53 @@ def fill_planes(
         planes: Gets the words, shape (sets, planes, words of the window).
     """
     flat, stride, whole = table
-    registers = np.empty(
-        (np.max(instructions[:, 3:]) + 1 if len(instructions) else 0, _BLOCK), np.uint64
-    )
-    unused = np.empty(_BLOCK, np.uint64)
-    for begin in range(0, tile[1] // WORD, _BLOCK):
-        count = min(_BLOCK, tile[1] // WORD - begin)
+    unused = 0
+    for line in range(len(instructions)):
+        unused = max(unused, instructions[line, 3] + 1, instructions[line, 4] + 1)
+    regs = np.empty((unused + 1, _BLOCK), np.uint64)
+    words = tile[1] // WORD
+    for begin in range(0, words, _BLOCK):
+        count = min(_BLOCK, words - begin)
         base = WORD + begin * WORD
         first_word = tile[0] // WORD + begin
         for row in range(len(operands)):
-            for line in instructions:
-                operation, left, right = line[0], line[1], line[2]
+            for line in range(len(instructions)):
+                operation = instructions[line, 0]
+                left, right = instructions[line, 1], instructions[line, 2]
+                out = instructions[line, 3]
                 if operation == CROSS:
-                    up = registers[line[3]] if line[3] >= 0 else unused
-                    down = registers[line[4]] if line[4] >= 0 else unused
+                    up = out if out >= 0 else unused
+                    down = instructions[line, 4] if instructions[line, 4] >= 0 else unused
                     one = operands[row, left]
                     sound = whole[one // stride] != 0
                     if right >= 0:
                         other = operands[row, right]
                         sound = sound and whole[other // stride] != 0
-                        _cross(flat, one + base, other + base, sound, count, up, down)
+                        _cross(flat, one + base, other + base, sound, count, regs, up, down)
                     else:
                         level = constants[row, -1 - right]
-                        _cross_level(flat, one + base, level, sound, count, up, down)
+                        # A level that is no number is never crossed, but not by "not above".
+                        sound = sound and abs(level) < np.inf
+                        _cross_level(flat, one + base, level, sound, count, regs, up, down)
                 elif operation <= EQUAL:
-                    one, out = operands[row, left] + base, registers[line[3]]
+                    one = operands[row, left] + base
                     if right >= 0:
-                        _compare(operation, flat, one, operands[row, right] + base, count, out)
+                        other = operands[row, right] + base
+                        _compare(operation, flat, one, other, count, regs, out)
                     else:
                         level = constants[row, -1 - right]
-                        _compare_level(operation, flat, one, level, count, out)
+                        _compare_level(operation, flat, one, level, count, regs, out)
                 elif operation == CONSTANT:
                     everywhere = constants[row, -1 - left] != 0.0
-                    registers[line[3], :count] = _ALL if everywhere else _NONE
+                    for word in range(count):
+                        regs[out, word] = _ALL if everywhere else _NONE
                 elif operation == FIRST:
-                    _mark(firsts[row] - first_word * WORD, count, registers[line[3]])
+                    for word in range(count):
+                        regs[out, word] = _at_first(firsts[row], first_word + word)
                 else:
-                    _combine(
-                        operation, registers[left], registers[right], count, registers[line[3]]
-                    )
+                    _combine(operation, left, right, count, regs, out)
             for place in range(len(outputs)):
-                out = planes[row, place, first_word : first_word + count]
-                out[:] = registers[outputs[place], :count]
-                _keep_from(firsts[row] - first_word * WORD, count, out)
+                source = outputs[place]
+                for word in range(count):
+                    mask = _from_first(firsts[row], first_word + word)
+                    planes[row, place, first_word + word] = regs[source, word] & mask

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Final
 
-from services.backtest.core.expression.compilation import compile_program
+from services.backtest.core.expression.compiler import compile_program
 from services.backtest.core.expression.program import Program
 from services.backtest.core.indicators.registry import INDICATORS
 from services.backtest.core.parameters import ParameterInfo, ParameterType

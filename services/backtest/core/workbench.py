@@ -9,7 +9,7 @@ from typing import Final
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from services.backtest.core.expression.program import Program
-from services.backtest.core.expression.statics import resolve
+from services.backtest.core.expression.resolution import resolve
 from services.backtest.core.frame import Frame
 from services.backtest.core.market import Market, market_of
 from services.backtest.core.parameters import Value

@@ -61,6 +61,12 @@ def words_of(masks: list[Mask]) -> npt.NDArray[np.uint64]:
     return np.array(packed, np.uint64).reshape(len(masks), -1)
 
 
+def empty(sets: int) -> tuple[Numbers, npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+    """Return places for metrics, reasons and whether numbers are finite."""
+    shape = sets, len(METRIC_NAMES)
+    return np.full(shape, np.nan), np.zeros(shape, np.uint8), np.zeros(sets, np.uint8)
+
+
 def run(
     market: Market,
     enters: Mask,
@@ -70,8 +76,7 @@ def run(
     metrics: tuple[str, ...] = COVERED,
 ) -> tuple[dict[str, float], dict[str, int]]:
     """Run one set; return its metrics and the reasons of those without a value, by name."""
-    values, reasons = np.zeros((1, len(METRIC_NAMES))), np.zeros((1, len(METRIC_NAMES)), np.uint8)
-    finite = np.zeros(1, np.uint8)
+    values, reasons, finite = empty(1)
     run_plain(
         market,
         ranges_of(market.bars),
@@ -208,9 +213,7 @@ def test_the_paths_agree_to_the_bit(execution: Execution) -> None:
     masks = [random_signals(seed, bars, 0.3 / (seed + 1)) for seed in range(sets)]
     enters, leaves = (words_of([pair[side] for pair in masks]) for side in (0, 1))
     firsts = np.arange(sets)
-    shape = sets, len(METRIC_NAMES)
-    ours = np.zeros(shape), np.zeros(shape, np.uint8), np.zeros(sets, np.uint8)
-    theirs = np.zeros(shape), np.zeros(shape, np.uint8), np.zeros(sets, np.uint8)
+    ours, theirs = empty(sets), empty(sets)
     run_plain(
         market,
         ranges_of(market.bars),
@@ -328,8 +331,7 @@ def test_numbers_that_outgrow_a_double_are_told() -> None:
     market = market_with(closes, closes)
     signals = np.zeros((2, 20), bool)
     signals[0, 5] = True
-    values, reasons = np.zeros((2, len(METRIC_NAMES))), np.zeros((2, len(METRIC_NAMES)), np.uint8)
-    finite = np.zeros(2, np.uint8)
+    values, reasons, finite = empty(2)
     run_plain(
         market,
         ranges_of(market.bars),
@@ -349,11 +351,8 @@ def test_a_set_without_a_first_decision_is_passed_over() -> None:
     """Its row stays as it was; the others do not notice."""
     market = random_market(12, 100)
     enters, leaves = random_signals(13, 100, 0.2)
-    values, reasons = (
-        np.full((2, len(METRIC_NAMES)), 7.0),
-        np.ones((2, len(METRIC_NAMES)), np.uint8),
-    )
-    finite = np.zeros(2, np.uint8)
+    values, reasons, finite = empty(2)
+    values[0] = 7.0
     run_plain(
         market,
         ranges_of(market.bars),

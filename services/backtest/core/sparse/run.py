@@ -99,8 +99,9 @@ def run_plain(
     `opens` and `leaves` are planes of bits, shape (sets, words), bar 64 w + b as bit b of word w:
     the closes at which to enter, where not to leave at once, and those at which to leave. `firsts`,
     shape (sets,), tells the bar of each set's first decision, at least two bars before the window's
-    end; negative ones are passed over. `values` and `reasons`, shape (sets, METRICS), get the
-    metrics that `wants` stands for; `finite`, shape (sets,), 0 where a number outgrew a double.
+    end; negative ones are passed over. `values` and `reasons`, shape (sets, METRICS), NaN and 0
+    before, get the metrics that `wants` stands for, and perhaps others; `finite`, shape (sets,),
+    gets 0 where a number outgrew a double.
 
     The interpreter lock is not held.
     """
@@ -141,8 +142,6 @@ def _run(
         count = find_changes(opens[index], leaves[index], firsts[index], bars, changes)
         walked = walk(ranges, changes, count, terms, notes, wants & _TRADES != 0)
         own, why = values[index], reasons[index]
-        own[:] = np.nan
-        why[:] = 0
         measure_final(walked.final, terms.capital, own)
         _measure_walk(walked, bars, span.bars_per_year, own, why)
         if wants & _DAYS and measure_days(notes.levels, daily, own, why) and wants & _DISTRIBUTION:
@@ -152,7 +151,7 @@ def _run(
         if wants & _TRADES:
             measure_trades(notes.trades[: walked.closed], own, why)
             measure_activity(notes.trades[: walked.rows], notes.counts, bars, np.nan, own)
-        finite[index] = _is_finite(own)
+        finite[index] = _is_finite(walked.final, own) if wants else walked.final < np.inf
 
 
 @merged
@@ -176,9 +175,9 @@ def _measure_walk(
 
 
 @merged
-def _is_finite(values: Numbers) -> bool:
+def _is_finite(final: float, values: Numbers) -> bool:
     """Tell whether no number has outgrown a double; undefined and unwanted metrics are NaN."""
     outgrown = 0
     for value in values:
         outgrown += abs(value) == np.inf
-    return outgrown == 0 and abs(values[Metric.FINAL_EQUITY_QUOTE]) < np.inf
+    return outgrown == 0 and final < np.inf

@@ -18,7 +18,7 @@ from services.backtest.core.ledger import (
     TRAILING_STOP,
 )
 from services.backtest.core.market import Ranges
-from services.backtest.core.terms import TIER_DEDUCTION, TIER_LIMIT, TIER_RATIO, Terms
+from services.backtest.core.terms import TIER_COLUMNS, TIER_DEDUCTION, TIER_LIMIT, TIER_RATIO, Terms
 
 # What a bar does to a position: nothing, or one of these, decided by the open or inside the bar.
 STAYS: Final = 0
@@ -178,18 +178,20 @@ def guard_of(
 
 @inner
 def with_liquidation(
-    guard: Guard, side: float, entry: float, quantity: float, tiers: Numbers
+    guard: Guard, side: float, entry: float, quantity: float, tiers: Numbers, count: int
 ) -> Guard:
     """Add the liquidation price of an isolated margin.
 
     It is entry - side (IM - MM) / quantity with MM = notional x ratio - deduction, of the tier of
-    the notional at entry (Bybit, "Liquidation Price (USDT Contract)").
+    the notional at entry (Bybit, "Liquidation Price (USDT Contract)"). `tiers` are the `count` rows
+    of tiers_of, unowned.
     """
     notional = quantity * entry
     tier = 0
-    while tier < len(tiers) - 1 and notional > tiers[tier, TIER_LIMIT]:
+    while tier < count - 1 and notional > tiers[tier * TIER_COLUMNS + TIER_LIMIT]:
         tier += 1
-    kept = notional * tiers[tier, TIER_RATIO] - tiers[tier, TIER_DEDUCTION]
+    place = tier * TIER_COLUMNS
+    kept = notional * tiers[place + TIER_RATIO] - tiers[place + TIER_DEDUCTION]
     price = entry - side * ((guard.margin - kept) / quantity)
     stop, target, starts, trailing, best, _, margin = guard
     return Guard(stop, target, starts, trailing, best, side * price, margin)

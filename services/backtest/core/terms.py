@@ -22,6 +22,7 @@ VOLATILITY: Final = 4.0
 TIER_LIMIT: Final = 0
 TIER_RATIO: Final = 1
 TIER_DEDUCTION: Final = 2
+TIER_COLUMNS: Final = 3
 
 
 class Terms(NamedTuple):

@@ -16,19 +16,21 @@ from services.backtest.core.engine.fills import (
     write_liquidation,
     write_open_end,
 )
-from services.backtest.core.engine.inputs import Lines, Planes
 from services.backtest.core.engine.scanning import (
     NEVER,
+    Wishes,
     count_conflicts,
-    is_raised,
+    is_left,
     next_adding,
     next_leaving,
     next_opening,
+    turned,
     wanted_side,
-    wishes_of,
 )
-from services.backtest.core.engine.sizing import distances_at, quantity_at
+from services.backtest.core.engine.sizing import Drawn, distances_at, quantity_at
+from services.backtest.core.engine.unowned import beyond
 from services.backtest.core.engine.walking import (
+    Facts,
     Sheet,
     extremes,
     mark_days,
@@ -55,6 +57,7 @@ from services.backtest.core.ledger import (
     RESOLVED_BARS,
     REVERSAL,
     SIGNAL,
+    TRADE_COLUMNS,
 )
 from services.backtest.core.market import Market
 from services.backtest.core.orders import (
@@ -81,10 +84,10 @@ from services.backtest.core.terms import Terms
 @merged
 def _look(
     market: Market,
+    facts: Facts,
     bar: int,
     side: float,
     guard: Guard,
-    separate: bool,
     terms: Terms,
     counts: Integers,
 ) -> int:
@@ -104,7 +107,7 @@ def _look(
         falls, told = does & FALLS, STAYS
         level = guard.liquidation if falls == LIQUIDATES else max(guard.stop, guard.trailing)
         # Shorter candles tell nothing of a mark price.
-        if len(ranges.first) > 0 and not (separate and falls == LIQUIDATES):
+        if facts.detailed and not (facts.separate and falls == LIQUIDATES):
             told = resolved(ranges, bar, side, level, guard.target, falls)
         counts[RESOLVED_BARS] += told != STAYS
         does = told if told != STAYS else by_policy(prices, side, does, terms.policy)
@@ -114,10 +117,10 @@ def _look(
 @merged
 def trade_set(  # noqa: C901, PLR0912, PLR0915 - state kept in registers; calls on the way cost
     market: Market,
-    planes: Planes,
-    of: Integers,
+    facts: Facts,
+    wishes: Wishes,
     first: int,
-    lines: Lines,
+    lines: Drawn,
     index: int,
     terms: Terms,
     tiers: Numbers,
@@ -125,28 +128,28 @@ def trade_set(  # noqa: C901, PLR0912, PLR0915 - state kept in registers; calls 
 ) -> tuple[int, Curve, int]:
     """Trade a window; return the number of trades, the curve, and the bar of the ruin.
 
-    The last trade may be open; without ruin it is the last bar. Decisions are taken at closes from bar `first` on and filled at the next open. `planes`, shape
-    (planes, words), are the set's own; `index` is its row of Lines.of, -1 without lines.
+    The last trade may be open; without ruin it is the last bar. Decisions are taken at closes from bar `first` on and filled at the next open. `wishes` are the
+    set's as a long sees them; `index` is its row of Lines.of, -1 without lines. All arrays are
+    unowned.
     """
     bars, marks, charges = market.bars, market.marks, market.charges
     midnights = market.span.midnights
     trades, counts, levels = sheet.trades, sheet.counts, sheet.levels
-    recording, funded = len(sheet.equity) > 0, len(charges.following) > 0
-    last = len(bars.close) - 1
+    days, words = sheet.days, facts.words
+    last = facts.bars - 1
     limit = last if terms.close_at_end > 0.0 else last + 1
     margined = terms.margined > 0.0
-    separate = margined and marks.separate
-    flat = wishes_of(of, 1)
+    separate = margined and facts.separate
     cash = terms.capital
     curve = new_curve(cash)
     count = flat_from = 0
-    day = mark_days(levels, midnights, 0, 0, cash)
+    day = mark_days(levels, midnights, days, 0, 0, cash)
     decision, ruin = first, last
     while True:
-        decision = next_opening(planes, flat, decision)
+        decision = next_opening(wishes, words, decision)
         if decision >= last:
             break
-        wanted = wanted_side(planes, flat, decision)
+        wanted = wanted_side(wishes, decision)
         at = decision + 1
         reason = OPEN
         while wanted != 0:
@@ -161,29 +164,29 @@ def trade_set(  # noqa: C901, PLR0912, PLR0915 - state kept in registers; calls 
                 break
             if flat_from < at:
                 curve = after_stretch(curve, flat_from, at, cash)
-                day = mark_days(levels, midnights, day, at, cash)
-                if recording:
+                day = mark_days(levels, midnights, days, day, at, cash)
+                if sheet.recording:
                     record(sheet, market, flat_from, at, cash, 0.0, 0.0)
-            trade = trades[count]
+            trade = beyond(trades, count * TRADE_COLUMNS)
             count += 1
             counts[GAP_FILLS] += bars.follows[at] == 0
             cash -= write_entry(trade, at, side, price, quantity, terms.fee)
             entry = lowest = highest = price
             guard = guard_of(side, entry, quantity, side * entry, far, terms)
             if margined:
-                guard = with_liquidation(guard, side, entry, quantity, tiers)
+                guard = with_liquidation(guard, side, entry, quantity, tiers, facts.tiers)
             start, looked_at = at, -1
-            own = wishes_of(of, wanted)
+            own = wishes if wanted > 0 else turned(wishes)
             wanted, reason, entries = 0, OPEN, 1.0
-            leave, added, charged = next_leaving(planes, own, at), NEVER, NEVER
+            leave, added, charged = next_leaving(own, words, at), NEVER, NEVER
             if terms.entries > 1.0:
-                added = next_adding(planes, own, at)
-            if funded:
+                added = next_adding(own, words, at)
+            if facts.funded:
                 cash -= pay(trade, charges.inside[at])
                 charged = charges.following[at + 1]
             while True:
                 begin, end = at, min(limit, min(charged, min(leave, added) + 1))
-                if day < len(levels):
+                if day < days:
                     end = min(end, midnights[day] + 1)
                 if at < end:
                     at, curve = walk(
@@ -194,10 +197,10 @@ def trade_set(  # noqa: C901, PLR0912, PLR0915 - state kept in registers; calls 
                         (cash, side * quantity, entry),
                         curve,
                     )
-                    day = mark_days(levels, midnights, day, at, curve.previous)
+                    day = mark_days(levels, midnights, days, day, at, curve.previous)
                     if sheet.excursions:
                         lowest, highest = extremes(bars, begin, at, lowest, highest)
-                    if recording:
+                    if sheet.recording:
                         record(sheet, market, begin, at, cash, side * quantity, entry)
                 if at > last:
                     break
@@ -206,18 +209,18 @@ def trade_set(  # noqa: C901, PLR0912, PLR0915 - state kept in registers; calls 
                     if at == charged:
                         cash -= pay(trade, charges.at_open[at])
                     opened = bars.open[at]
-                    beyond = margined and side * marks.open[at] <= guard.liquidation
+                    broken = margined and side * marks.open[at] <= guard.liquidation
                     if at == leave + 1:
                         decision, leave = leave, NEVER
-                        wanted = int(side) * wanted_side(planes, own, decision)
-                        if not beyond:
+                        wanted = int(side) * wanted_side(own, decision)
+                        if not broken:
                             counts[GAP_FILLS] += bars.follows[at] == 0
-                            reason = SIGNAL if is_raised(planes, own.leave, decision) else REVERSAL
+                            reason = SIGNAL if is_left(own, decision) else REVERSAL
                             price, fee_ratio = market_fill(opened, -side, terms), terms.fee
                             counts[HELD_BARS] += at - start
                             break
                     elif at == added + 1:
-                        if not beyond:
+                        if not broken:
                             price = market_fill(opened, side, terms)
                             value = cash + side * quantity * (opened - entry)
                             more = quantity_at(lines, index, added, far.stop, price, value, terms)
@@ -233,8 +236,8 @@ def trade_set(  # noqa: C901, PLR0912, PLR0915 - state kept in registers; calls 
                                 best = max(guard.best, side * price)
                                 guard = guard_of(side, entry, quantity, best, far, terms)
                                 if margined:
-                                    guard = with_liquidation(guard, side, entry, quantity, tiers)
-                        added = next_adding(planes, own, at) if entries < terms.entries else NEVER
+                                    guard = with_liquidation(guard, side, entry, quantity, tiers, facts.tiers)
+                        added = next_adding(own, words, at) if entries < terms.entries else NEVER
                     if at == charged:
                         cash -= pay(trade, charges.inside[at])
                         charged = charges.following[at + 1]
@@ -244,7 +247,7 @@ def trade_set(  # noqa: C901, PLR0912, PLR0915 - state kept in registers; calls 
                 # The bar has to be looked at: a level, ruin, or the last close.
                 does = STAYS
                 if at != looked_at:
-                    does = _look(market, at, side, guard, separate, terms, counts)
+                    does = _look(market, facts, at, side, guard, terms, counts)
                 if does != STAYS:
                     counts[HELD_BARS] += at - start + int(does & AT_OPEN == 0)
                     if does & LIQUIDATES != 0:
@@ -285,8 +288,8 @@ def trade_set(  # noqa: C901, PLR0912, PLR0915 - state kept in registers; calls 
                 counts[BUSTS] = 1
                 cash, ruin = 0.0, at
             curve = after_close(curve, at, cash)
-            day = mark_days(levels, midnights, day, at + 1, cash)
-            if recording:
+            day = mark_days(levels, midnights, days, day, at + 1, cash)
+            if sheet.recording:
                 record(sheet, market, at, at + 1, cash, 0.0, 0.0)
             flat_from = at + 1
             if ruined:
@@ -295,9 +298,9 @@ def trade_set(  # noqa: C901, PLR0912, PLR0915 - state kept in registers; calls 
     if flat_from <= last:
         if cash > 0.0:
             curve = after_stretch(curve, flat_from, last + 1, cash)
-        mark_days(levels, midnights, day, last + 1, cash)
-        if recording:
+        mark_days(levels, midnights, days, day, last + 1, cash)
+        if sheet.recording:
             record(sheet, market, flat_from, last + 1, cash, 0.0, 0.0)
     if sheet.conflicts:
-        counts[CONFLICTING_ENTRIES] = count_conflicts(planes, flat, first, ruin)
+        counts[CONFLICTING_ENTRIES] = count_conflicts(wishes, first, ruin)
     return count, curve, ruin

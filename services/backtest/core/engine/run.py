@@ -7,12 +7,23 @@ from typing import Final
 
 import numpy as np
 
-from services.backtest.core.engine.inputs import Lines, Signals
+from services.backtest.core.engine.inputs import (
+    ENTER_LONG,
+    ENTER_SHORT,
+    EXIT_LONG,
+    EXIT_SHORT,
+    Lines,
+    Planes,
+    Signals,
+)
 from services.backtest.core.engine.loop import trade_set
-from services.backtest.core.engine.walking import Sheet
-from services.backtest.core.kernel import Bytes, Integers, Numbers, frozen, kernel
+from services.backtest.core.engine.scanning import Wishes
+from services.backtest.core.engine.sizing import Drawn
+from services.backtest.core.engine.unowned import beyond, unowned
+from services.backtest.core.engine.walking import Facts, Sheet
+from services.backtest.core.kernel import Bytes, Integers, Numbers, frozen, kernel, merged
 from services.backtest.core.ledger import COUNTS, TRADE_COLUMNS
-from services.backtest.core.market import Market
+from services.backtest.core.market import Bars, Charges, Market, Marks, Ranges, Span
 from services.backtest.core.measures.summary import measure_run
 from services.backtest.core.measures.wants import ALL_WANTS, CONFLICTS, DAYS, EXCURSIONS
 from services.backtest.core.metrics import METRIC_NAMES
@@ -44,6 +55,39 @@ class Recorded:
     finite: bool
 
 
+@merged
+def _unowned_market(market: Market) -> Market:
+    bars, span, marks, charges, ranges = market
+    return Market(
+        Bars(
+            unowned(bars.open),
+            unowned(bars.high),
+            unowned(bars.low),
+            unowned(bars.close),
+            unowned(bars.follows),
+        ),
+        Span(unowned(span.midnights), span.days, span.bars_per_year),
+        Marks(unowned(marks.open), unowned(marks.high), unowned(marks.low), marks.separate),
+        Charges(unowned(charges.at_open), unowned(charges.inside), unowned(charges.following)),
+        Ranges(unowned(ranges.first), unowned(ranges.high), unowned(ranges.low)),
+    )
+
+
+@merged
+def _wishes(signals: Signals, index: int, nothing: Planes) -> Wishes:
+    """Return the planes of a set as a long sees them; `nothing` is a plane of zeros."""
+    words = signals.planes.shape[2]
+    planes = beyond(unowned(signals.planes), index * signals.planes.shape[1] * words)
+    of = unowned(signals.of)
+    never = unowned(nothing)
+    return Wishes(
+        beyond(planes, of[ENTER_LONG] * words) if of[ENTER_LONG] >= 0 else never,
+        beyond(planes, of[EXIT_LONG] * words) if of[EXIT_LONG] >= 0 else never,
+        beyond(planes, of[ENTER_SHORT] * words) if of[ENTER_SHORT] >= 0 else never,
+        beyond(planes, of[EXIT_SHORT] * words) if of[EXIT_SHORT] >= 0 else never,
+    )
+
+
 @kernel
 def _run(
     market: Market,
@@ -63,12 +107,31 @@ def _run(
     finite: Bytes,
 ) -> int:
     """Run the sets from begin to end, half-open; return the trades of the last one."""
-    midnights = len(market.span.midnights)
-    levels = np.empty(midnights if wants & DAYS else 0)
-    returns = np.empty(max(0, len(levels) - 1))
-    sheet = Sheet(
-        trades, counts, levels, equity, position, wants & EXCURSIONS != 0, wants & CONFLICTS != 0
+    bars, words = len(market.bars.close), signals.planes.shape[2]
+    midnights = len(market.span.midnights) if wants & DAYS else 0
+    levels, returns = np.empty(midnights), np.empty(max(0, midnights - 1))
+    nothing = np.zeros(words, np.uint64)
+    facts = Facts(
+        bars,
+        words,
+        len(tiers),
+        market.marks.separate,
+        len(market.charges.following) > 0,
+        len(market.ranges.first) > 0,
     )
+    sheet = Sheet(
+        unowned(trades),
+        unowned(counts),
+        unowned(levels),
+        midnights,
+        unowned(equity),
+        unowned(position),
+        len(equity) > 0,
+        wants & EXCURSIONS != 0,
+        wants & CONFLICTS != 0,
+    )
+    ground = _unowned_market(market)
+    drawn = Drawn(unowned(lines.rows), lines.rows.shape[1], unowned(lines.of))
     count = 0
     for index in range(begin, end):
         values[index] = 0.0
@@ -79,19 +142,19 @@ def _run(
         counts[:] = 0
         own = terms_from(terms, index if len(terms) > 1 else 0)
         count, curve, ruin = trade_set(
-            market,
-            signals.planes[index],
-            signals.of,
+            ground,
+            facts,
+            _wishes(signals, index, nothing),
             signals.firsts[index],
-            lines,
+            drawn,
             index if len(lines.of) > 0 else -1,
             own,
-            tiers,
+            unowned(tiers),
             sheet,
         )
         sound = measure_run(
             curve,
-            len(market.bars.close),
+            bars,
             ruin,
             own.capital,
             market.span,

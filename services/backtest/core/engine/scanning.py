@@ -10,7 +10,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from services.backtest.core.engine.inputs import Planes
-from services.backtest.core.kernel import Integers, merged
+from services.backtest.core.kernel import merged
 
 NEVER: Final = 1 << 62
 """The bar of what does not happen."""
@@ -20,12 +20,12 @@ _ALL: Final = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
 
 
 class Wishes(NamedTuple):
-    """The planes of a held side and of the other: to enter and to leave each; -1: never."""
+    """The words of a side and of the other: to enter and to leave each. Unowned."""
 
-    enter: int
-    leave: int
-    other_enter: int
-    other_leave: int
+    enter: Planes
+    leave: Planes
+    other_enter: Planes
+    other_leave: Planes
 
 
 @intrinsic
@@ -49,47 +49,44 @@ def set_bits(_context: Any, word: Any) -> Any:
 
 
 @merged
-def wishes_of(of: Integers, side: int) -> Wishes:
-    """Return the planes as a position of a side sees them."""
-    if side > 0:
-        return Wishes(of[0], of[1], of[2], of[3])
-    return Wishes(of[2], of[3], of[0], of[1])
+def turned(wishes: Wishes) -> Wishes:
+    """Return wishes as the other side sees them."""
+    enter, leave, other_enter, other_leave = wishes
+    return Wishes(other_enter, other_leave, enter, leave)
 
 
 @merged
-def entering(planes: Planes, enter: int, leave: int, word: int) -> np.uint64:
-    """Return the bars that enter a side: an exit wins over the entry of its side."""
-    bits = _NOTHING
-    if enter >= 0:
-        bits = planes[enter, word]
-        if leave >= 0:
-            bits &= ~planes[leave, word]
-    return bits
+def own_entries(wishes: Wishes, word: int) -> np.uint64:
+    """Return the bars that enter the side: an exit wins over the entry of its side."""
+    return wishes.enter[word] & ~wishes.leave[word]
 
 
 @merged
-def wanted_side(planes: Planes, wishes: Wishes, bar: int) -> int:
-    """Return the side, as seen by `wishes`, that a flat account enters: 1 own, -1 other, 0."""
+def other_entries(wishes: Wishes, word: int) -> np.uint64:
+    """Return the bars that enter the other side."""
+    return wishes.other_enter[word] & ~wishes.other_leave[word]
+
+
+@merged
+def wanted_side(wishes: Wishes, bar: int) -> int:
+    """Return the side a flat account enters: 1 the wishes' own, -1 the other, 0 none."""
     word, place = bar >> 6, np.uint64(bar & 63)
-    own = entering(planes, wishes.enter, wishes.leave, word) >> place & _ONE
-    other = entering(planes, wishes.other_enter, wishes.other_leave, word) >> place & _ONE
-    return int(own) - int(other)
+    own, other = own_entries(wishes, word) >> place, other_entries(wishes, word) >> place
+    return np.int64(own & _ONE) - np.int64(other & _ONE)
 
 
 @merged
-def is_raised(planes: Planes, plane: int, bar: int) -> bool:
-    """Tell whether a plane's bit is set; it is not where the plane is -1."""
-    return plane >= 0 and planes[plane, bar >> 6] >> np.uint64(bar & 63) & _ONE != _NOTHING
+def is_left(wishes: Wishes, bar: int) -> bool:
+    """Tell whether a bar asks to leave the side."""
+    return bool(wishes.leave[bar >> 6] >> np.uint64(bar & 63) & _ONE != _NOTHING)
 
 
 @merged
-def next_opening(planes: Planes, wishes: Wishes, bar: int) -> int:
+def next_opening(wishes: Wishes, words: int, bar: int) -> int:
     """Return the first bar from `bar` on at which one side alone is to be entered, or NEVER."""
     mask = _ALL << np.uint64(bar & 63)
-    for word in range(bar >> 6, planes.shape[1]):
-        own = entering(planes, wishes.enter, wishes.leave, word)
-        other = entering(planes, wishes.other_enter, wishes.other_leave, word)
-        bits = (own ^ other) & mask
+    for word in range(bar >> 6, words):
+        bits = (own_entries(wishes, word) ^ other_entries(wishes, word)) & mask
         if bits != _NOTHING:
             return (word << 6) + trailing_zeros(bits)
         mask = _ALL
@@ -97,16 +94,12 @@ def next_opening(planes: Planes, wishes: Wishes, bar: int) -> int:
 
 
 @merged
-def next_leaving(planes: Planes, wishes: Wishes, bar: int) -> int:
+def next_leaving(wishes: Wishes, words: int, bar: int) -> int:
     """Return the first bar from `bar` on that ends a position: its exit, or the other's entry."""
     mask = _ALL << np.uint64(bar & 63)
-    for word in range(bar >> 6, planes.shape[1]):
-        bits = entering(planes, wishes.other_enter, wishes.other_leave, word)
-        if wishes.enter >= 0:
-            bits &= ~planes[wishes.enter, word]
-        if wishes.leave >= 0:
-            bits |= planes[wishes.leave, word]
-        bits &= mask
+    for word in range(bar >> 6, words):
+        bits = other_entries(wishes, word) & ~wishes.enter[word]
+        bits = (bits | wishes.leave[word]) & mask
         if bits != _NOTHING:
             return (word << 6) + trailing_zeros(bits)
         mask = _ALL
@@ -114,12 +107,11 @@ def next_leaving(planes: Planes, wishes: Wishes, bar: int) -> int:
 
 
 @merged
-def next_adding(planes: Planes, wishes: Wishes, bar: int) -> int:
+def next_adding(wishes: Wishes, words: int, bar: int) -> int:
     """Return the first bar from `bar` on that asks for the side held, and for it alone."""
     mask = _ALL << np.uint64(bar & 63)
-    for word in range(bar >> 6, planes.shape[1]):
-        other = entering(planes, wishes.other_enter, wishes.other_leave, word)
-        bits = entering(planes, wishes.enter, wishes.leave, word) & ~other & mask
+    for word in range(bar >> 6, words):
+        bits = own_entries(wishes, word) & ~other_entries(wishes, word) & mask
         if bits != _NOTHING:
             return (word << 6) + trailing_zeros(bits)
         mask = _ALL
@@ -127,17 +119,15 @@ def next_adding(planes: Planes, wishes: Wishes, bar: int) -> int:
 
 
 @merged
-def count_conflicts(planes: Planes, wishes: Wishes, start: int, end: int) -> int:
+def count_conflicts(wishes: Wishes, start: int, end: int) -> int:
     """Count the bars from start to end, half-open, that are to enter both sides."""
     count = 0
-    if wishes.enter >= 0 and wishes.other_enter >= 0 and start < end:
+    if start < end:
         mask = _ALL << np.uint64(start & 63)
         final = (end - 1) >> 6
         for word in range(start >> 6, final + 1):
-            own = entering(planes, wishes.enter, wishes.leave, word)
-            other = entering(planes, wishes.other_enter, wishes.other_leave, word)
             if word == final:
                 mask &= _ALL >> np.uint64(63 - ((end - 1) & 63))
-            count += set_bits(own & other & mask)
+            count += set_bits(own_entries(wishes, word) & other_entries(wishes, word) & mask)
             mask = _ALL
     return count

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from services.backtest.core.engine.inputs import (
     FRACTION_LINE,
+    LINES,
     STOP_LINE,
     TARGET_LINE,
     TRAIL_LINE,
     VOLATILITY_LINE,
-    Lines,
 )
-from services.backtest.core.kernel import inner, merged
+from services.backtest.core.engine.unowned import beyond
+from services.backtest.core.kernel import Integers, Numbers, inner, merged
 from services.backtest.core.orders import Distances, multiples
 from services.backtest.core.terms import (
     FRACTION,
@@ -29,6 +32,14 @@ _ROUNDING = 1.0 + 1e-9
 _REJECTED = 0.0
 
 
+class Drawn(NamedTuple):
+    """The `Lines` unowned, with the bars of a row."""
+
+    rows: Numbers
+    bars: int
+    of: Integers
+
+
 @inner
 def quantity_of(money: float, price: float, fee: float) -> float:
     """Return the quantity whose notional and entry fee together are a sum of money."""
@@ -36,18 +47,18 @@ def quantity_of(money: float, price: float, fee: float) -> float:
 
 
 @merged
-def line_value(lines: Lines, index: int, line: int, bar: int, otherwise: float) -> float:
+def line_value(lines: Drawn, index: int, line: int, bar: int, otherwise: float) -> float:
     """Return a line's number at a bar, or what the terms say where the set has no such line.
 
     `index` is the set's; -1 where no set has any line.
     """
-    if index >= 0 and lines.of[index, line] >= 0:
-        return float(lines.rows[lines.of[index, line], bar])
+    if index >= 0 and lines.of[index * LINES + line] >= 0:
+        return float(lines.rows[lines.of[index * LINES + line] * lines.bars + bar])
     return otherwise
 
 
 @merged
-def distances_at(lines: Lines, index: int, bar: int, terms: Terms) -> tuple[bool, Distances]:
+def distances_at(lines: Drawn, index: int, bar: int, terms: Terms) -> tuple[bool, Distances]:
     """Return the distances decided at a bar's close, and whether all of them are usable.
 
     What a line says must lie within bounds; nothing else undefined (NaN) does.
@@ -57,7 +68,7 @@ def distances_at(lines: Lines, index: int, bar: int, terms: Terms) -> tuple[bool
     target = line_value(lines, index, TARGET_LINE, bar, terms.target)
     trail = line_value(lines, index, TRAIL_LINE, bar, terms.trail)
     if index >= 0:
-        of = lines.of[index]
+        of = beyond(lines.of, index * LINES)
         sound = (
             (of[STOP_LINE] < 0 or 0.0 < stop <= _BELOW_ONE)
             and (of[TARGET_LINE] < 0 or 0.0 < target <= _LARGEST_TARGET)
@@ -68,7 +79,7 @@ def distances_at(lines: Lines, index: int, bar: int, terms: Terms) -> tuple[bool
 
 @merged
 def quantity_at(
-    lines: Lines, index: int, bar: int, stop: float, price: float, equity: float, terms: Terms
+    lines: Drawn, index: int, bar: int, stop: float, price: float, equity: float, terms: Terms
 ) -> float:
     """Return the quantity of an entry decided at a bar's close, 0 where it is rejected.
 
@@ -76,8 +87,8 @@ def quantity_at(
     """
     sizing, size = terms.sizing, terms.size
     volatility = 1.0
-    if index >= 0 and lines.of[index, FRACTION_LINE] >= 0:
-        sizing, size = FRACTION, lines.rows[lines.of[index, FRACTION_LINE], bar]
+    if index >= 0 and lines.of[index * LINES + FRACTION_LINE] >= 0:
+        sizing, size = FRACTION, line_value(lines, index, FRACTION_LINE, bar, np.nan)
         if not 0.0 < size <= 1.0:
             return _REJECTED
     elif sizing == VOLATILITY:

@@ -15,15 +15,37 @@ from services.backtest.core.orders import Guard
 _NEXT: Final = np.uint64(1)
 
 
-class Sheet(NamedTuple):
-    """Where a run is written down.
+class Facts(NamedTuple):
+    """What unowned arrays do not tell of themselves.
 
     Attributes:
-        trades: Trade table, a row per trade, shape (bars, TRADE_COLUMNS).
-        counts: What is counted, shape (COUNTS,), zeros before.
-        levels: Equity at the span's midnights; empty where not wanted.
-        equity: Equity at every close; empty where not wanted.
-        position: Signed quantity held at every close; as equity.
+        bars: Bars of the window.
+        words: Words of a plane.
+        tiers: Tiers of maintenance margin.
+        separate: Whether mark prices are a series of their own.
+        funded: Whether there is funding.
+        detailed: Whether there are shorter candles.
+    """
+
+    bars: int
+    words: int
+    tiers: int
+    separate: bool
+    funded: bool
+    detailed: bool
+
+
+class Sheet(NamedTuple):
+    """Where a run is written down, unowned.
+
+    Attributes:
+        trades: Trade table, TRADE_COLUMNS numbers per trade.
+        counts: What is counted, COUNTS zeros before.
+        levels: Equity at the span's midnights.
+        days: Midnights to tell the equity of: all, or none.
+        equity: Equity at every close.
+        position: Signed quantity held at every close.
+        recording: Whether equity and position are wanted.
         excursions: Whether trades get their excursions.
         conflicts: Whether bars that are to enter both sides are counted.
     """
@@ -31,8 +53,10 @@ class Sheet(NamedTuple):
     trades: Numbers
     counts: Integers
     levels: Numbers
+    days: int
     equity: Numbers
     position: Numbers
+    recording: bool
     excursions: bool
     conflicts: bool
 
@@ -97,12 +121,14 @@ def extremes(
 
 
 @merged
-def mark_days(levels: Numbers, midnights: Integers, day: int, end: int, equity: float) -> int:
+def mark_days(
+    levels: Numbers, midnights: Integers, days: int, day: int, end: int, equity: float
+) -> int:
     """Set the levels of midnights told by bars before `end`; return the first of the others.
 
-    `day` is the first not set yet.
+    `day` of `days` is the first not set yet.
     """
-    while day < len(levels) and midnights[day] < end:
+    while day < days and midnights[day] < end:
         levels[day] = equity
         day += 1
     return day

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from hypothesis import strategies as st
 
+from services.backtest.core import one_set
 from services.backtest.core.execution import Direction, Execution, IntrabarPolicy, TargetFill
 from services.backtest.core.frame import Frame
 from services.backtest.core.parameters import Value
+from services.backtest.core.strategies import Strategy
 from services.common.frames import Candles
 from services.common.intervals import Interval
 
@@ -52,6 +55,13 @@ def frame(
     """Cut a frame with `lookback` bars before the window, as the data service would."""
     begin = max(0, window_start - lookback)
     return Frame(market.slice(begin, len(market)), min(window_start, lookback), interval, lookback)
+
+
+def lookback(
+    strategy: Strategy, values: Mapping[str, Value], interval: Interval = Interval.HOUR_1
+) -> int:
+    """Return the bars a strategy needs before its window."""
+    return one_set.lookback(strategy, Direction.BOTH, values, Execution(), interval)
 
 
 @dataclass(frozen=True)

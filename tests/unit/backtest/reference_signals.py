@@ -34,20 +34,19 @@ def _decimals(price: float) -> int:
     return max(0, -exponent)
 
 
-def mean(prices: Sequence[float], last: int, period: int, deciding: Sequence[float]) -> float:
-    """Mean of `period` prices up to `last`; exact when all `deciding` prices are decimals."""
+def mean(prices: Sequence[float], last: int, period: int) -> float:
+    """Mean of `period` prices up to `last`; exact when all of them are decimals."""
     window = prices[last + 1 - period : last + 1]
-    places = max(_decimals(price) for price in deciding)
-    if places <= 10 and period * max(deciding) * 10**places < 2**52:
+    places = max(_decimals(price) for price in window)
+    if places <= 10 and period * max(window) * 10**places < 2**52:
         return float(sum(Fraction(Decimal(repr(price))) for price in window) / period)
     return math.fsum(window) / period
 
 
 def sma(prices: Sequence[float], period: int, window_start: int) -> Series:
     """Means from the bar before the window on; they need period - 1 bars before it."""
-    begin = max(0, window_start - period)
     return [
-        mean(prices, row, period, prices[begin:]) if row >= max(period, window_start) - 1 else None
+        mean(prices, row, period) if row >= max(period, window_start) - 1 else None
         for row in range(len(prices))
     ]
 
@@ -71,7 +70,7 @@ def seeded_ema(prices: Sequence[float], period: int, start: int) -> Series:
     last = start + period - 1
     if last >= len(prices):
         return [None] * len(prices)
-    return ema(prices, period, start, mean(prices, last, period, prices[start:]))
+    return ema(prices, period, start, mean(prices, last, period))
 
 
 def rsi(prices: Sequence[float], period: int, start: int) -> Series:
@@ -118,7 +117,7 @@ def macd(
         assert one is not None
         assert two is not None
         line[row] = numbers[row] = one - two
-    start = max(line_row, window_start - 1 - 4 * signal)
+    start = line_row
     if start + signal - 1 < rows:
         seed = _plain_sum(numbers[start : start + signal]) / signal
         signals = ema(numbers, signal, start, seed)
@@ -208,10 +207,9 @@ def _bollinger(
             lower.append(None)
             upper.append(None)
             continue
-        squares = [
-            (price - center) * (price - center) for price in close[row + 1 - period : row + 1]
-        ]
-        spread = math.sqrt(_plain_sum(squares) / period)
+        window = [Fraction(price) for price in close[row + 1 - period : row + 1]]
+        middle_exactly = sum(window) / period
+        spread = math.sqrt(sum((price - middle_exactly) ** 2 for price in window) / period)
         lower.append(center - width * spread)
         upper.append(center + width * spread)
     return lower, middle, upper

@@ -7,9 +7,9 @@ import math
 import pytest
 
 from services.backtest.core.execution import EXECUTION_PARAMETERS, Execution, problems_with
-from services.backtest.core.parameter_sets import problems_with_values
 from services.backtest.core.parameters import ParameterInfo, ParameterType, Value, problem_with
 from services.backtest.core.strategies import STRATEGIES, Strategy
+from tests.unit.backtest import markets
 
 PERIOD = ParameterInfo("period", ParameterType.INT, "bars", "", 1.0, 100.0, default=5)
 WIDTH = ParameterInfo("width", ParameterType.DOUBLE, "", "", math.ulp(0.0), 2.0, default=1.0)
@@ -58,8 +58,8 @@ def test_every_strategy_is_complete_and_its_defaults_are_sound(strategy: Strateg
         is_word = info.type is ParameterType.CATEGORY
         assert is_word is (info.minimum is None) is (info.maximum is None) is bool(info.categories)
     defaults = {info.name: info.default for info in strategy.parameters if info.default is not None}
-    assert not problems_with_values(strategy, defaults)
-    assert 0 <= strategy.lookback(defaults) <= 1_000_000
+    assert not strategy.problems(defaults)
+    assert 0 <= markets.lookback(strategy, defaults) <= 1_000_000
 
 
 def test_the_longest_lookbacks_are_within_the_contracts_limit() -> None:
@@ -69,13 +69,13 @@ def test_the_longest_lookbacks_are_within_the_contracts_limit() -> None:
             info.name: info.categories[-1] if info.maximum is None else int(info.maximum)
             for info in strategy.parameters
         }
-        assert strategy.lookback(largest) <= 1_000_000
+        assert markets.lookback(strategy, largest) <= 1_000_000
 
 
 def test_a_fast_period_may_be_the_slower_one() -> None:
     """Searching it is the caller's choice."""
     values: dict[str, Value] = {"fast_period": 30, "slow_period": 10, "average": "ema"}
-    assert problems_with_values(STRATEGIES["ma_crossover"], values) == []
+    assert STRATEGIES["ma_crossover"].problems(values) == []
 
 
 def test_the_default_model_and_one_with_everything_are_sound() -> None:

@@ -10,7 +10,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 
 def python_with(package: str, version: str) -> Path:
-    """Return the Python of an environment that holds `package` alone, making it when needed."""
+    """Return the Python of an environment that holds `package` and numpy, made when needed."""
     folder = _ROOT / ".bench" / f"{package}-{version}"
     python = folder / "bin" / "python"
     stamp = folder / ".installed"
@@ -18,7 +18,8 @@ def python_with(package: str, version: str) -> Path:
         print(f"installing {package} {version} into {folder} (once)", file=sys.stderr)
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)
         subprocess.run(
-            [python, "-m", "pip", "install", "--quiet", f"{package}=={version}"], check=True
+            [python, "-m", "pip", "install", "--quiet", "numpy", f"{package}=={version}"],
+            check=True,
         )
         stamp.touch()
     return python

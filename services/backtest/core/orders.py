@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from services.backtest.core.execution import IntrabarPolicy
-from services.backtest.core.kernel import Numbers, inner, merged
+from services.backtest.core.kernel import Numbers, inner
 from services.backtest.core.ledger import (
     STOP_LOSS,
     TAKE_PROFIT,
@@ -137,7 +137,7 @@ def by_policy(prices: Prices, side: float, does: int, policy: float) -> int:
     return REACHES if target_first else does & FALLS
 
 
-@merged
+@inner
 def resolved(ranges: Ranges, bar: int, side: float, level: float, target: float, falls: int) -> int:
     """Say what an ambiguous bar does by its shorter candles; STAYS where they cannot tell.
 
@@ -157,9 +157,9 @@ def resolved(ranges: Ranges, bar: int, side: float, level: float, target: float,
 
 
 @inner
-def ratcheted(guard: Guard, side: float, best: float, far: Distances) -> Guard:
+def ratcheted(guard: Guard, side: float, best: float, trail: float) -> Guard:
     """Move the trailing stop to the most favourable price since the entry, times side."""
-    trailing = best * (1.0 - side * far.trail) if best >= guard.starts else -np.inf
+    trailing = best * (1.0 - side * trail) if best >= guard.starts else -np.inf
     stop, target, starts, _, _, liquidation, margin = guard
     return Guard(stop, target, starts, trailing, best, liquidation, margin)
 
@@ -173,7 +173,9 @@ def guard_of(
     target = side * entry * (1.0 + side * far.target) if far.target > 0.0 else np.inf
     starts = side * entry * (1.0 + side * terms.activation) if far.trail > 0.0 else np.inf
     margin = quantity * entry / terms.leverage
-    return ratcheted(Guard(stop, target, starts, -np.inf, best, -np.inf, margin), side, best, far)
+    return ratcheted(
+        Guard(stop, target, starts, -np.inf, best, -np.inf, margin), side, best, far.trail
+    )
 
 
 @inner

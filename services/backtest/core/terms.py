@@ -7,9 +7,10 @@ from decimal import Decimal
 from typing import Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from services.backtest.core.execution import DEFAULT_TIERS, SIZES, Execution, TargetFill
-from services.backtest.core.kernel import Numbers, frozen, merged
+from services.backtest.core.kernel import Numbers, frozen
 
 # Ways to size a position: their places in SIZES.
 FRACTION: Final = 0.0
@@ -84,6 +85,8 @@ class Terms(NamedTuple):
 
 
 TERMS: Final = len(Terms._fields)
+Records = npt.NDArray[np.void]
+_RECORD: Final = np.dtype([(name, np.float64) for name in Terms._fields])
 _SEARCHED: Final = {
     "stop_loss_ratio": "stop",
     "take_profit_ratio": "target",
@@ -181,33 +184,6 @@ def tiers_of(execution: Execution) -> Numbers:
     return frozen(np.array(rows, dtype=np.float64))
 
 
-@merged
-def terms_from(rows: Numbers, index: int) -> Terms:
-    """Return a row of `terms_matrix` by names, inside a kernel."""
-    return Terms(
-        rows[index, 0],
-        rows[index, 1],
-        rows[index, 2],
-        rows[index, 3],
-        rows[index, 4],
-        rows[index, 5],
-        rows[index, 6],
-        rows[index, 7],
-        rows[index, 8],
-        rows[index, 9],
-        rows[index, 10],
-        rows[index, 11],
-        rows[index, 12],
-        rows[index, 13],
-        rows[index, 14],
-        rows[index, 15],
-        rows[index, 16],
-        rows[index, 17],
-        rows[index, 18],
-        rows[index, 19],
-        rows[index, 20],
-        rows[index, 21],
-        rows[index, 22],
-        rows[index, 23],
-        rows[index, 24],
-    )
+def records_of(matrix: Numbers) -> Records:
+    """Return the rows of `terms_matrix` as records: kernels read `record.fee` through a pointer."""
+    return frozen(np.ascontiguousarray(matrix).view(_RECORD)[:, 0])

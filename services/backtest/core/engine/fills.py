@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.backtest.core.kernel import Numbers, merged
+from services.backtest.core.kernel import Numbers, inner
 from services.backtest.core.ledger import (
     ADVERSE,
     ENTRY_BAR,
@@ -22,7 +22,7 @@ from services.backtest.core.ledger import (
 )
 
 
-@merged
+@inner
 def write_entry(
     trade: Numbers, bar: int, side: float, price: float, quantity: float, fee_ratio: float
 ) -> float:
@@ -39,7 +39,7 @@ def write_entry(
     return float(fee)
 
 
-@merged
+@inner
 def write_added_entry(trade: Numbers, price: float, quantity: float, fee_ratio: float) -> float:
     """Write one more entry into a trade, whose entry price becomes the mean; return its fee."""
     fee = quantity * price * fee_ratio
@@ -51,7 +51,7 @@ def write_added_entry(trade: Numbers, price: float, quantity: float, fee_ratio: 
     return float(fee)
 
 
-@merged
+@inner
 def write_exit(trade: Numbers, bar: int, price: float, fee_ratio: float, reason: int) -> float:
     """Write the exit into a trade; return what it adds to cash: gross profit less its fee."""
     gross = trade[SIDE] * trade[QUANTITY] * (price - trade[ENTRY_PRICE])
@@ -64,7 +64,7 @@ def write_exit(trade: Numbers, bar: int, price: float, fee_ratio: float, reason:
     return float(gross - fee)
 
 
-@merged
+@inner
 def write_liquidation(trade: Numbers, bar: int, price: float, loss: float, reason: int) -> float:
     """Write a liquidation into a trade; return what it adds to cash: nothing but the loss."""
     trade[EXIT_BAR] = bar
@@ -75,7 +75,7 @@ def write_liquidation(trade: Numbers, bar: int, price: float, loss: float, reaso
     return -loss
 
 
-@merged
+@inner
 def write_open_end(trade: Numbers, close: float) -> None:
     """Write the state at the last close into a trade that stays open."""
     gross = trade[SIDE] * trade[QUANTITY] * (close - trade[ENTRY_PRICE])
@@ -85,7 +85,7 @@ def write_open_end(trade: Numbers, close: float) -> None:
     trade[EXIT_REASON] = OPEN
 
 
-@merged
+@inner
 def write_excursions(trade: Numbers, lowest: float, highest: float) -> None:
     """Write the moves from the entry price to the extreme prices since into a trade."""
     entry = trade[ENTRY_PRICE]
@@ -93,7 +93,7 @@ def write_excursions(trade: Numbers, lowest: float, highest: float) -> None:
     trade[ADVERSE], trade[FAVORABLE] = (down, up) if trade[SIDE] > 0.0 else (up, down)
 
 
-@merged
+@inner
 def pay(trade: Numbers, charge: float) -> float:
     """Write funding into a trade, `charge` being what a unit held long pays; return it."""
     paid = trade[SIDE] * trade[QUANTITY] * charge

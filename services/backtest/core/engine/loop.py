@@ -34,7 +34,6 @@ from services.backtest.core.engine.walking import (
     Sheet,
     extremes,
     mark_days,
-    reach_of,
     record,
     walk,
 )
@@ -74,7 +73,6 @@ from services.backtest.core.orders import (
     forced_fill,
     guard_of,
     market_fill,
-    ratcheted,
     resolved,
     with_liquidation,
 )
@@ -132,7 +130,9 @@ def trade_set(  # noqa: C901, PLR0912, PLR0915 - state kept in registers; calls 
     set's as a long sees them; `index` is its row of Lines.of, -1 without lines. All arrays are
     unowned.
     """
-    bars, marks, charges = market.bars, market.marks, market.charges
+    opens, highs, lows, closes, follows = market.bars
+    mark_opens, mark_highs, mark_lows, _ = market.marks
+    at_open, inside, following = market.charges
     midnights = market.span.midnights
     trades, counts, levels = sheet.trades, sheet.counts, sheet.levels
     days, words = sheet.days, facts.words
@@ -154,7 +154,7 @@ def trade_set(  # noqa: C901, PLR0912, PLR0915 - state kept in registers; calls 
         reason = OPEN
         while wanted != 0:
             side = float(wanted)
-            price = market_fill(bars.open[at], side, terms)
+            price = market_fill(opens[at], side, terms)
             sound, far = distances_at(lines, index, decision, terms)
             quantity = 0.0
             if sound:
@@ -166,55 +166,56 @@ def trade_set(  # noqa: C901, PLR0912, PLR0915 - state kept in registers; calls 
                 curve = after_stretch(curve, flat_from, at, cash)
                 day = mark_days(levels, midnights, days, day, at, cash)
                 if sheet.recording:
-                    record(sheet, market, flat_from, at, cash, 0.0, 0.0)
+                    record(sheet, closes, flat_from, at, cash, 0.0, 0.0)
             trade = beyond(trades, count * TRADE_COLUMNS)
             count += 1
-            counts[GAP_FILLS] += bars.follows[at] == 0
+            counts[GAP_FILLS] += follows[at] == 0
             cash -= write_entry(trade, at, side, price, quantity, terms.fee)
             entry = lowest = highest = price
             guard = guard_of(side, entry, quantity, side * entry, far, terms)
             if margined:
                 guard = with_liquidation(guard, side, entry, quantity, tiers, facts.tiers)
-            start, looked_at = at, -1
+            start, ruined = at, False
             own = wishes if wanted > 0 else turned(wishes)
             wanted, reason, entries = 0, OPEN, 1.0
             leave, added, charged = next_leaving(own, words, at), NEVER, NEVER
             if terms.entries > 1.0:
                 added = next_adding(own, words, at)
             if facts.funded:
-                cash -= pay(trade, charges.inside[at])
-                charged = charges.following[at + 1]
+                cash -= pay(trade, inside[at])
+                charged = following[at + 1]
             while True:
                 begin, end = at, min(limit, min(charged, min(leave, added) + 1))
                 if day < days:
                     end = min(end, midnights[day] + 1)
                 if at < end:
-                    at, curve = walk(
-                        market,
-                        (at, end, looked_at),
-                        reach_of(guard, side, separate),
-                        (side if separate else 0.0, guard.liquidation),
-                        (cash, side * quantity, entry),
+                    at, ruined, guard, curve = walk(
+                        (highs, lows, closes, mark_lows if side > 0.0 else mark_highs),
+                        (at, end),
+                        separate,
+                        (side, cash, side * quantity, entry),
+                        far.trail,
+                        guard,
                         curve,
                     )
                     day = mark_days(levels, midnights, days, day, at, curve.previous)
                     if sheet.excursions:
-                        lowest, highest = extremes(bars, begin, at, lowest, highest)
+                        lowest, highest = extremes(highs, lows, begin, at, lowest, highest)
                     if sheet.recording:
-                        record(sheet, market, begin, at, cash, side * quantity, entry)
+                        record(sheet, closes, begin, at, cash, side * quantity, entry)
                 if at > last:
                     break
                 if at == end and (at == charged or at == leave + 1 or at == added + 1):
                     # The bar opens: what was carried in pays, then orders are filled.
                     if at == charged:
-                        cash -= pay(trade, charges.at_open[at])
-                    opened = bars.open[at]
-                    broken = margined and side * marks.open[at] <= guard.liquidation
+                        cash -= pay(trade, at_open[at])
+                    opened = opens[at]
+                    broken = margined and side * mark_opens[at] <= guard.liquidation
                     if at == leave + 1:
                         decision, leave = leave, NEVER
                         wanted = int(side) * wanted_side(own, decision)
                         if not broken:
-                            counts[GAP_FILLS] += bars.follows[at] == 0
+                            counts[GAP_FILLS] += follows[at] == 0
                             reason = SIGNAL if is_left(own, decision) else REVERSAL
                             price, fee_ratio = market_fill(opened, -side, terms), terms.fee
                             counts[HELD_BARS] += at - start
@@ -227,7 +228,7 @@ def trade_set(  # noqa: C901, PLR0912, PLR0915 - state kept in registers; calls 
                             if more == 0.0:
                                 counts[REJECTED_ORDERS] += 1
                             else:
-                                counts[GAP_FILLS] += bars.follows[at] == 0
+                                counts[GAP_FILLS] += follows[at] == 0
                                 counts[ADDED_ENTRIES] += 1
                                 entries += 1.0
                                 cash -= write_added_entry(trade, price, more, terms.fee)
@@ -236,39 +237,35 @@ def trade_set(  # noqa: C901, PLR0912, PLR0915 - state kept in registers; calls 
                                 best = max(guard.best, side * price)
                                 guard = guard_of(side, entry, quantity, best, far, terms)
                                 if margined:
-                                    guard = with_liquidation(guard, side, entry, quantity, tiers, facts.tiers)
+                                    guard = with_liquidation(
+                                        guard, side, entry, quantity, tiers, facts.tiers
+                                    )
                         added = next_adding(own, words, at) if entries < terms.entries else NEVER
                     if at == charged:
-                        cash -= pay(trade, charges.inside[at])
-                        charged = charges.following[at + 1]
+                        cash -= pay(trade, inside[at])
+                        charged = following[at + 1]
                     continue
                 if at == end and at != limit:
                     continue
-                # The bar has to be looked at: a level, ruin, or the last close.
+                # A level, ruin, or the last close ends the position.
                 does = STAYS
-                if at != looked_at:
+                if not ruined:
                     does = _look(market, facts, at, side, guard, terms, counts)
                 if does != STAYS:
                     counts[HELD_BARS] += at - start + int(does & AT_OPEN == 0)
                     if does & LIQUIDATES != 0:
                         reason = LIQUIDATION
                     else:
-                        reason, price, fee_ratio = forced_fill(
-                            does, bars.open[at], side, guard, terms
-                        )
+                        reason, price, fee_ratio = forced_fill(does, opens[at], side, guard, terms)
                     break
-                ruined = cash + side * quantity * (bars.close[at] - entry) <= 0.0
-                if ruined or at == limit:
-                    counts[HELD_BARS] += at - start + 1
-                    reason = BUST if ruined else END
-                    price, fee_ratio = market_fill(bars.close[at], -side, terms), terms.fee
-                    break
-                favourable = bars.high[at] if side > 0.0 else bars.low[at]
-                guard = ratcheted(guard, side, max(guard.best, side * favourable), far)
-                looked_at = at
+                ruined = cash + side * quantity * (closes[at] - entry) <= 0.0
+                counts[HELD_BARS] += at - start + 1
+                reason = BUST if ruined else END
+                price, fee_ratio = market_fill(closes[at], -side, terms), terms.fee
+                break
             if reason == OPEN:
                 counts[HELD_BARS] += at - start
-                write_open_end(trade, bars.close[last])
+                write_open_end(trade, closes[last])
             elif reason == LIQUIDATION:
                 price, loss = bankruptcy_fill(side, entry, quantity, guard, terms)
                 cash += write_liquidation(trade, at, price, loss, reason)
@@ -277,8 +274,8 @@ def trade_set(  # noqa: C901, PLR0912, PLR0915 - state kept in registers; calls 
                 cash += write_exit(trade, at, price, fee_ratio, reason)
             if sheet.excursions:
                 if reason != OPEN:
-                    lowest = min(lowest, min(bars.open[at], price))
-                    highest = max(highest, max(bars.open[at], price))
+                    lowest = min(lowest, min(opens[at], price))
+                    highest = max(highest, max(opens[at], price))
                 write_excursions(trade, lowest, highest)
             flat_from = at
         if reason != OPEN:
@@ -290,7 +287,7 @@ def trade_set(  # noqa: C901, PLR0912, PLR0915 - state kept in registers; calls 
             curve = after_close(curve, at, cash)
             day = mark_days(levels, midnights, days, day, at + 1, cash)
             if sheet.recording:
-                record(sheet, market, at, at + 1, cash, 0.0, 0.0)
+                record(sheet, closes, at, at + 1, cash, 0.0, 0.0)
             flat_from = at + 1
             if ruined:
                 break
@@ -300,7 +297,7 @@ def trade_set(  # noqa: C901, PLR0912, PLR0915 - state kept in registers; calls 
             curve = after_stretch(curve, flat_from, last + 1, cash)
         mark_days(levels, midnights, days, day, last + 1, cash)
         if sheet.recording:
-            record(sheet, market, flat_from, last + 1, cash, 0.0, 0.0)
+            record(sheet, closes, flat_from, last + 1, cash, 0.0, 0.0)
     if sheet.conflicts:
         counts[CONFLICTING_ENTRIES] = count_conflicts(wishes, first, ruin)
     return count, curve, ruin

@@ -27,7 +27,7 @@ from services.backtest.core.market import Bars, Charges, Market, Marks, Ranges, 
 from services.backtest.core.measures.summary import measure_run
 from services.backtest.core.measures.wants import ALL_WANTS, CONFLICTS, DAYS, EXCURSIONS
 from services.backtest.core.metrics import METRIC_NAMES
-from services.backtest.core.terms import terms_from
+from services.backtest.core.terms import Records, records_of
 
 METRICS: Final = len(METRIC_NAMES)
 
@@ -93,7 +93,7 @@ def _run(
     market: Market,
     signals: Signals,
     lines: Lines,
-    terms: Numbers,
+    terms: Records,
     tiers: Numbers,
     wants: int,
     begin: int,
@@ -140,7 +140,7 @@ def _run(
         if signals.firsts[index] < 0:
             continue
         counts[:] = 0
-        own = terms_from(terms, index if len(terms) > 1 else 0)
+        own = terms[index if len(terms) > 1 else 0]
         count, curve, ruin = trade_set(
             ground,
             facts,
@@ -194,7 +194,7 @@ def run_many(
         market,
         Signals(*map(frozen, signals)),
         Lines(*map(frozen, lines)),
-        frozen(terms),
+        records_of(terms),
         frozen(tiers),
         wants,
         begin,
@@ -222,7 +222,7 @@ def run_one(
         market,
         Signals(*map(frozen, signals)),
         Lines(*map(frozen, lines)),
-        frozen(terms),
+        records_of(terms),
         frozen(tiers),
         ALL_WANTS,
         index,

@@ -10,7 +10,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from services.backtest.core.engine.inputs import Planes
-from services.backtest.core.kernel import merged
+from services.backtest.core.kernel import inner
 
 NEVER: Final = 1 << 62
 """The bar of what does not happen."""
@@ -48,26 +48,26 @@ def set_bits(_context: Any, word: Any) -> Any:
     return types.int64(word), build
 
 
-@merged
+@inner
 def turned(wishes: Wishes) -> Wishes:
     """Return wishes as the other side sees them."""
     enter, leave, other_enter, other_leave = wishes
     return Wishes(other_enter, other_leave, enter, leave)
 
 
-@merged
+@inner
 def own_entries(wishes: Wishes, word: int) -> np.uint64:
     """Return the bars that enter the side: an exit wins over the entry of its side."""
     return wishes.enter[word] & ~wishes.leave[word]
 
 
-@merged
+@inner
 def other_entries(wishes: Wishes, word: int) -> np.uint64:
     """Return the bars that enter the other side."""
     return wishes.other_enter[word] & ~wishes.other_leave[word]
 
 
-@merged
+@inner
 def wanted_side(wishes: Wishes, bar: int) -> int:
     """Return the side a flat account enters: 1 the wishes' own, -1 the other, 0 none."""
     word, place = bar >> 6, np.uint64(bar & 63)
@@ -75,13 +75,13 @@ def wanted_side(wishes: Wishes, bar: int) -> int:
     return np.int64(own & _ONE) - np.int64(other & _ONE)
 
 
-@merged
+@inner
 def is_left(wishes: Wishes, bar: int) -> bool:
     """Tell whether a bar asks to leave the side."""
     return bool(wishes.leave[bar >> 6] >> np.uint64(bar & 63) & _ONE != _NOTHING)
 
 
-@merged
+@inner
 def next_opening(wishes: Wishes, words: int, bar: int) -> int:
     """Return the first bar from `bar` on at which one side alone is to be entered, or NEVER."""
     mask = _ALL << np.uint64(bar & 63)
@@ -93,7 +93,7 @@ def next_opening(wishes: Wishes, words: int, bar: int) -> int:
     return NEVER
 
 
-@merged
+@inner
 def next_leaving(wishes: Wishes, words: int, bar: int) -> int:
     """Return the first bar from `bar` on that ends a position: its exit, or the other's entry."""
     mask = _ALL << np.uint64(bar & 63)
@@ -106,7 +106,7 @@ def next_leaving(wishes: Wishes, words: int, bar: int) -> int:
     return NEVER
 
 
-@merged
+@inner
 def next_adding(wishes: Wishes, words: int, bar: int) -> int:
     """Return the first bar from `bar` on that asks for the side held, and for it alone."""
     mask = _ALL << np.uint64(bar & 63)
@@ -118,7 +118,7 @@ def next_adding(wishes: Wishes, words: int, bar: int) -> int:
     return NEVER
 
 
-@merged
+@inner
 def count_conflicts(wishes: Wishes, start: int, end: int) -> int:
     """Count the bars from start to end, half-open, that are to enter both sides."""
     count = 0

@@ -15,7 +15,7 @@ from services.backtest.core.engine.inputs import (
     VOLATILITY_LINE,
 )
 from services.backtest.core.engine.unowned import beyond
-from services.backtest.core.kernel import Integers, Numbers, inner, merged
+from services.backtest.core.kernel import Integers, Numbers, inner
 from services.backtest.core.orders import Distances, multiples
 from services.backtest.core.terms import (
     FRACTION,
@@ -46,7 +46,7 @@ def quantity_of(money: float, price: float, fee: float) -> float:
     return money / (price * (1.0 + fee))
 
 
-@merged
+@inner
 def line_value(lines: Drawn, index: int, line: int, bar: int, otherwise: float) -> float:
     """Return a line's number at a bar, or what the terms say where the set has no such line.
 
@@ -57,7 +57,7 @@ def line_value(lines: Drawn, index: int, line: int, bar: int, otherwise: float) 
     return otherwise
 
 
-@merged
+@inner
 def distances_at(lines: Drawn, index: int, bar: int, terms: Terms) -> tuple[bool, Distances]:
     """Return the distances decided at a bar's close, and whether all of them are usable.
 
@@ -77,7 +77,7 @@ def distances_at(lines: Drawn, index: int, bar: int, terms: Terms) -> tuple[bool
     return sound, Distances(stop, target, trail)
 
 
-@merged
+@inner
 def quantity_at(
     lines: Drawn, index: int, bar: int, stop: float, price: float, equity: float, terms: Terms
 ) -> float:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from services.backtest.core.curve import Curve, after_close
-from services.backtest.core.kernel import Integers, Numbers, merged
-from services.backtest.core.market import Bars, Market
-from services.backtest.core.orders import Guard
-
-# Loops index by unsigned numbers: a signed one might be negative, which numba asks at every access.
-_NEXT: Final = np.uint64(1)
+from services.backtest.core.kernel import Integers, Numbers, inner, merged
+from services.backtest.core.orders import Guard, ratcheted
 
 
 class Facts(NamedTuple):
@@ -62,65 +58,69 @@ class Sheet(NamedTuple):
 
 
 @merged
-def reach_of(guard: Guard, side: float, separate: bool) -> tuple[float, float]:
-    """Return the low and the high price at which a bar must be looked at more closely.
+def _reach(guard: Guard, side: float, watched_apart: bool) -> tuple[float, float, float]:
+    """Return the low and the high price at which a bar must be looked at, and the level times side.
 
     They are the levels that end the position, and the price at which the trailing stop moves.
     """
-    below = max(guard.stop, guard.trailing)
-    if not separate:
-        below = max(below, guard.liquidation)
+    level = max(guard.stop, guard.trailing)
+    if not watched_apart:
+        level = max(level, guard.liquidation)
     above = min(guard.target, guard.best) if guard.starts < np.inf else guard.target
-    return (below, above) if side > 0.0 else (-above, -below)
+    return (level, above, level) if side > 0.0 else (-above, -level, level)
 
 
 @merged
 def walk(
-    market: Market,
-    stretch: tuple[int, int, int],
-    reach: tuple[float, float],
-    mark: tuple[float, float],
-    holding: tuple[float, float, float],
+    prices: tuple[Numbers, Numbers, Numbers, Numbers],
+    stretch: tuple[int, int],
+    watched_apart: bool,
+    holding: tuple[float, float, float, float],
+    trail: float,
+    guard: Guard,
     curve: Curve,
-) -> tuple[int, Curve]:
-    """Draw the curve over a stretch; return its end or the bar that has to be looked at.
+) -> tuple[int, bool, Guard, Curve]:
+    """Draw the curve over a stretch and move the trailing stop.
 
-    `stretch` are the first bar, the end, and a bar that has been looked at; `mark` are the side,
-    0 where the bars' own prices decide on liquidation, and the liquidation price times side;
-    `holding` are cash, signed quantity and entry price.
+    Returns the stretch's end, or the bar that ends the position, and whether by ruin at its close;
+    otherwise by a level. `prices` are highs, lows and closes, and the mark prices' lows, or highs
+    for a short, which count where liquidation is watched apart from the bars; `stretch` the first
+    bar and the end; `holding` side, cash, signed quantity and entry price.
     """
-    highs, lows, closes = market.bars.high, market.bars.low, market.bars.close
-    mark_side, liquidation = mark
-    watched = market.marks.low if mark_side > 0.0 else market.marks.high
-    lower, upper = reach
-    cash, quantity, entry = holding
-    at, stop, looked_at = np.uint64(stretch[0]), np.uint64(stretch[1]), np.uint64(stretch[2])
-    while at < stop:
-        touched = lows[at] <= lower or highs[at] >= upper
-        if mark_side != 0.0:
-            touched = touched or mark_side * watched[at] <= liquidation
-        if touched and at != looked_at:
-            break
+    highs, lows, closes, marks = prices
+    at, end = stretch
+    side, cash, quantity, entry = holding
+    lower, upper, level = _reach(guard, side, watched_apart)
+    ruined = False
+    while at < end:
+        low, high = lows[at], highs[at]
+        apart = watched_apart and side * marks[at] <= guard.liquidation
+        if low <= lower or high >= upper or apart:
+            worst, best = (low, high) if side > 0.0 else (-high, -low)
+            if worst <= level or best >= guard.target or apart:
+                break
+            guard = ratcheted(guard, side, max(guard.best, best), trail)
+            lower, upper, level = _reach(guard, side, watched_apart)
         value = cash + quantity * (closes[at] - entry)
         if value <= 0.0:
+            ruined = True
             break
-        curve = after_close(curve, np.int64(at), value)
-        at += _NEXT
-    return np.int64(at), curve
+        curve = after_close(curve, at, value)
+        at += 1
+    return at, ruined, guard, curve
 
 
-@merged
+@inner
 def extremes(
-    bars: Bars, start: int, end: int, lowest: float, highest: float
+    highs: Numbers, lows: Numbers, start: int, end: int, lowest: float, highest: float
 ) -> tuple[float, float]:
     """Widen extremes by the bars from start to end, half-open."""
-    highs, lows = bars.high, bars.low
-    for at in range(np.uint64(start), np.uint64(end)):
+    for at in range(start, end):
         lowest, highest = min(lowest, lows[at]), max(highest, highs[at])
     return lowest, highest
 
 
-@merged
+@inner
 def mark_days(
     levels: Numbers, midnights: Integers, days: int, day: int, end: int, equity: float
 ) -> int:
@@ -134,11 +134,11 @@ def mark_days(
     return day
 
 
-@merged
+@inner
 def record(
-    sheet: Sheet, market: Market, start: int, end: int, cash: float, quantity: float, entry: float
+    sheet: Sheet, closes: Numbers, start: int, end: int, cash: float, quantity: float, entry: float
 ) -> None:
     """Write down equity and signed quantity at the closes from start to end, half-open."""
     for bar in range(start, end):
-        sheet.equity[bar] = cash + quantity * (market.bars.close[bar] - entry)
+        sheet.equity[bar] = cash + quantity * (closes[bar] - entry)
         sheet.position[bar] = quantity

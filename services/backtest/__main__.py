@@ -11,6 +11,8 @@ from assay.backtest.v1 import backtest_service_pb2_grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.backtest.adapters.frame_client import FrameClient
+from services.backtest.adapters.plugins import install_plugins
+from services.backtest.core.plugins.installation import PlugInInvalid
 from services.backtest.core.warm_up import warm_up
 from services.backtest.servicer import BacktestServicer
 from services.backtest.settings import BacktestSettings
@@ -59,10 +61,11 @@ async def _serve(settings: BacktestSettings) -> None:
 
 
 def main() -> None:
-    """Serve; exit code 2 when the settings cannot be used."""
+    """Serve; exit code 2 when the settings or a plug-in cannot be used."""
     try:
         settings = read_settings(BacktestSettings, os.environ)
-    except SettingsError as error:
+        install_plugins()
+    except (SettingsError, PlugInInvalid) as error:
         print(f"services.backtest: {error}", file=sys.stderr)  # noqa: T201 - there is no log yet
         sys.exit(2)
     asyncio.run(_serve(settings))

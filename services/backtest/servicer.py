@@ -24,7 +24,7 @@ from services.backtest.core import batch, look_ahead, single
 from services.backtest.core.execution import Execution
 from services.backtest.core.history import required_lookback
 from services.backtest.core.one_set import lookback
-from services.backtest.core.version import CODE_VERSION
+from services.backtest.core.version import code_version
 from services.backtest.slots import Slots
 from services.common.errors import refuse
 from services.common.intervals import Interval
@@ -159,7 +159,7 @@ class BacktestServicer(backtest_service_pb2_grpc.BacktestServiceServicer):
             busy_slot_count=self._slots.busy,
             queued_batch_count=self._slots.queued,
             cached_content_digests=self._frames.cached_digests(),
-            code_version=CODE_VERSION,
+            code_version=code_version(),
             finished_set_count=self._finished_sets,
             start_time=self._start_time,
         )

@@ -14,6 +14,7 @@ from services.backtest.core.kernel import Bytes, Numbers
 from services.backtest.core.metrics import METRIC_NAMES, UndefinedReason
 from services.backtest.core.parameter_sets import InvalidSet, ParameterSets
 from services.backtest.core.planning import SetGroup, SetPlan
+from services.backtest.core.plugins.calls import PlugInFailed
 from services.backtest.core.refusals import LookbackTooShort, WindowTooShort, unusable
 from services.backtest.core.rows import TooCostly
 from services.backtest.core.runs import Runner
@@ -149,4 +150,6 @@ def _failure(index: int, error: Exception) -> SetFailure:
     if isinstance(error, (InvalidSet, LookbackTooShort, TooCostly)):
         return SetFailure(index, "FIELD_INVALID", str(error), {})
     told = f"the set could not be computed: {type(error).__name__}"
+    if isinstance(error, PlugInFailed):
+        told = f"the set could not be computed: {error}"
     return SetFailure(index, "SET_FAILED", told, {})

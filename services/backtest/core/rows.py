@@ -23,6 +23,7 @@ from services.backtest.core.indicators.registry import INDICATORS
 from services.backtest.core.kernel import Numbers, frozen
 from services.backtest.core.lookback import Lookbacks
 from services.backtest.core.parameters import Value
+from services.backtest.core.plugins.calls import outputs
 from services.backtest.core.row import MeanRow, Row
 from services.backtest.core.timeline import (
     Timeline,
@@ -182,7 +183,7 @@ class Rows:
             defined = known + operation.undefined(statics)
             return tuple(
                 (_from(start, known, column, len(timeline)), defined)
-                for column in operation.compute(columns, statics)
+                for column in outputs(operation, columns, statics)
             )
 
         return self._keep(key, make, start)[operation.output]

@@ -10,7 +10,7 @@ from services.backtest.core.batch import ParameterSets, evaluate
 from services.backtest.core.execution import Direction, Execution
 from services.backtest.core.frame import Frame
 from services.backtest.core.metrics import METRIC_NAMES
-from services.backtest.core.strategies import STRATEGIES
+from services.backtest.core.strategies import DEFINITIONS, STRATEGIES
 from services.common.frames import Candles
 from services.common.intervals import DAY_MS, Interval
 
@@ -29,12 +29,13 @@ _PERIODS: Final = {
 def warm_up() -> None:
     """Compile every kernel, or load it from the cache on disk, on a tiny market.
 
-    Raises RuntimeError when a strategy does not run.
+    Those of plug-ins are compiled where they are installed. Raises RuntimeError when a strategy
+    does not run.
     """
     # Thirds are no decimals, so that means of both kinds are taken.
     for step in (0.25, 1.0 / 3.0):
         frame = _frame(step)
-        for strategy in STRATEGIES.values():
+        for strategy in (STRATEGIES[definition.name] for definition in DEFINITIONS):
             values: dict[str, list[Any]] = {
                 info.name: [_PERIODS.get(info.name, info.default)] * 2
                 for info in strategy.parameters

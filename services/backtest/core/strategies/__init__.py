@@ -1,8 +1,8 @@
-"""The built-in strategies, one file each."""
+"""The strategies; the built-in ones are one file each."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Final
 
@@ -16,7 +16,7 @@ from services.backtest.core.strategies.macd import MACD
 from services.backtest.core.strategies.rsi_reversion import RSI_REVERSION
 from services.backtest.core.strategies.strategy import Strategy
 
-__all__ = ["DEFINITIONS", "STRATEGIES", "Definition", "Strategy"]
+__all__ = ["DEFINITIONS", "STRATEGIES", "Definition", "Strategy", "install"]
 
 DEFINITIONS: Final = (
     BOLLINGER_REVERSION,
@@ -26,9 +26,19 @@ DEFINITIONS: Final = (
     MACD,
     RSI_REVERSION,
 )
-"""The strategies as written down, ordered by name."""
+"""The built-in strategies as written down, ordered by name."""
 
-STRATEGIES: Final[Mapping[str, Strategy]] = MappingProxyType(
-    {one.name: Strategy.compiled(one, INDICATORS) for one in DEFINITIONS}
-)
+_STRATEGIES: Final[dict[str, Strategy]] = {}
+
+STRATEGIES: Final[Mapping[str, Strategy]] = MappingProxyType(_STRATEGIES)
 """The strategies by bare name, ordered by it."""
+
+
+def install(strategies: Iterable[Strategy]) -> None:
+    """Add strategies; those of plug-ins before requests are served."""
+    known = {**_STRATEGIES, **{strategy.name: strategy for strategy in strategies}}
+    _STRATEGIES.clear()
+    _STRATEGIES.update(sorted(known.items()))
+
+
+install(Strategy.compiled(one, INDICATORS) for one in DEFINITIONS)

@@ -1,9 +1,9 @@
-"""A few hundred sets at a time, with everything their signals are made of."""
+"""Sets that are run together, with everything their signals are made of."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
 
@@ -28,7 +28,7 @@ from services.backtest.core.volatility import PERIOD, YEARLY, volatility_program
 from services.backtest.core.workbench import Workbench
 
 _LIMITS: Final = {info.name: info for info in EXECUTION_PARAMETERS}
-_MOST_SETS: Final = 256
+_MOST_SETS: Final = 4_096
 _MOST_ROW_BYTES: Final = 64 * 2**20
 _MOST_PLANE_BYTES: Final = 24 * 2**20
 _PLANES: Final = 4
@@ -55,6 +55,19 @@ class Chunk:
     firsts: Integers
     lines: Lines
     distances: Mapping[str, Numbers]
+
+    def part(self, begin: int, end: int) -> Chunk:
+        """Return some of the sets, with the rows of all."""
+        own = slice(begin, end)
+        return replace(
+            self,
+            sets=self.sets[own],
+            operands=self.operands[own],
+            constants=self.constants[own],
+            firsts=self.firsts[own],
+            lines=self.lines._replace(of=self.lines.of[own]),
+            distances={name: values[own] for name, values in self.distances.items()},
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,7 +104,7 @@ class ChunkMaker:
         size = self._most_sets()
         while begin < len(self._group.sets):
             sets = self._group.sets[begin : begin + size]
-            while len(sets) > 1 and self._row_bytes(sets) > _MOST_ROW_BYTES:
+            while len(sets) > 1 and self._too_many(sets):
                 sets = sets[: len(sets) // 2]
             begin += len(sets)
             chunk = self._chunk(sets)
@@ -99,20 +112,29 @@ class ChunkMaker:
                 yield chunk
 
     def _most_sets(self) -> int:
+        """Return how many sets may be planned at once: rows of long windows are many bytes."""
         plane = _PLANES * self._bench.bar_count // 8 + 1
-        return max(1, min(_MOST_SETS, _MOST_PLANE_BYTES // plane))
+        few = self._bench.bar_count > LONGEST_WHOLE
+        return max(1, min(_MOST_SETS, _MOST_PLANE_BYTES // plane)) if few else _MOST_SETS
 
-    def _row_bytes(self, sets: Integers) -> int:
-        """Return about what the rows of sets take that are not computed where they are read."""
-        if self._bench.bar_count <= LONGEST_WHOLE:
-            return 0
+    def _too_many(self, sets: Integers) -> bool:
+        """Say whether sets have more rows than the table holds, or than memory shall."""
         program = self._group.program
-        kept = sum(
-            len(np.unique(self._combiner.of(_parameters(program, wanted.place)).of[sets]))
+        counts = {
+            wanted: len(np.unique(self._combiner.of(_parameters(program, wanted.place)).of[sets]))
             for wanted in self.code.rows
+        }
+        if sum(counts.values()) > self._bench.table.capacity:
+            return True
+        if self._bench.bar_count <= LONGEST_WHOLE:
+            return False
+        # Means and prices are read where they are.
+        kept = sum(
+            count
+            for wanted, count in counts.items()
             if program.nodes[wanted.place].operation not in {"sma", "column"}
         )
-        return kept * self._bench.bar_count * 8
+        return kept * self._bench.bar_count * 8 > _MOST_ROW_BYTES
 
     def _chunk(self, sets: Integers) -> Chunk:
         program = self._group.program

@@ -115,6 +115,8 @@ class SetPlan:
                 yield self._without_failures(group)
 
     def _without_failures(self, group: SetGroup) -> SetGroup:
+        if not self.failures:
+            return group
         failed = np.fromiter(self.failures, np.int64, len(self.failures))
         return replace(group, sets=np.setdiff1d(group.sets, failed, assume_unique=True))
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.backtest.core import chunks
+from services.backtest.core import batch, chunks
 from services.backtest.core.batch import BatchResult, Cancelled, evaluate
 from services.backtest.core.execution import Direction, Execution
 from services.backtest.core.frame import Frame
@@ -89,20 +89,20 @@ def test_a_set_alone_gives_the_bits_it_gives_in_a_batch(
         market.close[0] = 100.0 / 3.0
     sets = columns_of(requests)
     frame = markets.frame(market, history, longest(strategy, sets) + 5)
-    batch = run_all(frame, strategy, sets, some.execution, some.direction)
+    result = run_all(frame, strategy, sets, some.execution, some.direction)
 
     for index, request in enumerate(requests):
         own = markets.frame(market, history, markets.lookback(strategy, request.values))
-        if any(failure.index == index for failure in batch.failures):
+        if any(failure.index == index for failure in result.failures):
             with pytest.raises(AssayError):
                 run(own, strategy, some.direction, request.values, some.execution)
             continue
         alone = run(own, strategy, some.direction, request.values, some.execution)
         for name in METRIC_NAMES:
-            reason = int(batch.reasons[name][index])
+            reason = int(result.reasons[name][index])
             assert alone.reasons.get(name, 0) == reason
             if not reason:
-                assert alone.metrics[name].hex() == float(batch.values[name][index]).hex()
+                assert alone.metrics[name].hex() == float(result.values[name][index]).hex()
 
 
 def test_execution_parameters_may_differ_between_sets() -> None:
@@ -110,21 +110,21 @@ def test_execution_parameters_may_differ_between_sets() -> None:
     frame = markets.frame(MARKET, 60, 60)
     stops = [0.01, 0.05, 0.2]
     sets = sets_of(3, {"stop_loss_ratio": stops})
-    batch = run_all(frame, CROSSOVER, sets)
+    result = run_all(frame, CROSSOVER, sets)
     for index, stop in enumerate(stops):
         alone = run(frame, CROSSOVER, Direction.BOTH, {}, Execution(stop_loss_ratio=stop))
-        assert alone.metrics["final_equity_quote"] == batch.values["final_equity_quote"][index]
-    assert len(set(batch.values["final_equity_quote"].tolist())) == 3
+        assert alone.metrics["final_equity_quote"] == result.values["final_equity_quote"][index]
+    assert len(set(result.values["final_equity_quote"].tolist())) == 3
 
 
 def test_sets_without_columns_take_defaults() -> None:
     """Defaults are the strategy's."""
     frame = markets.frame(MARKET, 60, 60)
-    batch = run_all(frame, CROSSOVER, ParameterSets(2, {}))
+    result = run_all(frame, CROSSOVER, ParameterSets(2, {}))
     values: dict[str, Value] = {"fast_period": 10, "slow_period": 30, "average": "sma"}
     alone = run(frame, CROSSOVER, Direction.BOTH, values, Execution())
     expected = [alone.metrics["sharpe_ratio"]] * 2
-    assert batch.values["sharpe_ratio"].tolist() == expected
+    assert result.values["sharpe_ratio"].tolist() == expected
 
 
 def test_only_the_metrics_asked_for_are_told() -> None:
@@ -160,19 +160,19 @@ def test_a_window_too_short_for_one_set_fails_that_set() -> None:
     """Needed and available bars are told, and the neighbours have their numbers."""
     frame = markets.frame(MARKET.slice(0, 100), 0, 300)
     sets = sets_of(3, {"slow_period": [30, 300, 40]})
-    batch = run_all(frame, CROSSOVER, sets)
-    (failure,) = batch.failures
+    result = run_all(frame, CROSSOVER, sets)
+    (failure,) = result.failures
     assert (failure.index, failure.reason) == (1, "WINDOW_TOO_SHORT")
     assert failure.metadata == {"needed_bar_count": "302", "available_bar_count": "100"}
-    assert batch.reasons["trade_count"].tolist() == [0, UndefinedReason.SET_FAILED, 0]
-    assert np.isnan(batch.values["trade_count"]).tolist() == [False, True, False]
+    assert result.reasons["trade_count"].tolist() == [0, UndefinedReason.SET_FAILED, 0]
+    assert np.isnan(result.values["trade_count"]).tolist() == [False, True, False]
 
 
 def test_too_little_history_in_the_frame_fails_the_set_when_the_dataset_may_hold_more() -> None:
     """A frame cut too short is the caller's mistake, never a silently shorter warm-up."""
     frame = markets.frame(MARKET, 200, 40)
-    batch = run_all(frame, CROSSOVER, sets_of(2, {"slow_period": [40, 41]}))
-    (failure,) = batch.failures
+    result = run_all(frame, CROSSOVER, sets_of(2, {"slow_period": [40, 41]}))
+    (failure,) = result.failures
     assert (failure.index, failure.reason) == (1, "FIELD_INVALID")
     with pytest.raises(AssayError, match="41 bars before the window"):
         run(frame, CROSSOVER, Direction.LONG, {"slow_period": 41}, Execution())
@@ -182,12 +182,12 @@ def test_values_out_of_bounds_or_without_sense_fail_their_set() -> None:
     """Type, bounds, words and rules between parameters are all checked."""
     frame = markets.frame(MARKET, 200, 200)
     bad = sets_of(3, {"fast_period": [0, 5, 5], "average": ["sma", "wma", "ema"]})
-    batch = run_all(frame, CROSSOVER, bad)
-    assert [(failure.index, failure.reason) for failure in batch.failures] == [
+    result = run_all(frame, CROSSOVER, bad)
+    assert [(failure.index, failure.reason) for failure in result.failures] == [
         (0, "FIELD_INVALID"),
         (1, "FIELD_INVALID"),
     ]
-    assert "at least 1" in batch.failures[0].message
+    assert "at least 1" in result.failures[0].message
     (failure,) = run_all(frame, CROSSOVER, sets_of(1, {"fast_period": [5.5]})).failures
     assert "whole number" in failure.message
     levels = sets_of(2, {"lower": [30.0, 70.0], "upper": [70.0, 70.0]})
@@ -214,18 +214,18 @@ def test_a_defect_in_one_set_leaves_the_others_unharmed(monkeypatch: pytest.Monk
     )
     strategy = Strategy.compiled(definition, registry.INDICATORS)
     frame = markets.frame(MARKET, 60, 60)
-    batch = run_all(frame, strategy, sets_of(3, {"fast_period": [6, 7, 8]}))
-    (failure,) = batch.failures
+    result = run_all(frame, strategy, sets_of(3, {"fast_period": [6, 7, 8]}))
+    (failure,) = result.failures
     assert (failure.index, failure.reason) == (1, "SET_FAILED")
     assert "secret" not in failure.message
     monkeypatch.undo()
     others = run_all(frame, strategy, sets_of(2, {"fast_period": [6, 8]}))
-    assert batch.values["fees_quote"][[0, 2]].tolist() == others.values["fees_quote"].tolist()
+    assert result.values["fees_quote"][[0, 2]].tolist() == others.values["fees_quote"].tolist()
 
 
 def test_cancelling_stops_before_the_next_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The wish is asked for between chunks of sets."""
-    monkeypatch.setattr(chunks, "_MOST_SETS", 2)
+    """The wish is asked for between the parts of a batch."""
+    monkeypatch.setattr(batch, "_SETS_AT_ONCE", 2)
     answers = iter([False, True])
     frame = markets.frame(MARKET, 60, 60)
     sets = sets_of(5, {"fast_period": [5, 6, 7, 8, 9]})
@@ -248,6 +248,7 @@ def test_the_size_of_chunks_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -> N
     sets = sets_of(12, {"fast_period": list(range(2, 14)), "slow_period": list(range(30, 18, -1))})
     whole = run_all(frame, CROSSOVER, sets)
     monkeypatch.setattr(chunks, "_MOST_SETS", 5)
+    monkeypatch.setattr(batch, "_SETS_AT_ONCE", 3)
     parts = run_all(frame, CROSSOVER, sets)
     for name in METRIC_NAMES:
         np.testing.assert_array_equal(whole.values[name], parts.values[name])

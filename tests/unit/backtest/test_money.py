@@ -52,7 +52,7 @@ def test_excursions_count_the_whole_bars_held_and_open_and_fill_of_the_exit_bar(
     """What the exit bar does after the fill is not the trade's."""
     bars = [FLAT, (100.0, 120.0, 90.0, 100.0), (105.0, 300.0, 1.0, 100.0)]
     trade = play(bars, {0: BUY, 1: SELL}).trades[0]
-    moves = trade.adverse_excursion_ratio, trade.favorable_excursion_ratio
+    moves = trade.adverse, trade.favorable
     assert moves == pytest.approx((0.1, 0.2))
 
 
@@ -84,9 +84,9 @@ def test_shorts_mirror_longs() -> None:
         99.0 * 1.1 * 1.01,
         "STOP_LOSS",
     )
-    assert end((120.0, 120.0, 99.0, 99.0)).trades[0].exit_price_quote == 120.0 * 1.01
-    assert end((99.0, 99.0, 80.0, 85.0)).trades[0].exit_price_quote == 99.0 * 0.9
-    assert end((99.0, 99.0, 80.0, 85.0)).trades[0].net_profit_quote == pytest.approx(100.0)
+    assert end((120.0, 120.0, 99.0, 99.0)).trades[0].exit_price == 120.0 * 1.01
+    assert end((99.0, 99.0, 80.0, 85.0)).trades[0].exit_price == 99.0 * 0.9
+    assert end((99.0, 99.0, 80.0, 85.0)).trades[0].net_profit == pytest.approx(100.0)
     trailing = replace(FREE, trailing_stop_ratio=0.1)
     bars = [FLAT, (100.0, 105.0, 80.0, 85.0), (85.0, 88.0, 85.0, 88.0)]
     assert told(play(bars, {0: SHORT}, trailing).trades[0]) == (1, 2, 100.0, 88.0, "TRAILING_STOP")

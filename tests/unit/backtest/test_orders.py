@@ -8,7 +8,6 @@ import pytest
 
 from services.backtest.core import ledger
 from services.backtest.core.execution import IntrabarPolicy, TargetFill
-from services.backtest.core.single import ExitReason
 from tests.unit.backtest.engine_room import BUY, COVER, FLAT, FREE, SELL, SHORT, flat, play, told
 
 
@@ -38,8 +37,8 @@ def test_a_position_open_at_the_end_is_valued_and_no_closed_trade() -> None:
     """It is listed last, at the last close."""
     played = play([FLAT, FLAT, flat(110.0)], {0: BUY})
     assert told(played.trades[0]) == (1, None, 100.0, 110.0, "OPEN")
-    assert played.trades[0].net_profit_quote == pytest.approx(100.0)
-    assert played.trades[0].bars_held == 1
+    assert played.trades[0].net_profit == pytest.approx(100.0)
+    assert played.trades[0].entry_bar == len(played.equity) - 2
 
 
 def test_close_at_end_closes_at_the_last_close_with_costs() -> None:
@@ -50,7 +49,7 @@ def test_close_at_end_closes_at_the_last_close_with_costs() -> None:
     assert told(played.trades[0]) == (1, 2, entry, leave, "END")
     quantity = 1_000.0 / (entry * 1.001)
     fees = quantity * (entry + leave) * 0.001
-    assert played.trades[0].fees_quote == pytest.approx(fees)
+    assert played.trades[0].fees == pytest.approx(fees)
     assert played.equity[-1] == pytest.approx(1_000.0 + quantity * (leave - entry) - fees)
 
 
@@ -76,16 +75,16 @@ def test_an_opposite_entry_reverses_at_one_price_with_two_fees() -> None:
         (1, 2, 100.0, 100.0, "REVERSAL"),
         (2, None, 100.0, 100.0, "OPEN"),
     ]
-    assert played.trades[1].quantity_base == pytest.approx(
-        (1_000.0 + played.trades[0].net_profit_quote) / 100.1
+    assert played.trades[1].quantity == pytest.approx(
+        (1_000.0 + played.trades[0].net_profit) / 100.1
     )
 
 
 def test_an_exit_with_an_opposite_entry_closes_by_signal_and_opens() -> None:
     """What crossovers do when both sides are allowed."""
     played = play([FLAT] * 4, {0: BUY, 1: SHORT | SELL})
-    assert [trade.exit_reason for trade in played.trades] == [ExitReason.SIGNAL, ExitReason.OPEN]
-    assert [trade.side.name for trade in played.trades] == ["LONG", "SHORT"]
+    assert [trade.reason for trade in played.trades] == ["SIGNAL", "OPEN"]
+    assert [trade.side for trade in played.trades] == [1, -1]
 
 
 def test_entries_are_levels_and_enter_again_after_a_stop() -> None:
@@ -103,7 +102,7 @@ def test_quantity_spends_the_fraction_fee_included() -> None:
     """Notional plus entry fee is the fraction of equity."""
     terms = replace(FREE, taker_fee_bps=100.0, position_fraction_ratio=0.5)
     trade = play([FLAT] * 2, {0: BUY}, terms).trades[0]
-    assert trade.quantity_base * 100.0 + trade.fees_quote == pytest.approx(500.0)
+    assert trade.quantity * 100.0 + trade.fees == pytest.approx(500.0)
 
 
 def test_a_touched_stop_fills_at_its_price_with_slippage() -> None:
@@ -135,9 +134,7 @@ def test_a_take_profit_fills_at_its_limit_without_slippage_and_with_its_own_fee(
     for bar in ((105.0, 120.0, 104.0, 110.0), (115.0, 120.0, 104.0, 110.0)):
         trade = play([FLAT, FLAT, bar], {0: BUY}, terms).trades[0]
         assert told(trade) == (1, 2, 101.0, target, "TAKE_PROFIT")
-        assert trade.fees_quote == pytest.approx(
-            trade.quantity_base * (101.0 * 0.001 - target * 0.0005)
-        )
+        assert trade.fees == pytest.approx(trade.quantity * (101.0 * 0.001 - target * 0.0005))
 
 
 def test_a_gapped_take_profit_may_fill_at_the_better_open() -> None:
@@ -145,8 +142,8 @@ def test_a_gapped_take_profit_may_fill_at_the_better_open() -> None:
     terms = replace(FREE, take_profit_ratio=0.1, target_fill=TargetFill.BETTER_OPEN)
     gapped = play([FLAT, FLAT, (115.0, 120.0, 104.0, 110.0)], {0: BUY}, terms)
     touched = play([FLAT, FLAT, (105.0, 120.0, 104.0, 110.0)], {0: BUY}, terms)
-    assert gapped.trades[0].exit_price_quote == 115.0
-    assert touched.trades[0].exit_price_quote == 100.0 * 1.1
+    assert gapped.trades[0].exit_price == 115.0
+    assert touched.trades[0].exit_price == 100.0 * 1.1
 
 
 def test_levels_work_on_the_entry_bar() -> None:
@@ -154,7 +151,6 @@ def test_levels_work_on_the_entry_bar() -> None:
     terms = replace(FREE, stop_loss_ratio=0.1)
     played = play([FLAT, (100.0, 101.0, 89.0, 100.0), FLAT], {0: BUY}, terms)
     assert told(played.trades[0]) == (1, 1, 100.0, 90.0, "STOP_LOSS")
-    assert played.trades[0].bars_held == 0
 
 
 @pytest.mark.parametrize(
@@ -173,7 +169,7 @@ def test_a_bar_that_holds_stop_and_target_follows_the_policy(
     """Such bars are counted, whoever comes first; equally near extremes stop."""
     terms = replace(FREE, stop_loss_ratio=0.1, take_profit_ratio=0.1, intrabar_policy=policy)
     played = play([FLAT, FLAT, (100.0, high, low, 100.0)], {0: BUY}, terms)
-    assert played.trades[0].exit_reason.name == reason
+    assert played.trades[0].reason == reason
     assert played.count(ledger.AMBIGUOUS_BARS) == 1
 
 
@@ -181,7 +177,7 @@ def test_what_the_open_decides_is_not_ambiguous() -> None:
     """An open beyond the target takes profit though the bar falls through the stop later."""
     terms = replace(FREE, stop_loss_ratio=0.1, take_profit_ratio=0.1)
     played = play([FLAT, FLAT, (112.0, 112.0, 80.0, 85.0)], {0: BUY}, terms)
-    assert played.trades[0].exit_reason is ExitReason.TAKE_PROFIT
+    assert played.trades[0].reason == "TAKE_PROFIT"
     assert played.count(ledger.AMBIGUOUS_BARS) == 0
 
 

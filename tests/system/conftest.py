@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -172,6 +172,19 @@ StartSystem = Callable[..., System]
 @pytest.fixture
 def start_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartSystem]:
     """Return a function that starts a system: `start_system(workers=3, database_url=...)`."""
+    with _starter(tmp_path_factory) as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def start_shared_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartSystem]:
+    """Return the same for a system that all tests of a module use and none harms."""
+    with _starter(tmp_path_factory) as start:
+        yield start
+
+
+@contextmanager
+def _starter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartSystem]:
     with ExitStack() as stack:
 
         def start(workers: int = 1, **settings: str) -> System:

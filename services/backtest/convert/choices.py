@@ -48,6 +48,11 @@ class StrategyChoice:
         known = known_parameters(self.parameters, beside)
         self.reader = ParameterReader(known, found, complete=self._strategy is not None)
 
+    @property
+    def defines_stop(self) -> bool:
+        """Whether the strategy has a stop of its own, or may have one where it is not known."""
+        return self._strategy is None or bool(self._strategy.definition.stop_loss)
+
     def complete(self, given: Mapping[str, Value]) -> dict[str, Value]:
         """Return every parameter of the strategy with a value, in its order."""
         values = {info.name: given.get(info.name, info.default) for info in self.parameters}

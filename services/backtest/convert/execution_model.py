@@ -115,19 +115,22 @@ def with_parameters(
     message: execution_pb2.ExecutionModel,
     searched: SearchedExecution,
     found: list[Violation],
+    *,
+    stop_defined: bool,
 ) -> Execution:
     """Return the model with the parameters that are equal in all sets, checked as it will be used.
 
     Rules between fields, such as an activation that needs a trailing stop, are checked with the
-    first set's values for parameters that differ between sets. What is wrong with a parameter given
-    in one of the places is noted there, unless that place is noted already.
+    first set's values for parameters that differ between sets. `stop_defined` says that the
+    strategy has a stop of its own. What is wrong with a parameter given in one of the places is
+    noted there, unless that place is noted already.
     """
     fixed: dict[str, Any] = dict(searched.fixed)
     first: dict[str, Any] = {name: first_value(one) for name, one in searched.columns.items()}
     result = replace(model, **fixed) if fixed else model
     first_set = replace(result, **first) if first else result
     noted = {item.field.partition(".")[0] for item in found}
-    for field, description in problems_with(first_set):
+    for field, description in problems_with(first_set, stop_defined=stop_defined):
         place = searched.places.get(field, _path(field))
         if place not in noted:
             found.append(Violation(place, description))

@@ -131,7 +131,9 @@ def run_job(request: backtest_service_pb2.RunBacktestRequest) -> RunJob:
     given = choice.reader.assignments(request.parameters, "parameters")
     choice.reader.require(choice.parameters, "parameters")
     searched = SearchedExecution(_of_execution(given), {}, choice.reader.places)
-    execution = with_parameters(execution, request.execution, searched, found)
+    execution = with_parameters(
+        execution, request.execution, searched, found, stop_defined=choice.defines_stop
+    )
     choice.check_together(given)
     return RunJob(
         strategy=choice.strategy_or_refusal(),
@@ -164,7 +166,9 @@ def batch_job(request: backtest_service_pb2.RunBacktestBatchRequest) -> BatchJob
     fixed = choice.reader.assignments(request.fixed_parameters, "fixed_parameters")
     choice.reader.require(choice.parameters, "columns")
     searched = SearchedExecution(_of_execution(fixed), _of_execution(columns), choice.reader.places)
-    execution = with_parameters(execution, request.execution, searched, found)
+    execution = with_parameters(
+        execution, request.execution, searched, found, stop_defined=choice.defines_stop
+    )
     strategy = choice.strategy_or_refusal()
     own = {info.name for info in strategy.parameters}
     equal = {name: equal_column(value, count) for name, value in fixed.items() if name in own}

@@ -35,12 +35,13 @@ async def test_strategies_come_by_name_with_their_parameters(worker: Stub) -> No
 
 
 async def test_execution_parameters_that_are_off_have_no_default(worker: Stub) -> None:
-    """A stop is off unless given, so it has no default value; the position's share is 1."""
+    """A stop is off unless given, and so is each way to size a position: one of them is chosen."""
     answer = await worker.ListStrategies(pb.ListStrategiesRequest())
 
     execution = {info.name: info for info in answer.execution_parameters}
     assert not execution["stop_loss_ratio"].HasField("default_value")
-    assert execution["position_fraction_ratio"].default_value.double_value == 1.0
+    assert {"leverage", "position_fraction_ratio", "position_quote"} <= set(execution)
+    assert not any(info.HasField("default_value") for info in execution.values())
 
 
 async def test_metrics_are_named_in_the_order_of_their_fields(worker: Stub) -> None:

@@ -59,6 +59,7 @@ async def test_everything_used_is_echoed_with_its_defaults(worker: Stub) -> None
         stop_loss_ratio=0.05,
         intrabar_policy=model.INTRABAR_POLICY_STOP_FIRST,
         target_fill=model.TARGET_FILL_LIMIT,
+        max_entry_count=1,
     )
 
 

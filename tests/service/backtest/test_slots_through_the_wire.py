@@ -17,15 +17,20 @@ async def _status(worker: Stub) -> pb.GetWorkerStatusResponse:
     return await worker.GetWorkerStatus(pb.GetWorkerStatusRequest())
 
 
+MODEL = {"stop_loss_ratio": 0.5, "leverage": 2}
+"""What keeps sets off the fast path of plain ones."""
+
+
 def long_batch() -> pb.RunBacktestBatchRequest:
-    """Return a batch of ten thousand sets: seconds of work on the dataset of `busy_data`."""
-    return batch_request([5 + number % 500 for number in range(10_000)])
+    """Return a batch of ten thousand sets: seconds of work on the dataset of `data`."""
+    fast = [5 + number % 500 for number in range(10_000)]
+    return batch_request(fast, execution=MODEL)
 
 
 @pytest.fixture
 def data() -> InMemoryData:
     """A dataset on which the longest batch takes many seconds."""
-    return InMemoryData({DATASET: random_market(60_000)})
+    return InMemoryData({DATASET: random_market(200_000)})
 
 
 async def test_the_status_of_an_idle_worker(worker: Stub) -> None:
@@ -69,7 +74,7 @@ async def test_a_full_worker_refuses_and_says_when_to_come_back(
     """One call runs and 64 wait; the next is told WORKER_BUSY at once, and the others go on."""
     pinned = {"dataset": DATASET, "lookback_bar_count": 500}
     periods = [5 + number % 400 for number in range(5_000)]
-    requests = [batch_request(periods, snapshot=pinned) for _ in range(66)]
+    requests = [batch_request(periods, snapshot=pinned, execution=MODEL) for _ in range(66)]
     data.gate.clear()
     calls = {asyncio.ensure_future(worker.RunBacktestBatch(item)) for item in requests}
     # Each call has asked for the header; then one asks for the rows that all of them wait for.
@@ -92,7 +97,7 @@ async def test_a_full_worker_refuses_and_says_when_to_come_back(
 
 
 async def test_a_passed_deadline_gives_the_slot_back(worker: Stub) -> None:
-    """A caller that waits no longer costs no more than the set in hand."""
+    """A caller that waits no longer costs no more than the chunk in hand."""
     with pytest.raises(grpc.aio.AioRpcError) as late:
         await worker.RunBacktestBatch(long_batch(), timeout=1.0)
 

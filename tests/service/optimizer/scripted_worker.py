@@ -246,7 +246,7 @@ def _filled(model: execution_pb2.ExecutionModel) -> execution_pb2.ExecutionModel
     filled.MergeFrom(model)
     for name in ("funding", "mark", "detail"):
         series: execution_pb2.PinnedSeries = getattr(filled, name)
-        if filled.HasField(name):  # type: ignore[arg-type]
+        if filled.HasField(name):
             series.content_digest = series.content_digest or "cd" * 32
     return filled
 

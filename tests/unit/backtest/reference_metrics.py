@@ -122,7 +122,8 @@ def _shape(returns: Sequence[float]) -> dict[str, Result]:
     return {"skewness": third / second**1.5, "excess_kurtosis": fourth / second**2 - 3}
 
 
-def _drawdown(equity: Sequence[float], capital: float) -> dict[str, Result]:
+def drawdown(equity: Sequence[float], capital: float) -> dict[str, Result]:
+    """Measure the falls of equity from its peaks, the capital being the first."""
     peak, peak_bar, worst = capital, 0, 0.0
     spans: list[tuple[int, bool]] = []
     under = False
@@ -216,38 +217,77 @@ def _trades(closed: Sequence[Position]) -> dict[str, Result]:
     }
 
 
+def bar_sharpe(account: Account, interval: Interval) -> Result:
+    """Mean over deviation of per-bar returns, summed as the conventions of the engine say.
+
+    A flat bar's return is exactly 0, so only bars that held or filled something are in the sums.
+    """
+    equity = [account.execution.initial_capital_quote, *account.equity]
+    count = len(account.equity)
+    if count < 2:
+        return "TOO_FEW_OBSERVATIONS"
+    if equity[-2] <= 0:
+        return "RUINED"
+    returns = squares = 0.0
+    for before, value, active in zip(equity, equity[1:], account.active, strict=False):
+        if active:
+            change = value / before - 1
+            returns += change
+            squares += change * change
+    mean = returns / count
+    variance = (squares - count * mean * mean) / (count - 1)
+    if not variance > 0:
+        return "NO_VARIANCE"
+    return mean / math.sqrt(variance) * math.sqrt(interval.bars_per_year)
+
+
+def mean_equity(account: Account) -> float:
+    """Mean of equity at closes: a flat stretch is one product, other bars are added one by one."""
+    total = 0.0
+    for active, stretch in itertools.groupby(
+        zip(account.active, account.equity, strict=True), key=lambda item: item[0]
+    ):
+        values = [value for _, value in stretch]
+        if active:
+            for value in values:
+                total += value
+        else:
+            total += values[0] * len(values)
+    return total / len(account.equity)
+
+
 def metrics(account: Account, opens_ms: Sequence[int], interval: Interval) -> dict[str, Result]:
     """Return every metric of a finished account."""
     capital, equity = account.execution.initial_capital_quote, account.equity
     final = equity[-1]
     days = (interval.next_open_ms(opens_ms[-1]) - opens_ms[0]) / 86_400_000
-    bar_returns = _returns([capital, *equity])
-    drawdown = _drawdown(equity, capital)
-    cagr, worst = _cagr(final, capital, days), drawdown["max_drawdown_ratio"]
+    falls = drawdown(equity, capital)
+    cagr, worst = _cagr(final, capital, days), falls["max_drawdown_ratio"]
     assert isinstance(worst, float)
     notional = [trade.quantity * trade.entry_price for trade in account.trades]
     closed = [trade for trade in account.trades if trade.exit_bar is not None]
     notional += [trade.quantity * trade.exit_price for trade in closed]
-    bar_sharpe: Result = "RUINED"
-    if bar_returns is not None:
-        bar_sharpe = _sharpe(bar_returns, interval.bars_per_year)
     return {
         "total_return_ratio": final / capital - 1,
         "net_profit_quote": final - capital,
         "final_equity_quote": final,
         "cagr_ratio": cagr,
-        "bar_sharpe_ratio": bar_sharpe,
+        "bar_sharpe_ratio": bar_sharpe(account, interval),
         "calmar_ratio": cagr if isinstance(cagr, str) else _over(cagr, worst, "NO_DRAWDOWN"),
-        **drawdown,
+        **falls,
         **_daily(daily_levels(opens_ms, equity, interval, capital)),
         **_trades(closed),
         "exposure_ratio": account.held_bars / len(equity),
-        "turnover_ratio": math.fsum(notional) / _mean(equity),
+        "turnover_ratio": math.fsum(notional) / mean_equity(account),
         "fees_quote": math.fsum(trade.fees for trade in account.trades),
-        "funding_quote": 0.0,
+        "funding_quote": math.fsum(trade.funding for trade in account.trades),
         "ambiguous_bar_count": account.ambiguous,
         "gap_fill_count": account.gaps,
         "rejected_order_count": account.rejected,
         "conflicting_entry_count": account.conflicts,
         "bust": float(account.bust),
+        "liquidation_count": account.liquidations,
+        "liquidation_loss_quote": math.fsum(trade.loss for trade in account.trades),
+        "resolved_bar_count": account.resolved,
+        "added_entry_count": account.added,
     }

@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
+from fractions import Fraction
 
-from services.backtest.core.execution import Direction, Execution, IntrabarPolicy, TargetFill
+from services.backtest.core.execution import (
+    DEFAULT_TIERS,
+    Direction,
+    Execution,
+    IntrabarPolicy,
+    TargetFill,
+)
 from services.common.frames import Candles
 from tests.unit.backtest.reference_signals import Wanted
+
+
+def on_grid(number: float, step: float | None, *, up: bool) -> float:
+    """Round to a multiple of a decimal step; what is one but for noise counts as it."""
+    if step is None:
+        return number
+    unit = Fraction(Decimal(repr(step)))
+    steps = Fraction(number) / unit
+    nearest = math.floor(steps + Fraction(1, 2))
+    if abs(steps - nearest) > Fraction(nearest, 10**9):
+        nearest = math.ceil(steps) if up else math.floor(steps)
+    return float(nearest * unit)
 
 
 @dataclass
@@ -20,12 +41,22 @@ class Position:
     quantity: float
     fees: float
     best: float
-    lows: list[float] = field(default_factory=list)
-    highs: list[float] = field(default_factory=list)
+    stop: float | None = None
+    target: float | None = None
+    trail: float | None = None
+    seen: list[float] = field(default_factory=list)
     exit_bar: int | None = None
     exit_price: float = 0.0
     net_profit: float = 0.0
     reason: str = "OPEN"
+    funding: float = 0.0
+    entries: int = 1
+    loss: float = 0.0
+
+    @property
+    def sign(self) -> int:
+        """1 for a long, -1 for a short."""
+        return 1 if self.long else -1
 
     def gross(self, price: float) -> float:
         """Profit at a price before fees."""
@@ -35,43 +66,100 @@ class Position:
 
     def excursions(self) -> tuple[float, float]:
         """Largest unfavourable and favourable moves as fractions of the entry."""
-        lowest, highest = min([self.entry_price, *self.lows]), max([self.entry_price, *self.highs])
-        down = (self.entry_price - lowest) / self.entry_price
-        up = (highest - self.entry_price) / self.entry_price
+        down = (self.entry_price - min(self.seen)) / self.entry_price
+        up = (max(self.seen) - self.entry_price) / self.entry_price
         return (down, up) if self.long else (up, down)
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What goes with a window's candles; rates and minutes by their times."""
+
+    funding: Sequence[tuple[int, float]] = ()
+    mark: Candles | None = None
+    detail: Candles | None = None
+    lines: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    bar_ms: int = 3_600_000
 
 
 class Account:
     """Trades one window; afterwards it holds everything the engine reports."""
 
-    def __init__(self, candles: Candles, follows: Sequence[bool], execution: Execution) -> None:
-        """Take the window's bars and whether each follows the one before directly."""
+    def __init__(
+        self,
+        candles: Candles,
+        follows: Sequence[bool],
+        execution: Execution,
+        beside: Beside | None = None,
+    ) -> None:
+        """Take the window's bars, whether each follows the one before directly, and the rest."""
+        self.beside = beside or Beside()
+        self.times = candles.open_time_ms.tolist()
         self.open = candles.open.tolist()
         self.high = candles.high.tolist()
         self.low = candles.low.tolist()
         self.close = candles.close.tolist()
+        mark = self.beside.mark or candles
+        self.mark_open, self.mark_high = mark.open.tolist(), mark.high.tolist()
+        self.mark_low = mark.low.tolist()
+        self.rates = self._settlements()
         self.follows = follows
         self.execution = execution
         self.fee = execution.taker_fee_bps / 1e4
-        self.slip = execution.slippage_bps / 1e4
         self.cash = execution.initial_capital_quote
         self.position: Position | None = None
         self.trades: list[Position] = []
         self.equity: list[float] = []
+        self.held: list[float] = []
+        self.active: list[bool] = []
         self.held_bars = self.ambiguous = self.gaps = self.rejected = self.conflicts = 0
+        self.liquidations = self.resolved = self.added = 0
         self.bust = False
+        self._filled = False
+        self._next: bool | None = None
 
     def trade(self, wanted: Sequence[Wanted], first: int, direction: Direction) -> None:
         """Run through the window; decisions are taken from bar `first` on."""
         for bar in range(len(self.close)):
+            self._filled = False
             if self.bust:
                 self.equity.append(0.0)
+                self.held.append(0.0)
+                self.active.append(False)
                 continue
+            self._pay(bar, at_open=True)
             if bar > first:
-                self._act(bar, _allowed(wanted[bar - 1], direction))
-            if self.position is not None:
+                self._act(bar, allowed(wanted[bar - 1], direction))
+            self._pay(bar, at_open=False)
+            self._watch(bar)
+            if self._next is not None:
+                # The order decided at the last close stands, though liquidation came first.
+                long, self._next = self._next, None
+                self._enter(bar, long)
+                self._pay(bar, at_open=False)
                 self._watch(bar)
             self._finish(bar)
+
+    def _settlements(self) -> dict[tuple[int, bool], float]:
+        """Sum the rates by the bar that pays them, and whether at its open or inside it."""
+        rates: dict[tuple[int, bool], float] = {}
+        for time, rate in self.beside.funding:
+            if not self.times[0] <= time < self.times[-1] + self.beside.bar_ms:
+                continue
+            holder = max(number for number, opens in enumerate(self.times) if opens <= time)
+            opening = time - self.times[holder] <= 1_000
+            if time >= self.times[holder] + self.beside.bar_ms:
+                holder, opening = holder + 1, True
+            rates[holder, opening] = rates.get((holder, opening), 0.0) + rate
+        return rates
+
+    def _pay(self, bar: int, *, at_open: bool) -> None:
+        """Pay the settlements at a bar's open or inside it."""
+        rate = self.rates.get((bar, at_open), 0.0)
+        if self.position is not None and rate:
+            paid = self.position.sign * self.position.quantity * (self.mark_open[bar] * rate)
+            self.cash -= paid
+            self.position.funding += paid
 
     def _act(self, bar: int, wanted: Wanted) -> None:
         """Fill at the open of `bar` what was decided at the close before."""
@@ -81,32 +169,124 @@ class Account:
             self.conflicts += 1
             long = short = False
         held = self.position
-        if held is not None:
-            leaves = wanted.exit_long if held.long else wanted.exit_short
-            reverses = short if held.long else long
-            if not leaves and not reverses:
+        if held is None:
+            if long or short:
+                self._enter(bar, long)
+            return
+        leaves = wanted.exit_long if held.long else wanted.exit_short
+        reverses = short if held.long else long
+        if leaves or reverses:
+            if self._broken(held, bar):
+                self._next = long if reverses else None
                 return
             self._market_exit(bar, self.open[bar], "SIGNAL" if leaves else "REVERSAL")
             self.gaps += not self.follows[bar]
-        if long or short:
-            self._enter(bar, long)
+            if reverses:
+                self._enter(bar, long)
+        elif (long or short) and held.entries < self.execution.max_entry_count:
+            if not self._broken(held, bar):
+                self._add(bar, held)
+
+    def _broken(self, held: Position, bar: int) -> bool:
+        level = self._liquidation(held)
+        return level is not None and held.sign * self.mark_open[bar] <= held.sign * level
+
+    def _market_price(self, price: float, *, buys: bool) -> float:
+        rules, sign = self.execution, 1 if buys else -1
+        shifted = price * (1 + sign * (rules.slippage_bps / 1e4))
+        shifted += sign * (rules.slippage_ticks * (rules.tick_size_quote or 0.0))
+        return self._on_tick(shifted, buys=buys)
+
+    def _on_tick(self, price: float, *, buys: bool) -> float:
+        return max(0.0, on_grid(price, self.execution.tick_size_quote, up=buys))
+
+    def _line(self, name: str, bar: int, otherwise: float | None) -> float | None:
+        row = self.beside.lines.get(name)
+        return otherwise if row is None else row[bar - 1]
 
     def _enter(self, bar: int, long: bool) -> None:
-        if self.cash <= 0:
+        rules = self.execution
+        stop = self._line("stop", bar, rules.stop_loss_ratio)
+        target = self._line("target", bar, rules.take_profit_ratio)
+        trail = self._line("trail", bar, rules.trailing_stop_ratio)
+        price = self._market_price(self.open[bar], buys=long)
+        usable = (
+            (stop is None or 0 < stop < 1)
+            and (target is None or 0 < target <= 100)
+            and (trail is None or 0 < trail < 1)
+        )
+        quantity = self._quantity(bar, price, self.cash, stop) if usable else 0.0
+        if not quantity:
             self.rejected += 1
             return
         self.gaps += not self.follows[bar]
-        price = self.open[bar] * (1 + self.slip) if long else self.open[bar] * (1 - self.slip)
-        money = self.execution.position_fraction_ratio * self.cash
-        quantity = money / (price * (1 + self.fee))
         fee = quantity * price * self.fee
         self.cash -= fee
-        self.position = Position(long, bar, price, quantity, fee, best=price)
+        self.position = Position(
+            long, bar, price, quantity, fee, price, stop, target, trail, [price]
+        )
         self.trades.append(self.position)
+        self._filled = True
+
+    def _add(self, bar: int, held: Position) -> None:
+        price = self._market_price(self.open[bar], buys=held.long)
+        equity = self.cash + held.gross(self.open[bar])
+        quantity = self._quantity(bar, price, equity, held.stop)
+        if not quantity:
+            self.rejected += 1
+            return
+        self.gaps += not self.follows[bar]
+        self.added += 1
+        fee = quantity * price * self.fee
+        self.cash -= fee
+        held.fees += fee
+        held.entries += 1
+        total = held.quantity + quantity
+        held.entry_price = (held.quantity * held.entry_price + quantity * price) / total
+        held.quantity = total
+        held.seen.append(price)
+        held.best = max(held.best, price) if held.long else min(held.best, price)
+
+    def _quantity(self, bar: int, price: float, equity: float, stop: float | None) -> float:
+        """Quantity of an order, 0 where it is rejected."""
+        rules = self.execution
+        leverage = rules.leverage or 1.0
+        if equity <= 0 or price <= 0:
+            return 0.0
+        base = rules.initial_capital_quote if rules.size_on_initial_capital else equity
+        most = base * leverage / (price * (1 + self.fee))
+        own = self._line("fraction", bar, None)
+        if own is not None:
+            if not 0 < own <= 1:
+                return 0.0
+            quantity = own * base * leverage / (price * (1 + self.fee))
+        elif rules.position_quote is not None:
+            quantity = rules.position_quote / price
+        elif rules.position_quantity_base is not None:
+            quantity = rules.position_quantity_base
+        elif rules.risk_per_trade_ratio is not None:
+            assert stop is not None
+            quantity = min(most, rules.risk_per_trade_ratio * base / (price * stop))
+        elif rules.volatility_target_ratio is not None:
+            volatility = self._line("volatility", bar, None)
+            if volatility is None or not 0 < volatility < math.inf:
+                return 0.0
+            quantity = min(most, base * (rules.volatility_target_ratio / volatility) / price)
+        else:
+            share = rules.position_fraction_ratio
+            share = 1.0 if share is None else share
+            quantity = share * base * leverage / (price * (1 + self.fee))
+        quantity = on_grid(quantity, rules.quantity_step_base, up=False)
+        notional = quantity * price
+        too_small = quantity < (rules.minimum_quantity_base or 0.0) or notional < (
+            rules.minimum_notional_quote or 0.0
+        )
+        too_large = notional + notional * self.fee > equity * leverage * (1 + 1e-9)
+        return 0.0 if too_small or too_large else quantity
 
     def _market_exit(self, bar: int, price: float, reason: str) -> None:
         assert self.position is not None
-        fill = price * (1 - self.slip) if self.position.long else price * (1 + self.slip)
+        fill = self._market_price(price, buys=not self.position.long)
         self._exit(bar, fill, self.fee, reason)
 
     def _exit(self, bar: int, price: float, fee_ratio: float, reason: str) -> None:
@@ -114,93 +294,185 @@ class Account:
         assert held is not None
         fee = held.quantity * price * fee_ratio
         held.fees += fee
-        held.net_profit = held.gross(price) - held.fees
+        held.net_profit = held.gross(price) - held.fees - held.funding
         self.cash += held.gross(price) - fee
-        held.lows += [self.open[bar], price]
-        held.highs += [self.open[bar], price]
-        held.exit_bar, held.exit_price, held.reason = bar, price, reason
-        self.position = None
+        self._close(bar, price, reason)
 
-    def _watch(self, bar: int) -> None:
-        """Let stop, trailing stop and target of the open position work on one bar."""
+    def _liquidate(self, bar: int) -> None:
+        held, rules = self.position, self.execution
+        assert held is not None
+        margin = held.quantity * held.entry_price / (rules.leverage or 1.0)
+        price = held.entry_price - held.sign * (margin / held.quantity)
+        held.loss = margin + held.quantity * price * (rules.liquidation_fee_bps / 1e4)
+        held.net_profit = -held.fees - held.funding - held.loss
+        self.cash -= held.loss
+        self.liquidations += 1
+        self._close(bar, price, "LIQUIDATION")
+
+    def _close(self, bar: int, price: float, reason: str) -> None:
         held = self.position
         assert held is not None
+        held.seen += [self.open[bar], price]
+        held.exit_bar, held.exit_price, held.reason = bar, price, reason
+        self.position = None
+        self._filled = True
+
+    def _watch(self, bar: int) -> None:
+        """Let liquidation, stop, trailing stop and target of the open position work on one bar."""
+        held = self.position
+        if held is None:
+            return
+        sign, opened = held.sign, self.open[bar]
         stop, trailing, target = self._levels(held)
-        sign = 1 if held.long else -1
+        ruin = self._liquidation(held)
         tighter = max(
             (level for level in (stop, trailing) if level is not None),
             default=None,
             key=lambda x: sign * x,
         )
         stop_reason = "STOP_LOSS" if tighter == stop else "TRAILING_STOP"
-        opened, worst, best = self.open[bar], self.low[bar], self.high[bar]
-        if not held.long:
-            worst, best = best, worst
+        if self._broken(held, bar):
+            self._liquidate(bar)
+            return
         if tighter is not None and sign * opened <= sign * tighter:
             self._market_exit(bar, opened, stop_reason)
             return
         if target is not None and sign * opened >= sign * target:
             better = self.execution.target_fill is TargetFill.BETTER_OPEN
-            self._exit(bar, opened if better else target, self._target_fee(), "TAKE_PROFIT")
+            self._reach_target(bar, opened if better else target)
             return
         self.held_bars += 1
-        stopped = tighter is not None and sign * worst <= sign * tighter
-        reached = target is not None and sign * best >= sign * target
-        if stopped and reached:
-            self.ambiguous += 1
-            policy = self.execution.intrabar_policy
-            nearest = policy is IntrabarPolicy.NEAREST_EXTREME_FIRST
-            nearer = abs(best - opened) < abs(opened - worst)
-            if policy is IntrabarPolicy.TARGET_FIRST or (nearest and nearer):
-                stopped = False
-        if stopped:
+        happens = self._happens(bar, held, tighter, target, ruin)
+        if happens == "LIQUIDATION":
+            self._liquidate(bar)
+        elif happens == "STOP":
             assert tighter is not None
             self._market_exit(bar, tighter, stop_reason)
-        elif reached:
+        elif happens == "TARGET":
             assert target is not None
-            self._exit(bar, target, self._target_fee(), "TAKE_PROFIT")
+            self._reach_target(bar, target)
 
-    def _target_fee(self) -> float:
+    def _reach_target(self, bar: int, price: float) -> None:
+        held = self.position
+        assert held is not None
         own = self.execution.take_profit_fee_bps
-        return self.fee if own is None else own / 1e4
+        fee = self.fee if own is None else own / 1e4
+        self._exit(bar, self._on_tick(price, buys=not held.long), fee, "TAKE_PROFIT")
+
+    def _happens(
+        self,
+        bar: int,
+        held: Position,
+        stop: float | None,
+        target: float | None,
+        ruin: float | None,
+    ) -> str | None:
+        """What a bar whose open decides nothing does to a position."""
+        long = held.long
+        falls: str | None = None
+        level = None
+        if stop is not None and (self.low[bar] <= stop if long else self.high[bar] >= stop):
+            falls, level = "STOP", stop
+        if ruin is not None and (
+            self.mark_low[bar] <= ruin if long else self.mark_high[bar] >= ruin
+        ):
+            tighter = level is None or (ruin >= level if long else ruin <= level)
+            if tighter:
+                falls, level = "LIQUIDATION", ruin
+        reached = target is not None and (
+            self.high[bar] >= target if long else self.low[bar] <= target
+        )
+        if not reached or falls is None:
+            return "TARGET" if reached else falls
+        assert level is not None
+        assert target is not None
+        self.ambiguous += 1
+        on_mark = falls == "LIQUIDATION" and self.beside.mark is not None
+        if self.beside.detail is not None and not on_mark:
+            first = self._first_touched(bar, level, target, long=long)
+            if first is not None:
+                self.resolved += 1
+                return "TARGET" if first == target else falls
+        policy = self.execution.intrabar_policy
+        up, down = self.high[bar] - self.open[bar], self.open[bar] - self.low[bar]
+        nearer = up < down if long else down < up
+        nearest = policy is IntrabarPolicy.NEAREST_EXTREME_FIRST
+        return "TARGET" if policy is IntrabarPolicy.TARGET_FIRST or (nearest and nearer) else falls
+
+    def _first_touched(self, bar: int, level: float, target: float, *, long: bool) -> float | None:
+        """Which of two prices the shorter candles touch first; None where they cannot tell."""
+        shorter = self.beside.detail
+        assert shorter is not None
+        columns = (shorter.open_time_ms.tolist(), shorter.high.tolist(), shorter.low.tolist())
+        for time, high, low in zip(*columns, strict=True):
+            if not self.times[bar] <= time < self.times[bar] + self.beside.bar_ms:
+                continue
+            touched = [
+                price
+                for price, above in ((level, not long), (target, long))
+                if (high >= price if above else low <= price)
+            ]
+            if touched:
+                return touched[0] if len(touched) == 1 else None
+        return None
 
     def _levels(self, held: Position) -> tuple[float | None, float | None, float | None]:
-        rules, entry = self.execution, held.entry_price
-        sign = 1 if held.long else -1
+        entry, sign = held.entry_price, held.sign
         stop = trailing = target = None
-        if rules.stop_loss_ratio is not None:
-            stop = entry * (1 - sign * rules.stop_loss_ratio)
-        if rules.take_profit_ratio is not None:
-            target = entry * (1 + sign * rules.take_profit_ratio)
-        if rules.trailing_stop_ratio is not None:
-            starts = entry * (1 + sign * (rules.trailing_activation_ratio or 0.0))
+        if held.stop is not None:
+            stop = entry * (1 - sign * held.stop)
+        if held.target is not None:
+            target = entry * (1 + sign * held.target)
+        if held.trail is not None:
+            starts = entry * (1 + sign * (self.execution.trailing_activation_ratio or 0.0))
             if sign * held.best >= sign * starts:
-                trailing = held.best * (1 - sign * rules.trailing_stop_ratio)
+                trailing = held.best * (1 - sign * held.trail)
         return stop, trailing, target
+
+    def _liquidation(self, held: Position) -> float | None:
+        rules = self.execution
+        if rules.leverage is None:
+            return None
+        notional = held.quantity * held.entry_price
+        tiers = rules.risk_tiers or DEFAULT_TIERS
+        fitting = [
+            tier
+            for tier in tiers
+            if tier.notional_limit_quote is None or notional <= tier.notional_limit_quote
+        ]
+        tier = (fitting or tiers[-1:])[0]
+        kept = notional * tier.maintenance_margin_ratio - tier.deduction_quote
+        margin = notional / rules.leverage
+        return held.entry_price - held.sign * ((margin - kept) / held.quantity)
 
     def _finish(self, bar: int) -> None:
         """Value the account at the close of a bar."""
         last = bar == len(self.close) - 1
         held = self.position
+        self.active.append(held is not None or self._filled)
         value = self.cash + held.gross(self.close[bar]) if held else self.cash
+        ruined = False
         if held is not None and (value <= 0 or (last and self.execution.close_at_end)):
-            self._market_exit(bar, self.close[bar], "BUST" if value <= 0 else "END")
+            ruined = value <= 0
+            self._market_exit(bar, self.close[bar], "BUST" if ruined else "END")
             value = self.cash
         elif held is not None:
-            held.lows.append(self.low[bar])
-            held.highs.append(self.high[bar])
+            held.seen += [self.low[bar], self.high[bar]]
             held.best = (
                 max(held.best, self.high[bar]) if held.long else min(held.best, self.low[bar])
             )
             if last:
                 held.exit_price = self.close[bar]
-                held.net_profit = held.gross(self.close[bar]) - held.fees
-        if value <= 0:
+                held.net_profit = held.gross(self.close[bar]) - held.fees - held.funding
+        if value <= 0 or ruined:
             self.bust, value = True, 0.0
         self.equity.append(value)
+        after = self.position
+        self.held.append(after.sign * after.quantity if after else 0.0)
 
 
-def _allowed(wanted: Wanted, direction: Direction) -> Wanted:
+def allowed(wanted: Wanted, direction: Direction) -> Wanted:
+    """Leave out the sides that are not allowed."""
     long, short = direction is not Direction.SHORT, direction is not Direction.LONG
     return Wanted(
         enter_long=wanted.enter_long and long,

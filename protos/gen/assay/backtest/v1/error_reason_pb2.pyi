@@ -42,7 +42,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """INTERNAL. A defect. Metadata: `request_id`, to be found in the service's log."""
     ERROR_REASON_SERIES_INCOMPLETE: _ErrorReason.ValueType  # 8
     """FAILED_PRECONDITION. A series of the execution model does not fit the snapshot: mark prices do not cover the window
-    bar by bar, or detail candles have no shorter interval that divides the snapshot's. Metadata: `series`, `dataset`.
+    bar by bar, or detail candles begin after it, end before it, or have no shorter interval that divides the
+    snapshot's. Metadata: `series`, `dataset`.
     """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
@@ -70,6 +71,7 @@ ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 7
 """INTERNAL. A defect. Metadata: `request_id`, to be found in the service's log."""
 ERROR_REASON_SERIES_INCOMPLETE: ErrorReason.ValueType  # 8
 """FAILED_PRECONDITION. A series of the execution model does not fit the snapshot: mark prices do not cover the window
-bar by bar, or detail candles have no shorter interval that divides the snapshot's. Metadata: `series`, `dataset`.
+bar by bar, or detail candles begin after it, end before it, or have no shorter interval that divides the
+snapshot's. Metadata: `series`, `dataset`.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -407,7 +407,7 @@ Global___InstrumentRules: _TypeAlias = InstrumentRules  # noqa: Y015
 
 @_typing.final
 class PinnedSeries(_message.Message):
-    """A dataset beside the snapshot's, over the snapshot's window."""
+    """A dataset beside the snapshot's, from the open of the window's first bar to the close of its last one."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -416,7 +416,7 @@ class PinnedSeries(_message.Message):
     dataset: _builtins.str
     """Required. The dataset: "datasets/{dataset}"."""
     content_digest: _builtins.str
-    """Optional. Lower-case hexadecimal SHA-256 over the rows inside the window: for candles as in CandleSnapshot, for
+    """Optional. Lower-case hexadecimal SHA-256 over the rows inside that time: for candles as in CandleSnapshot, for
     funding over funding_time_ms as little-endian 64-bit integers, then funding_rate_ratio as little-endian doubles. Set
     in a request: the call fails with ABORTED/DATASET_CHANGED where the data differ. Always set in an answer.
     """

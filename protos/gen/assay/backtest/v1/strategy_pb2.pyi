@@ -90,7 +90,7 @@ class StrategyDefinition(_message.Message):
     takes the expression of the parameter's word, and first_decision, true at the first bar decisions are taken at. There
     is no way to name a later bar. Undefined values compare false. All texts together hold at most 16,384 characters and
     1,000 operations, nested at most 64 deep; a text that breaks a rule is refused with FIELD_INVALID, which names the
-    text's field and the character.
+    text's field and the character, counted from 1.
 
     The bars needed before the window follow from the expressions.
     """
@@ -190,7 +190,9 @@ class ParameterDefinition(_message.Message):
     UNIT_FIELD_NUMBER: _builtins.int
     DESCRIPTION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """Required. Its name: a lower-case letter, then up to 62 lower-case letters, digits and "_"; no word of the language."""
+    """Required. Its name: a lower-case letter, then up to 62 lower-case letters, digits and "_"; no word of the language,
+    and no searchable field of ExecutionModel.
+    """
     type: Global___ParameterInfo.Type.ValueType
     """Required. What values it takes."""
     minimum: _builtins.float

@@ -60,11 +60,13 @@ class StudySpec(_message.Message):
 
     @_builtins.property
     def strategy(self) -> _strategy_pb2.StrategyChoice:
-        """Required. The strategy."""
+        """Required. The strategy, by name or written down."""
 
     @_builtins.property
     def execution(self) -> _execution_pb2.ExecutionModel:
-        """Optional. How decisions become fills. Unset: the defaults of ExecutionModel."""
+        """Optional. How decisions become fills. Unset: the defaults of ExecutionModel. CreateStudy pins the digests of its
+        series.
+        """
 
     @_builtins.property
     def parameters(self) -> _containers.RepeatedCompositeFieldContainer[Global___ParameterSpec]:
@@ -810,7 +812,9 @@ class StudyReport(_message.Message):
 
     @_builtins.property
     def buy_and_hold(self) -> _metrics_pb2.Metrics:
-        """Output only. Buy-and-hold over the same snapshot with the same execution costs, long, without stops or targets."""
+        """Output only. Buy-and-hold over the same snapshot with the same execution costs, funding among them, long, with the
+        whole equity, without stops, targets or leverage.
+        """
 
     @_builtins.property
     def importances(self) -> _containers.RepeatedCompositeFieldContainer[Global___ParameterImportance]:

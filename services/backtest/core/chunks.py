@@ -15,7 +15,7 @@ from services.backtest.core.execution import EXECUTION_PARAMETERS, Execution
 from services.backtest.core.expression.program import Program
 from services.backtest.core.expression.statics import evaluate_static, static_parameters
 from services.backtest.core.kernel import Integers, Numbers
-from services.backtest.core.parameter_sets import Combiner
+from services.backtest.core.parameter_sets import Combinations, Combiner
 from services.backtest.core.parameters import Value
 from services.backtest.core.plane_code import PlaneCode, Wanted, plane_code
 from services.backtest.core.planning import DISTANCES, SIGNALS, SetGroup
@@ -120,13 +120,19 @@ class ChunkMaker:
     def _too_many(self, sets: Integers) -> bool:
         """Say whether sets have more rows than the table holds, or than memory shall."""
         program = self._group.program
+        few = self._bench.bar_count <= LONGEST_WHOLE
+        columns = [
+            self._combiner.of(_parameters(program, wanted.place)) for wanted in self.code.rows
+        ]
+        if few and sum(len(column.values) for column in columns) <= self._bench.table.capacity:
+            return False
         counts = {
-            wanted: len(np.unique(self._combiner.of(_parameters(program, wanted.place)).of[sets]))
-            for wanted in self.code.rows
+            wanted: len(np.unique(column.of[sets]))
+            for wanted, column in zip(self.code.rows, columns, strict=True)
         }
         if sum(counts.values()) > self._bench.table.capacity:
             return True
-        if self._bench.bar_count <= LONGEST_WHOLE:
+        if few:
             return False
         # Means and prices are read where they are.
         kept = sum(
@@ -168,7 +174,7 @@ class ChunkMaker:
         """Return a row for every set; sets whose row cannot be made are noted."""
         names = _parameters(program, wanted.place)
         combinations = self._combiner.of(names)
-        used, of = np.unique(combinations.of[sets], return_inverse=True)
+        used, of = _used(combinations, sets)
         rows: list[Row | None] = []
         for place, chosen in enumerate(used.tolist()):
             values = combinations.values[chosen]
@@ -269,7 +275,7 @@ class ChunkMaker:
         """Return a static number for every set."""
         program = self._group.program
         combinations = self._combiner.of(_parameters(program, place))
-        used, of = np.unique(combinations.of[sets], return_inverse=True)
+        used, of = _used(combinations, sets)
         values = [
             float(evaluate_static(program, place, combinations.values[chosen]))
             for chosen in used.tolist()
@@ -308,6 +314,14 @@ class ChunkMaker:
         for number, line in enumerate(places):
             of[:, line] = operands[:, number]
         return Lines(values, of)
+
+
+def _used(combinations: Combinations, sets: Integers) -> tuple[Integers, Integers]:
+    """Return the combinations that sets have, and which of them each has."""
+    if len(sets) == len(combinations.of):
+        return np.arange(len(combinations.values)), combinations.of
+    used, of = np.unique(combinations.of[sets], return_inverse=True)
+    return used, of
 
 
 @lru_cache(256)

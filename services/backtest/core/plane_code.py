@@ -11,25 +11,27 @@ import numpy as np
 from services.backtest.core.expression.program import Program
 from services.backtest.core.kernel import Integers
 
-# Operations; the columns of an instruction are the operation and four numbers.
-CROSS: Final = 0
-"""left, right, register of "crosses above" or -1, register of "crosses below" or -1."""
-GREATER: Final = 1
-"""left, right, register."""
-GREATER_EQUAL: Final = 2
-LESS: Final = 3
-LESS_EQUAL: Final = 4
-EQUAL: Final = 5
-AND: Final = 6
-"""register, register, register of the result."""
-OR: Final = 7
-AND_NOT: Final = 8
-NOT: Final = 9
-"""register, unused, register of the result."""
-CONSTANT: Final = 10
-"""constant, unused, register: every bar where it is not 0."""
-FIRST: Final = 11
-"""unused, unused, register: the bar of the first decision."""
+# Operations. The columns of an instruction are the operation, two operands and the register of the
+# result; operands are rows and constants here, ...
+RISE: Final = 0
+"""The left row crosses above the right one."""
+FALL: Final = 1
+"""The left row crosses below the right constant."""
+GREATER: Final = 2
+GREATER_EQUAL: Final = 3
+LESS: Final = 4
+"""With a constant on the right, like the next."""
+LESS_EQUAL: Final = 5
+EQUAL: Final = 6
+CONSTANT: Final = 7
+"""Every bar where the left constant is not 0."""
+FIRST: Final = 8
+"""The bar of the first decision."""
+# ... and registers here.
+AND: Final = 9
+OR: Final = 10
+AND_NOT: Final = 11
+NOT: Final = 12
 
 _COMPARISONS: Final = {
     "less": LESS,
@@ -69,7 +71,7 @@ class PlaneCode:
     A row is named by its place in `rows`, a constant by -1 less its place in `constants`.
 
     Attributes:
-        instructions: int64, shape (instructions, 5).
+        instructions: int64, shape (instructions, 4).
         rows: Rows the instructions read.
         constants: Static nodes they read; None stands for one half.
         registers: Words at a time that the instructions write.
@@ -92,20 +94,13 @@ class _Writer:
     rows: dict[Wanted, int] = field(default_factory=dict)
     constants: dict[int, int] = field(default_factory=dict)
     known: dict[tuple[int, ...], int] = field(default_factory=dict)
-    crossings: dict[tuple[int, int], int] = field(default_factory=dict)
-    registers: int = 0
-
-    def register(self) -> int:
-        """Return a register not used yet."""
-        self.registers += 1
-        return self.registers - 1
 
     def emit(self, operation: int, left: int, right: int) -> int:
         """Return the register of an operation's result, written when not known."""
         key = (operation, left, right)
         if key not in self.known:
-            self.known[key] = self.register()
-            self.lines.append([operation, left, right, self.known[key], -1])
+            self.known[key] = len(self.lines)
+            self.lines.append([operation, left, right, self.known[key]])
         return self.known[key]
 
     def operand(self, place: int, above: int) -> int:
@@ -114,20 +109,6 @@ class _Writer:
             return -1 - self.constants.setdefault(place, len(self.constants))
         wanted = Wanted(place, above)
         return self.rows.setdefault(wanted, len(self.rows))
-
-    def crossing(self, left: int, right: int, *, above: bool) -> int:
-        """Return the register of a crossing; both ways share the comparison."""
-        if left < 0 or (right >= 0 and (right, left) in self.crossings):
-            left, right, above = right, left, not above
-        key = (left, right)
-        if key not in self.crossings:
-            self.crossings[key] = len(self.lines)
-            self.lines.append([CROSS, left, right, -1, -1])
-        line = self.lines[self.crossings[key]]
-        column = 3 if above else 4
-        if line[column] < 0:
-            line[column] = self.register()
-        return line[column]
 
 
 def plane_code(program: Program, conditions: Sequence[int]) -> PlaneCode:
@@ -140,10 +121,10 @@ def plane_code(program: Program, conditions: Sequence[int]) -> PlaneCode:
     for place in _needed(program, conditions):
         registers[place] = _write(writer, place, registers)
     return PlaneCode(
-        instructions=np.array(writer.lines, np.int64).reshape(-1, 5),
+        instructions=np.array(writer.lines, np.int64).reshape(-1, 4),
         rows=tuple(writer.rows),
         constants=tuple(None if place == _HALF else place for place in writer.constants),
-        registers=writer.registers,
+        registers=len(writer.lines),
         outputs=tuple(registers[place] for place in conditions),
     )
 
@@ -174,9 +155,10 @@ def _write(writer: _Writer, place: int, registers: dict[int, int]) -> int:
         return writer.emit(AND if node.operation == "and" else OR, left, right)
     if node.operation in {"crosses_above", "crosses_below"}:
         left, right = (writer.operand(below, 1) for below in node.inputs)
-        if left == right:
-            return _never(writer, left)
-        return writer.crossing(left, right, above=node.operation == "crosses_above")
+        if node.operation == "crosses_below":
+            left, right = right, left
+        # A constant stands on the right: it rises above a row where the row falls below it.
+        return writer.emit(FALL, right, left) if left < 0 else writer.emit(RISE, left, right)
     if node.operation in _COMPARISONS or node.operation == "not_equal":
         left, right = (writer.operand(below, 0) for below in node.inputs)
         return _comparison(writer, node.operation, left, right)
@@ -192,10 +174,3 @@ def _comparison(writer: _Writer, operation: str, left: int, right: int) -> int:
     if left < 0 or (right >= 0 and code in {LESS, LESS_EQUAL}):
         code, left, right = _MIRRORED[code], right, left
     return writer.emit(code, left, right)
-
-
-def _never(writer: _Writer, row: int) -> int:
-    """Return the register of what is never true: a row does not cross itself."""
-    if row < 0:
-        return writer.emit(AND_NOT, *[writer.emit(CONSTANT, row, 0)] * 2)
-    return writer.emit(AND_NOT, *[writer.emit(GREATER, row, row)] * 2)

@@ -14,25 +14,24 @@ from services.backtest.core.bits import (
     greater64_scalar,
     greater_equal64,
     greater_equal64_scalar,
-    less64,
     less64_scalar,
     less_equal64,
     less_equal64_scalar,
 )
-from services.backtest.core.kernel import Bytes, Integers, Numbers, kernel, merged
+from services.backtest.core.kernel import Bytes, Integers, Numbers, inner, kernel
 from services.backtest.core.plane_code import (
     AND,
     AND_NOT,
     CONSTANT,
-    CROSS,
     EQUAL,
+    FALL,
     FIRST,
     GREATER,
     GREATER_EQUAL,
     LESS,
     LESS_EQUAL,
-    NOT,
     OR,
+    RISE,
 )
 from services.backtest.core.row_table import WORD
 
@@ -46,115 +45,146 @@ _LAST: Final = np.uint64(63)
 _NONE: Final = np.uint64(0)
 _ALL: Final = np.uint64(0xFFFFFFFFFFFFFFFF)
 
+# Every function that follows writes `count` words of one register for all sets. `lefts` and
+# `rights` tell where the block of each set's row begins in `flat`.
 
-@merged
-def _cross(
-    flat: Numbers, left: int, right: int, whole: bool, count: int, regs: Words, up: int, down: int
+
+@inner
+def _rise(
+    flat: Numbers, lefts: Integers, rights: Integers, whole: Bytes, count: int, out: Words
 ) -> None:
-    """Write the crossings of two rows, given by where their block begins in `flat`.
+    """A row crosses above another: it is above, and was at or below a bar before.
 
-    A crossing is where the comparison holds and its opposite, equality included, held a bar before.
+    Where neither row has holes, at or below is "not above".
     """
-    not_above = np.uint64(flat[left - 1] <= flat[right - 1])
-    not_below = np.uint64(flat[left - 1] >= flat[right - 1])
-    for word in range(count):
-        one, other = left + WORD * word, right + WORD * word
-        above, below = greater64(flat, one, flat, other), less64(flat, one, flat, other)
-        no_above, no_below = ~above, ~below
-        if not whole:
-            no_above = less_equal64(flat, one, flat, other)
-            no_below = greater_equal64(flat, one, flat, other)
-        regs[up, word] = above & ((no_above << _ONE) | not_above)
-        regs[down, word] = below & ((no_below << _ONE) | not_below)
-        not_above, not_below = no_above >> _LAST, no_below >> _LAST
+    for row in range(len(lefts)):
+        left, right = lefts[row], rights[row]
+        was_not = np.uint64(flat[left - 1] <= flat[right - 1])
+        for word in range(count):
+            above = greater64(flat, left, flat, right)
+            is_not = ~above if whole[row] else less_equal64(flat, left, flat, right)
+            out[row, word] = above & ((is_not << _ONE) | was_not)
+            was_not = is_not >> _LAST
+            left += WORD
+            right += WORD
 
 
-@merged
-def _cross_level(
-    flat: Numbers, left: int, level: float, whole: bool, count: int, regs: Words, up: int, down: int
+@inner
+def _rise_above(
+    flat: Numbers, lefts: Integers, levels: Numbers, whole: Bytes, count: int, out: Words
 ) -> None:
-    """Do as `_cross` with a number in place of the second row."""
-    not_above = np.uint64(flat[left - 1] <= level)
-    not_below = np.uint64(flat[left - 1] >= level)
-    for word in range(count):
-        one = left + WORD * word
-        above, below = greater64_scalar(flat, one, level), less64_scalar(flat, one, level)
-        no_above, no_below = ~above, ~below
-        if not whole:
-            no_above = less_equal64_scalar(flat, one, level)
-            no_below = greater_equal64_scalar(flat, one, level)
-        regs[up, word] = above & ((no_above << _ONE) | not_above)
-        regs[down, word] = below & ((no_below << _ONE) | not_below)
-        not_above, not_below = no_above >> _LAST, no_below >> _LAST
+    """A row crosses above a number."""
+    for row in range(len(lefts)):
+        left, level = lefts[row], levels[row]
+        sound = whole[row] and abs(level) < np.inf
+        was_not = np.uint64(flat[left - 1] <= level)
+        for word in range(count):
+            above = greater64_scalar(flat, left, level)
+            is_not = ~above if sound else less_equal64_scalar(flat, left, level)
+            out[row, word] = above & ((is_not << _ONE) | was_not)
+            was_not = is_not >> _LAST
+            left += WORD
 
 
-@merged
+@inner
+def _fall_below(
+    flat: Numbers, lefts: Integers, levels: Numbers, whole: Bytes, count: int, out: Words
+) -> None:
+    """A row crosses below a number."""
+    for row in range(len(lefts)):
+        left, level = lefts[row], levels[row]
+        sound = whole[row] and abs(level) < np.inf
+        was_not = np.uint64(flat[left - 1] >= level)
+        for word in range(count):
+            below = less64_scalar(flat, left, level)
+            is_not = ~below if sound else greater_equal64_scalar(flat, left, level)
+            out[row, word] = below & ((is_not << _ONE) | was_not)
+            was_not = is_not >> _LAST
+            left += WORD
+
+
+@inner
 def _compare(
-    operation: int, flat: Numbers, left: int, right: int, count: int, regs: Words, out: int
+    operation: int, flat: Numbers, lefts: Integers, rights: Integers, count: int, out: Words
 ) -> None:
-    for word in range(count):
-        one, other = left + WORD * word, right + WORD * word
-        if operation == GREATER:
-            regs[out, word] = greater64(flat, one, flat, other)
-        elif operation == GREATER_EQUAL:
-            regs[out, word] = greater_equal64(flat, one, flat, other)
-        else:
-            regs[out, word] = equal64(flat, one, flat, other)
+    for row in range(len(lefts)):
+        left, right = lefts[row], rights[row]
+        for word in range(count):
+            if operation == GREATER:
+                out[row, word] = greater64(flat, left, flat, right)
+            elif operation == GREATER_EQUAL:
+                out[row, word] = greater_equal64(flat, left, flat, right)
+            else:
+                out[row, word] = equal64(flat, left, flat, right)
+            left += WORD
+            right += WORD
 
 
-@merged
-def _compare_level(
-    operation: int, flat: Numbers, left: int, level: float, count: int, regs: Words, out: int
+@inner
+def _compare_with(
+    operation: int, flat: Numbers, lefts: Integers, levels: Numbers, count: int, out: Words
 ) -> None:
-    for word in range(count):
-        one = left + WORD * word
-        if operation == GREATER:
-            regs[out, word] = greater64_scalar(flat, one, level)
-        elif operation == GREATER_EQUAL:
-            regs[out, word] = greater_equal64_scalar(flat, one, level)
-        elif operation == LESS:
-            regs[out, word] = less64_scalar(flat, one, level)
-        elif operation == LESS_EQUAL:
-            regs[out, word] = less_equal64_scalar(flat, one, level)
-        else:
-            regs[out, word] = equal64_scalar(flat, one, level)
+    for row in range(len(lefts)):
+        left, level = lefts[row], levels[row]
+        for word in range(count):
+            if operation == GREATER:
+                out[row, word] = greater64_scalar(flat, left, level)
+            elif operation == GREATER_EQUAL:
+                out[row, word] = greater_equal64_scalar(flat, left, level)
+            elif operation == LESS:
+                out[row, word] = less64_scalar(flat, left, level)
+            elif operation == LESS_EQUAL:
+                out[row, word] = less_equal64_scalar(flat, left, level)
+            else:
+                out[row, word] = equal64_scalar(flat, left, level)
+            left += WORD
 
 
-@merged
-def _combine(operation: int, one: int, other: int, count: int, regs: Words, out: int) -> None:
-    for word in range(count):
-        if operation == AND:
-            regs[out, word] = regs[one, word] & regs[other, word]
-        elif operation == OR:
-            regs[out, word] = regs[one, word] | regs[other, word]
-        elif operation == AND_NOT:
-            regs[out, word] = regs[one, word] & ~regs[other, word]
-        else:
-            regs[out, word] = ~regs[one, word]
+@inner
+def _combine(operation: int, one: Words, other: Words, count: int, out: Words) -> None:
+    for row in range(len(out)):
+        for word in range(count):
+            if operation == AND:
+                out[row, word] = one[row, word] & other[row, word]
+            elif operation == OR:
+                out[row, word] = one[row, word] | other[row, word]
+            elif operation == AND_NOT:
+                out[row, word] = one[row, word] & ~other[row, word]
+            else:
+                out[row, word] = ~one[row, word]
 
 
-@merged
-def _from_first(first: int, word: int) -> np.uint64:
-    """Return a mask of the bars of a word that are not before a bar."""
-    before = first - WORD * word
-    if before <= 0:
-        return _ALL
-    return _ALL << np.uint64(before) if before < WORD else _NONE
+@inner
+def _mark(operation: int, levels: Numbers, firsts: Integers, word: int, out: Words) -> None:
+    """Set every bar of the sets whose number is not 0, or the bar of the first decision."""
+    for row in range(len(out)):
+        for place in range(out.shape[1]):
+            if operation == CONSTANT:
+                out[row, place] = _ALL if levels[row] != 0.0 else _NONE
+                continue
+            bar = firsts[row] - WORD * (word + place)
+            out[row, place] = _ONE << np.uint64(bar) if 0 <= bar < WORD else _NONE
 
 
-@merged
-def _at_first(first: int, word: int) -> np.uint64:
-    """Return a mask of one bar, empty where the word does not hold it."""
-    place = first - WORD * word
-    return _ONE << np.uint64(place) if 0 <= place < WORD else _NONE
+@inner
+def _keep(source: Words, firsts: Integers, word: int, count: int, out: Words) -> None:
+    """Copy words without the bits before the first decision."""
+    for row in range(len(firsts)):
+        for place in range(count):
+            before = firsts[row] - WORD * (word + place)
+            mask = _ALL
+            if before > 0:
+                mask = _ALL << np.uint64(before) if before < WORD else _NONE
+            out[row, word + place] = source[row, place] & mask
 
 
 @kernel
-def fill_planes(  # noqa: C901, PLR0912 - one choice per operation; calls on the way would cost
+def fill_planes(
     instructions: Integers,
-    operands: Integers,
+    starts: Integers,
     constants: Numbers,
-    table: tuple[Numbers, int, Bytes],
+    whole: Bytes,
+    flat: Numbers,
     tile: tuple[int, int],
     firsts: Integers,
     outputs: Integers,
@@ -163,64 +193,45 @@ def fill_planes(  # noqa: C901, PLR0912 - one choice per operation; calls on the
     """Write the words of one tile into the planes of many sets.
 
     Args:
-        instructions: As in `PlaneCode`, shape (instructions, 5).
-        operands: Where in the table every row of every set begins, shape (sets, rows): the number
-            of its slot times the stride.
-        constants: Numbers of every set, shape (sets, constants).
-        table: Its numbers, its stride and, for each slot, whether it has no holes.
+        instructions: As in `PlaneCode`, shape (instructions, 4).
+        starts: Where in `flat` the slot of every row begins for every set, shape (rows, sets).
+        constants: Numbers of every set, shape (constants, sets).
+        whole: Whether every row of every set is without holes, shape (rows, sets).
+        flat: The row table: a word's worth of columns, the last of which is the bar before the
+            tile, then the tile.
         tile: First bar of the tile in the window, and bars in it, multiples of 64.
         firsts: Bar of the first decision of every set; bits before it are cleared.
         outputs: Registers of the planes wanted, shape (planes,).
-        planes: Gets the words, shape (sets, planes, words of the window).
+        planes: Gets the words, shape (planes, sets, words of the window).
     """
-    flat, stride, whole = table
-    unused = 0
-    for line in range(len(instructions)):
-        unused = max(unused, instructions[line, 3] + 1, instructions[line, 4] + 1)
-    regs = np.empty((unused + 1, _BLOCK), np.uint64)
+    registers = np.empty((len(instructions), len(firsts), _BLOCK), np.uint64)
     words = tile[1] // WORD
     for begin in range(0, words, _BLOCK):
         count = min(_BLOCK, words - begin)
         base = WORD + begin * WORD
         first_word = tile[0] // WORD + begin
-        for row in range(len(operands)):
-            for line in range(len(instructions)):
-                operation = instructions[line, 0]
-                left, right = instructions[line, 1], instructions[line, 2]
-                out = instructions[line, 3]
-                if operation == CROSS:
-                    up = out if out >= 0 else unused
-                    down = instructions[line, 4] if instructions[line, 4] >= 0 else unused
-                    one = operands[row, left]
-                    sound = whole[one // stride] != 0
-                    if right >= 0:
-                        other = operands[row, right]
-                        sound = sound and whole[other // stride] != 0
-                        _cross(flat, one + base, other + base, sound, count, regs, up, down)
-                    else:
-                        level = constants[row, -1 - right]
-                        # A level that is no number is never crossed, but not by "not above".
-                        sound = sound and abs(level) < np.inf
-                        _cross_level(flat, one + base, level, sound, count, regs, up, down)
-                elif operation <= EQUAL:
-                    one = operands[row, left] + base
-                    if right >= 0:
-                        other = operands[row, right] + base
-                        _compare(operation, flat, one, other, count, regs, out)
-                    else:
-                        level = constants[row, -1 - right]
-                        _compare_level(operation, flat, one, level, count, regs, out)
-                elif operation == CONSTANT:
-                    everywhere = constants[row, -1 - left] != 0.0
-                    for word in range(count):
-                        regs[out, word] = _ALL if everywhere else _NONE
-                elif operation == FIRST:
-                    for word in range(count):
-                        regs[out, word] = _at_first(firsts[row], first_word + word)
+        for number in range(len(instructions)):
+            operation, left, right = instructions[number, :3]
+            out = registers[instructions[number, 3]]
+            if operation >= AND:
+                _combine(operation, registers[left], registers[right], count, out)
+            elif operation == CONSTANT:
+                _mark(operation, constants[-1 - left], firsts, first_word, out)
+            elif operation == FIRST:
+                _mark(operation, np.empty(0), firsts, first_word, out)
+            elif right >= 0:
+                lefts, rights = starts[left] + base, starts[right] + base
+                if operation == RISE:
+                    _rise(flat, lefts, rights, whole[left] & whole[right], count, out)
                 else:
-                    _combine(operation, left, right, count, regs, out)
-            for place in range(len(outputs)):
-                source = outputs[place]
-                for word in range(count):
-                    mask = _from_first(firsts[row], first_word + word)
-                    planes[row, place, first_word + word] = regs[source, word] & mask
+                    _compare(operation, flat, lefts, rights, count, out)
+            else:
+                lefts, levels = starts[left] + base, constants[-1 - right]
+                if operation == RISE:
+                    _rise_above(flat, lefts, levels, whole[left], count, out)
+                elif operation == FALL:
+                    _fall_below(flat, lefts, levels, whole[left], count, out)
+                else:
+                    _compare_with(operation, flat, lefts, levels, count, out)
+        for place in range(len(outputs)):
+            _keep(registers[outputs[place]], firsts, first_word, count, planes[place])

@@ -15,12 +15,13 @@ from services.backtest.core.execution import (
     Execution,
     problems_with,
 )
-from services.backtest.core.expression.program import Program
+from services.backtest.core.expression.program import Node, Program
 from services.backtest.core.expression.statics import (
     evaluate_static,
     problem_with_static,
     static_parameters,
 )
+from services.backtest.core.indicators.operation import Static
 from services.backtest.core.indicators.registry import INDICATORS
 from services.backtest.core.kernel import Integers
 from services.backtest.core.parameter_sets import Combinations, Combiner, InvalidSet, ParameterSets
@@ -169,6 +170,8 @@ class SetPlan:
         """Note the sets whose values put an indicator's period or factor out of its bounds."""
         for operation, number, place, names in _checked_statics(group.program):
             static = INDICATORS[operation].statics[number]
+            if self._lies_within(group.program.nodes[place], static):
+                continue
             combinations = self.combiner.of(names)
             for chosen in np.unique(combinations.of[group.sets]).tolist():
                 values = combinations.values[chosen]
@@ -181,6 +184,15 @@ class SetPlan:
                     members = group.sets[combinations.of[group.sets] == chosen]
                     told = f"{operation}: {problem}"
                     self._fail(members, InvalidSet([(min(names), told)]))
+
+
+    def _lies_within(self, node: Node, static: Static) -> bool:
+        """Say whether a node is a parameter whose own bounds, already checked, are closer."""
+        info = next((one for one in self._strategy.parameters if one.name == node.value), None)
+        if node.operation != "parameter" or info is None:
+            return False
+        low, high = info.minimum, info.maximum
+        return None not in {low, high} and static.minimum <= low and high <= static.maximum
 
 
 def signals_of(program: Program, direction: Direction) -> dict[str, int]:

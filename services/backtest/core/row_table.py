@@ -49,9 +49,14 @@ class RowTable:
         self._bar_count = bar_count
         self._slots: dict[int, int] = {}
         self._loaded: dict[int, int] = {}
+        # What was asked for last: the parts of a chunk ask for the same again and again.
+        self._asked: tuple[Sequence[Row], Integers] = (), np.empty(0, np.int64)
+        self._filled: tuple[Sequence[Row], int] = (), -1
 
     def slots(self, rows: Sequence[Row]) -> Integers:
         """Return a slot for each of at most `capacity` different rows, shape (rows,)."""
+        if rows is self._asked[0]:
+            return self._asked[1]
         fresh = [row for row in rows if row.number not in self._slots]
         if len(self._slots) + len(fresh) > self.capacity:
             self._slots.clear()
@@ -61,10 +66,15 @@ class RowTable:
             self._slots[row.number] = len(self._slots)
             self.whole[self._slots[row.number]] = row.whole
         self._grow(len(self._slots))
-        return np.array([self._slots[row.number] for row in rows], np.int64)
+        slots = np.array([self._slots[row.number] for row in rows], np.int64)
+        self._asked = rows, slots
+        self._filled = (), -1
+        return slots
 
     def load(self, rows: Sequence[Row], tile: int) -> None:
         """Fill the slots of rows with a tile, where it is not there already."""
+        if rows is self._filled[0] and tile == self._filled[1]:
+            return
         begin = tile * self.tile_bars
         count = min(self.tile_bars, self._bar_count - begin)
         for row in rows:
@@ -75,6 +85,7 @@ class RowTable:
             row.fill(self._window_start + begin - 1, slot[WORD - 1 : WORD + count])
             slot[WORD + count :] = np.nan
             self._loaded[row.number] = tile
+        self._filled = rows, tile
 
     def _grow(self, used: int) -> None:
         held = len(self.flat) // self.stride

@@ -21,6 +21,7 @@ from services.backtest.core.sparse import MOST_BARS, NOT_COVERED, run_plain
 from services.backtest.core.sparse import wants_of as sparse_wants_of
 from services.backtest.core.strategies.strategy import Strategy
 from services.backtest.core.terms import terms_matrix, terms_of, tiers_of
+from services.backtest.core.turns import fill_turns, turning
 from services.backtest.core.workbench import Workbench
 
 Flags = npt.NDArray[np.bool_]
@@ -55,6 +56,7 @@ class Runner:
         if "position_fraction" in strategy.program.distances:
             self._execution = replace(execution, **dict.fromkeys(SIZES))
         self._wants = wants_of(metrics)
+        self._plain_terms = terms_of(self._execution)
         self._sparse_wants = sparse_wants_of(metrics)
         self._dense = bool(NOT_COVERED.intersection(metrics))
         self._may_be_plain = (
@@ -73,23 +75,25 @@ class Runner:
     ) -> Results:
         """Run a chunk; `columns` are the execution parameters that differ between its sets."""
         plain = self._plain(chunk, columns)
+        if plain.all() and not self._dense:
+            planes = self.planes(code, chunk, turns=turning(code, signals))
+            return self._run_plain(planes, signals, chunk.firsts, plain)
+        planes = self.planes(code, chunk)
         count = len(chunk.sets)
         results = _empty(count)
-        planes = self.planes(code, chunk)
-        if self._dense or not plain.all():
-            run_many(
-                self._bench.market,
-                Signals(planes, signal_columns(signals), chunk.firsts),
-                chunk.lines,
-                self._terms(chunk, columns),
-                tiers_of(self._execution),
-                self._wants,
-                0,
-                count,
-                *results,
-            )
+        run_many(
+            self._bench.market,
+            Signals(_by_set(planes), signal_columns(signals), chunk.firsts),
+            chunk.lines,
+            self._terms(chunk, columns),
+            tiers_of(self._execution),
+            self._wants,
+            0,
+            count,
+            *results,
+        )
         if plain.any():
-            self._run_plain(planes, signals, chunk.firsts, plain, results)
+            self._overlay(results, self._run_plain(planes, signals, chunk.firsts, plain), plain)
         return results
 
     def record(
@@ -102,7 +106,7 @@ class Runner:
         planes = self.planes(code, chunk)
         recorded = run_one(
             self._bench.market,
-            Signals(planes, signal_columns(signals), chunk.firsts),
+            Signals(_by_set(planes), signal_columns(signals), chunk.firsts),
             chunk.lines,
             self._terms(chunk, {}),
             tiers_of(self._execution),
@@ -114,23 +118,33 @@ class Runner:
                 recorded.reasons[np.newaxis],
                 np.ones(1, np.uint8),
             )
-            self._run_plain(planes, signals, chunk.firsts, plain, results)
+            self._overlay(results, self._run_plain(planes, signals, chunk.firsts, plain), plain)
         return recorded
 
-    def planes(self, code: PlaneCode, chunk: Chunk) -> Words:
-        """Return the planes of a chunk, shape (sets, outputs of the code, words)."""
+    def planes(self, code: PlaneCode, chunk: Chunk, *, turns: bool = False) -> Words:
+        """Return the planes of a chunk, shape (outputs of the code, sets, words).
+
+        With `turns` those of a crossing and its opposite, see `fill_turns`, as far as a position
+        that is held from one to the other can tell.
+        """
         table = self._bench.table
         words = table.tile_count * table.tile_bars // WORD
-        planes = np.empty((len(chunk.sets), len(code.outputs), words), np.uint64)
+        planes = np.empty((len(code.outputs), len(chunk.sets), words), np.uint64)
         slots = table.slots(chunk.rows)
-        offsets = (slots * table.stride)[chunk.operands] if len(slots) else chunk.operands
+        if turns and table.whole[slots].all():
+            table.load(chunk.rows, 0)
+            starts = (slots * table.stride)[chunk.operands]
+            fill_turns(table.flat, starts, table.tile_bars, chunk.firsts, *planes)
+            return planes
+        own = np.ascontiguousarray(chunk.operands.T)
         for tile in range(table.tile_count):
             table.load(chunk.rows, tile)
             fill_planes(
                 code.instructions,
-                offsets,
-                chunk.constants,
-                (table.flat, table.stride, table.whole),
+                (slots * table.stride)[own],
+                np.ascontiguousarray(chunk.constants.T),
+                table.whole[slots][own],
+                table.flat,
                 (tile * table.tile_bars, table.tile_bars),
                 chunk.firsts,
                 np.array(code.outputs, np.int64),
@@ -150,19 +164,14 @@ class Runner:
         return terms_matrix(self._execution, {**columns, **chunk.distances}, len(chunk.sets))
 
     def _run_plain(
-        self,
-        planes: Words,
-        signals: Mapping[str, int],
-        firsts: Integers,
-        plain: Flags,
-        results: Results,
-    ) -> None:
-        """Write the metrics of the plain sets; where every bar was run, only those by ranges."""
+        self, planes: Words, signals: Mapping[str, int], firsts: Integers, plain: Flags
+    ) -> Results:
+        """Return the metrics of the plain sets, save those that take every bar."""
         order = list(signals)
-        opens = planes[plain, order.index("enter_long")]
+        opens = _of_sets(planes[order.index("enter_long")], plain)
         leaves = np.zeros_like(opens)
         if "exit_long" in order:
-            leaves = planes[plain, order.index("exit_long")]
+            leaves = _of_sets(planes[order.index("exit_long")], plain)
         found = _empty(len(opens))
         run_plain(
             self._bench.market,
@@ -170,17 +179,30 @@ class Runner:
             opens,
             leaves,
             firsts[plain],
-            terms_of(self._execution),
+            self._plain_terms,
             self._sparse_wants,
             *found,
         )
+        return found
+
+    def _overlay(self, results: Results, found: Results, plain: Flags) -> None:
+        """Give the plain sets what the sparse path found: all it can tell, or the ranges' own."""
         if self._dense:
             for metric in _BY_RANGES:
                 results[0][plain, metric] = found[0][:, metric]
                 results[1][plain, metric] = found[1][:, metric]
-        else:
-            for all_sets, own in zip(results, found, strict=True):
-                all_sets[plain] = own
+            return
+        for all_sets, own in zip(results, found, strict=True):
+            all_sets[plain] = own
+
+
+def _by_set(planes: Words) -> Words:
+    """Return planes with the sets first, as the engine reads them."""
+    return np.ascontiguousarray(planes.transpose(1, 0, 2))
+
+
+def _of_sets(plane: Words, wanted: Flags) -> Words:
+    return plane if wanted.all() else plane[wanted]
 
 
 def _empty(count: int) -> Results:

@@ -169,8 +169,8 @@ def execution_of(rng: np.random.Generator) -> Execution:
 def case_of(seed: int, bars: int) -> Case:
     """Make signals and an execution model for a window."""
     rng = np.random.default_rng(seed)
-    density = rng.choice([0.02, 0.1, 0.5])
-    raised = rng.random((4, bars)) < density * rng.choice([0.0, 0.5, 1.0], (4, 1))
+    density = rng.choice([0.05, 0.2, 0.6])
+    raised = rng.random((4, bars)) < density * rng.choice([0.0, 0.5, 1.0, 1.0], (4, 1))
     direction = Direction(int(rng.integers(1, 4)))
     if direction is not Direction.BOTH:
         raised[2 if direction is Direction.LONG else 0 :][:2] = False

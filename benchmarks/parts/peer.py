@@ -51,7 +51,7 @@ class Peer:
         return float(self._ask("round"))
 
     def results(self) -> dict[str, Column]:
-        """Return total returns and closed trades on exact crossings, shape (sets,); it ends."""
+        """Return what it tells of exact crossings, shape (sets,) each; it ends."""
         assert self.process.stdin is not None
         self.process.stdin.write("end\n")
         self.process.stdin.close()

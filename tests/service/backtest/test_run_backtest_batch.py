@@ -10,8 +10,9 @@ import pytest
 from assay.backtest.v1 import backtest_service_pb2 as pb
 from assay.backtest.v1 import metrics_pb2
 
-from services.backtest.convert import jobs
-from services.backtest.core.strategies import STRATEGIES, Strategy
+from services.backtest.core.indicators import registry
+from services.backtest.core.indicators.operation import Columns, Operation, Static, Statics
+from services.backtest.core.metrics import METRIC_NAMES
 from services.common.errors import Code
 from tests.service.backtest.calls import DATASET, Stub, batch_request, refusal, run_request
 from tests.service.backtest.in_memory_data import InMemoryData, random_market
@@ -63,7 +64,7 @@ async def test_a_batch_equals_its_single_backtests_bit_for_bit(worker: Stub) -> 
             )
         )
         assert table[number] == row(single.metrics)
-    assert [len(cells) for cells in table] == [49] * len(fast)
+    assert [len(cells) for cells in table] == [len(METRIC_NAMES)] * len(fast)
     assert not batch.failures
 
 
@@ -149,7 +150,11 @@ async def test_a_parameter_may_be_given_in_any_place(worker: Stub) -> None:
         batch_request([5, 6], execution={"stop_loss_ratio": 0.02})
     )
 
-    assert in_column == fixed == in_model
+    assert list(in_column.columns) == list(fixed.columns)
+    assert fixed == in_model
+    # What differs between sets is not the model's; here it happens to be equal.
+    in_column.execution.stop_loss_ratio = 0.02
+    assert in_column == fixed
 
 
 async def test_a_set_s_own_parameter_wins_over_the_model(worker: Stub) -> None:
@@ -192,41 +197,61 @@ async def test_the_largest_batch_fits_into_one_answer(worker: Stub, data: InMemo
     assert (returns == returns[0]).all()
 
 
-async def test_a_defect_in_one_set_is_that_set_s_failure(
-    worker: Stub, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A strategy that breaks for one value is SET_FAILED there; its neighbours are unharmed."""
-    _break_crossover_at(7, monkeypatch)
-
+async def test_a_defect_in_one_set_is_that_set_s_failure(worker: Stub, broken_at_7: Any) -> None:
+    """An indicator that breaks for one value is SET_FAILED there; its neighbours are unharmed."""
     answer = await worker.RunBacktestBatch(
-        batch_request([5, 7, 6], strategy={"name": "strategies/broken"})
+        batch_request([5, 7, 6], strategy=broken_at_7, fixed_parameters=[])
     )
 
     (failure,) = answer.failures
     assert (failure.index, failure.reason) == (1, "SET_FAILED")
+    assert "broken on purpose" not in failure.message
     assert rows(answer, 3)[2]["trade_count"] > 0
 
 
 async def test_a_defect_in_a_single_backtest_tells_only_where_to_look(
-    worker: Stub, monkeypatch: pytest.MonkeyPatch
+    worker: Stub, broken_at_7: Any
 ) -> None:
     """The caller learns a request id, not the inside of the service."""
-    _break_crossover_at(5, monkeypatch)
-
-    error = await refusal(worker.RunBacktest(run_request(strategy={"name": "strategies/broken"})))
+    request = run_request(strategy=broken_at_7, parameters=[parameter("fast_period", 7)])
+    error = await refusal(worker.RunBacktest(request))
 
     assert (error.code, error.reason) == (Code.INTERNAL, "INTERNAL")
     assert error.metadata["request_id"]
     assert "broken on purpose" not in error.message
 
 
-def _break_crossover_at(period: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    crossover = STRATEGIES["ma_crossover"]
+@pytest.fixture
+def broken_at_7(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Return a strategy over an indicator that is broken for a period of seven."""
 
-    def rules(values: Any, frame_rows: Any) -> Any:
-        if values["fast_period"] == period:
+    def compute(columns: Columns, statics: Statics) -> Columns:
+        if statics == (7.0,):
             raise ZeroDivisionError("broken on purpose")
-        return crossover.rules(values, frame_rows)
+        return (columns[0].copy(),)
 
-    broken = Strategy("broken", "", crossover.parameters, crossover.lookback, rules)
-    monkeypatch.setattr(jobs, "STRATEGIES", {**STRATEGIES, "broken": broken})
+    def nothing(_: Statics) -> int:
+        return 0
+
+    operation = Operation(
+        name="brittle",
+        columns=(),
+        series=("series",),
+        statics=(Static("period", whole=True, minimum=1, maximum=100),),
+        lookback=nothing,
+        undefined=nothing,
+        compute=compute,
+        family="brittle",
+        output=0,
+        description="The series, but for one period.",
+        lookback_text="0",
+    )
+    monkeypatch.setitem(registry._OPERATIONS, operation.name, operation)
+    period = {"name": "fast_period", "type": "TYPE_INT", "minimum": 1, "maximum": 100}
+    return {
+        "definition": {
+            "parameters": [period],
+            "enter_long": "close >= brittle(close, fast_period)",
+            "exit_long": "close < sma(close, 5)",
+        }
+    }

@@ -9,7 +9,14 @@ import pytest
 from assay.backtest.v1 import backtest_service_pb2 as pb
 
 from services.common.errors import Code
-from tests.service.backtest.calls import DATASET, Stub, batch_request, refusal, run_request
+from tests.service.backtest.calls import (
+    DATASET,
+    StartWorker,
+    Stub,
+    batch_request,
+    refusal,
+    run_request,
+)
 from tests.service.backtest.in_memory_data import InMemoryData, random_market
 
 
@@ -66,6 +73,29 @@ async def test_a_cancelled_batch_gives_its_slot_back(worker: Stub) -> None:
 
     assert status.finished_set_count == 0
     assert running.cancelled()
+
+
+async def test_slots_share_a_frame_without_a_trace(
+    start_worker: StartWorker, data: InMemoryData, data_port: int
+) -> None:
+    """Batches that run at once on cold rows of one frame give what they give one by one."""
+    data.datasets[DATASET] = random_market(3_000)
+    requests = [
+        batch_request(
+            [first + step for step in range(40)],
+            strategy={"name": "strategies/ma_crossover", "direction": direction},
+            execution=execution,
+        )
+        for first in (2, 20, 50)
+        for direction in ("DIRECTION_LONG", "DIRECTION_BOTH")
+        for execution in ({}, MODEL)
+    ]
+    crowded: Stub = await start_worker(data_port, slots=4)
+    at_once = await asyncio.gather(*map(crowded.RunBacktestBatch, requests))
+    lonely: Stub = await start_worker(data_port)
+    one_by_one = [await lonely.RunBacktestBatch(request) for request in requests]
+
+    assert list(at_once) == one_by_one
 
 
 async def test_a_full_worker_refuses_and_says_when_to_come_back(

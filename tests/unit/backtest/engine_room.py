@@ -150,17 +150,20 @@ def play(
     mark: Sequence[Bar] | None = None,
     detail: Mapping[float, Bar] | None = None,
     lines: Mapping[int, Sequence[float]] | None = None,
+    interval: Interval = Interval.HOUR_1,
 ) -> Played:
     """Trade bars (open, high, low, close) with flags raised at the closes of some of them.
 
     `funding` holds rates, and `detail` minutes, by their time in bars from the first open.
     """
     times = times_of(len(bars), gaps_before)
+    if interval is not Interval.HOUR_1:
+        times = [START_MS + interval.length_ms * bar for bar in range(len(bars))]
     settled, minutes = funding or {}, detail or {}
     frame = Frame(
         candles_of(bars, times),
         0,
-        Interval.HOUR_1,
+        interval,
         0,
         funding=Funding(
             np.array([START_MS + round(at * HOUR_MS) for at in settled], np.int64),

@@ -10,25 +10,23 @@ from assay.backtest.v1 import backtest_service_pb2, execution_pb2, metrics_pb2, 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.backtest.core import ledger
 from services.backtest.core import market as market_module
 from services.backtest.core.execution import (
     EXECUTION_PARAMETERS,
+    SIZES,
     Direction,
     Execution,
     IntrabarPolicy,
     TargetFill,
 )
-from services.backtest.core.kernel import frozen
 from services.backtest.core.measures.powers import power_less_one
-from services.backtest.core.measures.summary import measure_run
 from services.backtest.core.metrics import INTEGER_METRICS, METRIC_NAMES, UndefinedReason
 from services.backtest.core.parameters import ParameterType
 from services.backtest.core.single import ExitReason
-from services.backtest.core.terms import Span
 from services.common.frames import Candles
 from services.common.intervals import DAY_MS, Interval
 from tests.unit.backtest import markets
+from tests.unit.backtest.engine_room import BUY, flat, play
 
 
 def test_metrics_are_the_contracts_in_its_order() -> None:
@@ -59,10 +57,26 @@ def test_numbers_of_choices_are_the_contracts() -> None:
 
 
 def test_execution_fields_are_the_contracts() -> None:
-    """The model has the contract's fields in its order, and five of them can be searched."""
-    fields = [field.name for field in execution_pb2.ExecutionModel.DESCRIPTOR.fields]
+    """The model has the contract's fields in its order, the instrument's rules among them.
+
+    Series are no part of it. Those that can be searched are the fields that say so.
+    """
+    series = {"funding", "mark", "detail"}
+    rules = [field.name for field in execution_pb2.InstrumentRules.DESCRIPTOR.fields]
+    fields: list[str] = []
+    for field in execution_pb2.ExecutionModel.DESCRIPTOR.fields:
+        if field.name not in series:
+            fields += rules if field.name == "instrument" else [field.name]
     assert list(Execution.__dataclass_fields__) == fields
-    assert {info.name for info in EXECUTION_PARAMETERS} < set(fields)
+    searchable = {info.name for info in EXECUTION_PARAMETERS}
+    assert searchable == {
+        *SIZES,
+        "stop_loss_ratio",
+        "take_profit_ratio",
+        "trailing_stop_ratio",
+        "trailing_activation_ratio",
+        "leverage",
+    }
 
 
 def midnights(
@@ -103,44 +117,41 @@ def test_bars_of_a_day_and_more_close_at_midnights() -> None:
     assert midnights(february, 1, Interval.MONTH_1) == [-1] * 29 + [0]
 
 
-def measured(equity: list[float], capital: float = 100.0) -> dict[str, float | str]:
-    """Return the curve's metrics, each bar being a day."""
-    values, reasons = np.full(len(METRIC_NAMES), np.nan), np.zeros(len(METRIC_NAMES), np.uint8)
-    bars = len(equity)
-    finite = measure_run(
-        np.array(equity),
-        capital,
-        Span(frozen(np.arange(-1, bars)), float(bars), 365.0),
-        np.empty((0, ledger.TRADE_COLUMNS)),
-        np.zeros(ledger.COUNTS, np.int64),
-        (np.empty(bars), np.empty(bars)),
-        values,
-        reasons,
-    )
-    assert finite
+def measured(equity: list[float]) -> dict[str, float | str]:
+    """Return the metrics of equity at the closes of days that begin with 100.
+
+    The curve is made by holding one unit from the second open on.
+    """
+    bars = [flat(100.0), *((close, close, close, close) for close in equity)]
+    if equity:
+        bars[1] = (100.0, *bars[1][1:])
+    model = Execution(initial_capital_quote=100.0, taker_fee_bps=0.0, position_quantity_base=1.0)
+    played = play(bars, {0: BUY}, model, interval=Interval.DAY_1)
+    told = played.recorded
+    assert told.finite
     return {
         name: UndefinedReason(int(reason)).name if reason else float(value)
-        for name, value, reason in zip(METRIC_NAMES, values, reasons, strict=True)
+        for name, value, reason in zip(METRIC_NAMES, told.values, told.reasons, strict=True)
     }
 
 
 def test_ratios_of_a_short_curve_by_hand() -> None:
-    """Returns 10 %, -10 %, 0 %, 10 %: every daily ratio worked out."""
+    """Returns 0 %, 10 %, -10 %, 0 %, 10 %: every daily ratio worked out."""
     known = measured([110.0, 99.0, 99.0, 108.9])
-    returns = [0.1, -0.1, 0.0, 0.1]
-    deviation = (sum((x - 0.025) ** 2 for x in returns) / 3) ** 0.5
-    assert known["sharpe_ratio"] == pytest.approx(0.025 / deviation * 365**0.5)
-    assert known["bar_sharpe_ratio"] == known["sharpe_ratio"]
+    returns = [0.0, 0.1, -0.1, 0.0, 0.1]
+    deviation = (sum((x - 0.02) ** 2 for x in returns) / 4) ** 0.5
+    assert known["sharpe_ratio"] == pytest.approx(0.02 / deviation * 365**0.5)
+    assert known["bar_sharpe_ratio"] == pytest.approx(known["sharpe_ratio"])
     assert known["annualized_volatility_ratio"] == pytest.approx(deviation * 365**0.5)
-    assert known["sortino_ratio"] == pytest.approx(0.025 / 0.05 * 365**0.5)
+    assert known["sortino_ratio"] == pytest.approx(0.02 / (0.01 / 5) ** 0.5 * 365**0.5)
     assert known["omega_ratio"] == pytest.approx(2.0)
-    assert known["value_at_risk_95_ratio"] == pytest.approx(-0.085)
+    assert known["value_at_risk_95_ratio"] == pytest.approx(-0.08)
     assert known["conditional_value_at_risk_95_ratio"] == pytest.approx(-0.1)
-    assert known["tail_ratio"] == pytest.approx(0.1 / 0.085)
+    assert known["tail_ratio"] == pytest.approx(0.1 / 0.08)
     assert known["max_drawdown_ratio"] == pytest.approx(0.1)
     assert known["max_drawdown_duration_bars"] == 3
     assert known["max_drawdown_recovered"] == 0
-    ulcer = ((0.1**2 + 0.1**2 + 0.01**2) / 5) ** 0.5
+    ulcer = ((0.1**2 + 0.1**2 + 0.01**2) / 6) ** 0.5
     assert known["ulcer_index_ratio"] == pytest.approx(ulcer)
 
 
@@ -153,20 +164,20 @@ def test_the_longest_drawdown_is_told_with_its_recovery() -> None:
 
 def test_numbers_that_need_what_is_not_there_say_why() -> None:
     """One day, equal days, days without losses, ruin: each has its reason."""
-    one = measured([90.0])
-    assert one["sharpe_ratio"] == "TOO_FEW_OBSERVATIONS"
+    one = measured([])
+    assert one["sharpe_ratio"] == one["bar_sharpe_ratio"] == "TOO_FEW_OBSERVATIONS"
     assert one["skewness"] == "NO_VARIANCE"
-    assert one["sortino_ratio"] == pytest.approx(-(365**0.5))
     rising = measured([110.0, 121.0, 140.0])
     assert rising["sortino_ratio"] == rising["omega_ratio"] == "NO_LOSSES"
     assert rising["max_drawdown_recovered"] == "NO_DRAWDOWN"
-    doubling = measured([200.0, 400.0, 800.0])
-    assert doubling["sharpe_ratio"] == doubling["excess_kurtosis"] == "NO_VARIANCE"
-    assert doubling["annualized_volatility_ratio"] == 0.0
+    level = measured([100.0, 100.0])
+    assert level["sharpe_ratio"] == level["excess_kurtosis"] == "NO_VARIANCE"
+    assert level["bar_sharpe_ratio"] == "NO_VARIANCE"
+    assert level["annualized_volatility_ratio"] == 0.0
     ruined = measured([50.0, 0.0, 0.0])
     assert ruined["sharpe_ratio"] == ruined["tail_ratio"] == ruined["bar_sharpe_ratio"] == "RUINED"
     assert ruined["max_drawdown_ratio"] == 1.0
-    assert ruined["ulcer_index_ratio"] == pytest.approx(((0.25 + 2.0) / 4) ** 0.5)
+    assert ruined["ulcer_index_ratio"] == pytest.approx(((0.25 + 2.0) / 5) ** 0.5)
 
 
 @settings(max_examples=300, deadline=None)

@@ -40,7 +40,7 @@ ENV ASSAY_LISTEN_ADDRESS=0.0.0.0:50052
 EXPOSE 50052
 ENTRYPOINT ["python", "-m", "services.backtest"]
 # Kernels are compiled here; a machine with other CPU features compiles its own when it starts.
-RUN python -c "from services.backtest.core.warm_up import warm_up; warm_up()"
+RUN python -c "from services.backtest.core.warm_up import warm_up; warm_up(indicators=True)"
 
 FROM runtime AS optimizer
 ENV ASSAY_LISTEN_ADDRESS=0.0.0.0:50053

@@ -36,6 +36,7 @@ _CompareScalar = Callable[[Numbers, int, float], np.uint64]
 _CompareTwice = Callable[[Numbers, int, Numbers, int], tuple[np.uint64, np.uint64]]
 _CompareScalarTwice = Callable[[Numbers, int, float], tuple[np.uint64, np.uint64]]
 _Scan = Callable[[np.uint64], int]
+_Quads = Callable[[int], Any]
 
 # numba's own types are partly unknown.
 _array_of: Final[Any] = make_array
@@ -65,19 +66,23 @@ def _is_row(kind: Any) -> bool:
     return isinstance(kind, types.Array) and kind.dtype == types.float64 and kind.layout == "C"
 
 
-def _quads(context: Any, builder: Any, kind: Any, row: Any, offset: Any) -> list[Any]:
-    """Load 64 values of a row, four at a time."""
+def _quads_of(context: Any, builder: Any, kind: Any, row: Any, offset: Any) -> _Quads:
+    """Return what loads the four values at a multiple of four from an offset on."""
     start = builder.gep(_array_of(kind)(context, builder, row).data, [offset])
     pointer = builder.bitcast(start, ir.PointerType(_QUAD))
-    places = [builder.gep(pointer, [ir.Constant(_WORD, at)]) for at in range(WORD_BARS // _LANES)]
-    return [builder.load(place, align=8, typ=_QUAD) for place in places]
+
+    def load(at: int) -> Any:
+        return builder.load(builder.gep(pointer, [ir.Constant(_WORD, at)]), align=8, typ=_QUAD)
+
+    return load
 
 
-def _broadcast(builder: Any, value: Any) -> list[Any]:
-    """Return a number as often as `_quads` returns values."""
+def _broadcast(builder: Any, value: Any) -> _Quads:
+    """Return what gives a number four times."""
     none = ir.Constant(_QUAD, ir.Undefined)
     one = builder.insert_element(none, value, ir.Constant(ir.IntType(32), 0))
-    return [_shuffled(builder, one, none, [0] * _LANES)] * (WORD_BARS // _LANES)
+    quad = _shuffled(builder, one, none, [0] * _LANES)
+    return lambda _: quad
 
 
 def _shuffled(builder: Any, one: Any, other: Any, order: list[int]) -> Any:
@@ -102,34 +107,45 @@ def _narrowed(builder: Any, one: Any, other: Any, bits: int) -> Any:
     return _shuffled(builder, builder.bitcast(one, kind), builder.bitcast(other, kind), order)
 
 
-def _half_word(builder: Any, masks: list[Any]) -> Any:
-    """Return the bits of 32 bars from eight masks of four bars each.
+def _packed(builder: Any, masks: list[Any]) -> None:
+    """Add a mask to those of the bars before it, narrowing two of a width into one.
 
-    The packing leaves bars 0 and 1 of all masks in the lower half and bars 2 and 3 in the upper.
+    `masks` holds widths and masks of falling width. Packing as early as can be keeps few registers
+    busy.
     """
-    pairs = ir.VectorType(ir.IntType(32), 2 * _LANES)
-    left = [builder.bitcast(mask, pairs) for mask in masks]
-    for bits in (16, 16, 8):
-        twos = zip(left[::2], left[1::2], strict=True)
-        left = [_narrowed(builder, one, other, bits) for one, other in twos]
+    while len(masks) > 1 and masks[-1][0] == masks[-2][0]:
+        (width, one), (_, other) = masks[-2:]
+        masks[-2:] = [(width // 2, _narrowed(builder, one, other, min(16, width // 2)))]
+
+
+def _half_word(builder: Any, marks: Any) -> Any:
+    """Return the bits of 32 bars from their marks of a byte each.
+
+    The packing has left bars 0 and 1 of all quads in the lower half and bars 2 and 3 in the upper.
+    """
     kind = ir.VectorType(ir.IntType(8), _HALF_BARS)
-    order = [(half * 8 + mask) * 2 + at for mask in range(8) for half in (0, 1) for at in (0, 1)]
-    marks = _shuffled(
-        builder, builder.bitcast(left[0], kind), ir.Constant(kind, ir.Undefined), order
-    )
+    order = [(half * 8 + quad) * 2 + at for quad in range(8) for half in (0, 1) for at in (0, 1)]
+    none = ir.Constant(kind, ir.Undefined)
+    marks = _shuffled(builder, builder.bitcast(marks, kind), none, order)
     raised = builder.icmp_signed("<", marks, ir.Constant(kind, [0] * _HALF_BARS))
     return builder.zext(builder.bitcast(raised, ir.IntType(_HALF_BARS)), _WORD)
 
 
-def _word(builder: Any, sign: str, ones: list[Any], others: list[Any]) -> Any:
-    """Return the word of an ordered comparison; `!=` is true of NaN."""
-    compare = builder.fcmp_unordered if sign == "!=" else builder.fcmp_ordered
-    masks = [
-        builder.sext(compare(sign, one, other), _MASK)
-        for one, other in zip(ones, others, strict=True)
-    ]
-    low, high = _half_word(builder, masks[:8]), _half_word(builder, masks[8:])
-    return builder.or_(low, builder.shl(high, ir.Constant(_WORD, _HALF_BARS)))
+def _words_of(builder: Any, signs: tuple[str, ...], ones: _Quads, others: _Quads) -> list[Any]:
+    """Return a word for each of several comparisons of the same values; `!=` is true of NaN."""
+    halves: list[list[Any]] = [[] for _ in signs]
+    for half in (0, 1):
+        masks: list[list[Any]] = [[] for _ in signs]
+        for at in range(8 * half, 8 * half + 8):
+            one, other = ones(at), others(at)
+            for sign, kept in zip(signs, masks, strict=True):
+                compare = builder.fcmp_unordered if sign == "!=" else builder.fcmp_ordered
+                kept.append((64, builder.sext(compare(sign, one, other), _MASK)))
+                _packed(builder, kept)
+        for found, kept in zip(halves, masks, strict=True):
+            found.append(_half_word(builder, kept[0][1]))
+    shift = ir.Constant(_WORD, _HALF_BARS)
+    return [builder.or_(low, builder.shl(high, shift)) for low, high in halves]
 
 
 def _returned(context: Any, builder: Any, kind: Any, words: list[Any]) -> Any:
@@ -145,9 +161,9 @@ def _rows_compared(*signs: str) -> Any:
 
     def compare(_: Any, a: Any, i: Any, b: Any, j: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
-            ones = _quads(context, builder, signature.args[0], given[0], given[1])
-            others = _quads(context, builder, signature.args[2], given[2], given[3])
-            words = [_word(builder, sign, ones, others) for sign in signs]
+            ones = _quads_of(context, builder, signature.args[0], given[0], given[1])
+            others = _quads_of(context, builder, signature.args[2], given[2], given[3])
+            words = _words_of(builder, signs, ones, others)
             return _returned(context, builder, result, words)
 
         sound = _is_row(a) and _is_row(b) and isinstance(i, types.Integer)
@@ -162,9 +178,8 @@ def _row_compared(*signs: str) -> Any:
 
     def compare(_: Any, a: Any, i: Any, x: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
-            ones = _quads(context, builder, signature.args[0], given[0], given[1])
-            others = _broadcast(builder, given[2])
-            words = [_word(builder, sign, ones, others) for sign in signs]
+            ones = _quads_of(context, builder, signature.args[0], given[0], given[1])
+            words = _words_of(builder, signs, ones, _broadcast(builder, given[2]))
             return _returned(context, builder, result, words)
 
         sound = _is_row(a) and isinstance(i, types.Integer) and isinstance(x, types.Number)

@@ -79,11 +79,37 @@ def test_the_example_study_runs_over_a_text(served: Any, tmp_path: Path) -> None
     shown = served.assay("study", "show", "text")
     report = served.json("study", "report", "text")["report"]
 
+    trial = served.json("study", "best", "text", "--limit", "1")["trials"][0]
+    alone = served.json(
+        *("backtest", "run", *DATASET, "--definition", str(EXAMPLES / "pullback.yaml")),
+        *("--direction", "both"),
+        *("--lookback-bar-count", str(finished["spec"]["data"][0]["lookback_bar_count"])),
+        *(word for name, given in _values(trial) for word in ("--set", f"{name}={given}")),
+        *_words(finished["spec"]["execution"]),
+    )
+
+    assert alone["metrics"] == trial["metrics"]
     assert finished["state"] == "STATE_SUCCEEDED"
     assert finished["spec"]["strategy"]["definition"]["enter_long"]
     assert finished["progress"]["finished_trial_count"] == "12"
     assert "definition: Pullbacks" in shown.stdout
     assert "buy_and_hold" in report
+
+
+def _values(trial: Any) -> list[tuple[str, Any]]:
+    return [(one["name"], next(iter(one["value"].values()))) for one in trial["parameters"]]
+
+
+def _words(execution: dict[str, Any]) -> list[str]:
+    """Return an execution model as words of the command line."""
+    return [
+        word
+        for name, given in execution.items()
+        for word in (
+            "--execution",
+            f"{name}={given if isinstance(given, str) else json.dumps(given)}",
+        )
+    ]
 
 
 def test_the_example_and_the_strategy_beside_it_are_the_same() -> None:

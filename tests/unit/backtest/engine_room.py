@@ -28,23 +28,19 @@ FLAT: Bar = (100.0, 100.0, 100.0, 100.0)
 START_MS = 1_704_067_200_000
 HOUR_MS = 3_600_000
 
-ExitReason = enum.IntEnum(  # type: ignore[misc] - the names are those of the ledger
-    "ExitReason",
-    {
-        name: getattr(ledger, name)
-        for name in (
-            "OPEN",
-            "SIGNAL",
-            "REVERSAL",
-            "STOP_LOSS",
-            "TAKE_PROFIT",
-            "TRAILING_STOP",
-            "END",
-            "BUST",
-            "LIQUIDATION",
-        )
-    },
-)
+
+class ExitReason(enum.IntEnum):
+    """Why a position was closed, by the ledger's numbers."""
+
+    OPEN = ledger.OPEN
+    SIGNAL = ledger.SIGNAL
+    REVERSAL = ledger.REVERSAL
+    STOP_LOSS = ledger.STOP_LOSS
+    TAKE_PROFIT = ledger.TAKE_PROFIT
+    TRAILING_STOP = ledger.TRAILING_STOP
+    END = ledger.END
+    BUST = ledger.BUST
+    LIQUIDATION = ledger.LIQUIDATION
 
 
 @dataclass(frozen=True)

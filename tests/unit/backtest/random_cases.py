@@ -113,6 +113,22 @@ def shorter(rng: np.random.Generator, candles: Candles) -> Detail:
     return Detail(Candles.from_columns(rows), Interval.MINUTE_15)
 
 
+def size_of(rng: np.random.Generator, fields: Mapping[str, Any]) -> dict[str, float]:
+    """Choose a way to size positions, or none, that goes with the other fields."""
+    capital = fields["initial_capital_quote"]
+    sizes = {
+        "position_fraction_ratio": float(rng.uniform(0.05, 1.0)),
+        "position_quote": float(rng.uniform(0.1, 1.5)) * capital,
+        "position_quantity_base": float(rng.uniform(0.1, 1.5)) * capital / 100,
+        "risk_per_trade_ratio": float(rng.uniform(0.005, 0.2)),
+        "volatility_target_ratio": float(rng.uniform(0.05, 1.5)),
+    }
+    if fields["stop_loss_ratio"] is None:
+        del sizes["risk_per_trade_ratio"]
+    chosen = [*sizes, ""][int(rng.integers(0, len(sizes) + 1))]
+    return {chosen: sizes[chosen]} if chosen else {}
+
+
 def execution_of(rng: np.random.Generator) -> Execution:
     """Make an execution model with each feature on or off."""
 
@@ -122,7 +138,7 @@ def execution_of(rng: np.random.Generator) -> Execution:
     fields: dict[str, Any] = {
         "initial_capital_quote": float(rng.choice([10_000.0, 123.45])),
         "taker_fee_bps": float(rng.choice([0.0, 5.5, 100.0])),
-        "take_profit_fee_bps": rng.choice([None, -2.0, 2.0]),
+        "take_profit_fee_bps": [None, -2.0, 2.0][int(rng.integers(0, 3))],
         "slippage_bps": float(rng.choice([0.0, 3.0, 150.0])),
         "stop_loss_ratio": maybe(0.5, 0.001, 0.1),
         "take_profit_ratio": maybe(0.5, 0.001, 0.15),
@@ -144,25 +160,14 @@ def execution_of(rng: np.random.Generator) -> Execution:
                 RiskTier(60_000.0, 0.02, 200.0),
                 RiskTier(None if rng.random() < 0.5 else 90_000.0, 0.05, 2_000.0),
             )
-    size = int(rng.integers(0, 7))
-    capital = fields["initial_capital_quote"]
-    if size == 1:
-        fields["position_fraction_ratio"] = float(rng.uniform(0.05, 1.0))
-    elif size == 2:
-        fields["position_quote"] = float(rng.uniform(0.1, 1.5)) * capital
-    elif size == 3:
-        fields["position_quantity_base"] = float(rng.uniform(0.1, 1.5)) * capital / 100
-    elif size == 4 and fields["stop_loss_ratio"] is not None:
-        fields["risk_per_trade_ratio"] = float(rng.uniform(0.005, 0.2))
-    elif size == 5:
-        fields["volatility_target_ratio"] = float(rng.uniform(0.05, 1.5))
+    fields |= size_of(rng, fields)
     if rng.random() < 0.4:
         fields["tick_size_quote"] = float(rng.choice([0.1, 0.05, 1.0, 0.0001, 2.5]))
         fields["slippage_ticks"] = float(rng.choice([0.0, 1.0, 2.5]))
     if rng.random() < 0.4:
         fields["quantity_step_base"] = float(rng.choice([0.001, 0.1, 1.0]))
         fields["minimum_quantity_base"] = maybe(0.5, 0.0, 2.0)
-        fields["minimum_notional_quote"] = maybe(0.5, 0.0, capital / 2)
+        fields["minimum_notional_quote"] = maybe(0.5, 0.0, fields["initial_capital_quote"] / 2)
     return Execution(**fields)
 
 

@@ -183,9 +183,10 @@ class Account:
             self.gaps += not self.follows[bar]
             if reverses:
                 self._enter(bar, long)
-        elif (long or short) and held.entries < self.execution.max_entry_count:
-            if not self._broken(held, bar):
-                self._add(bar, held)
+            return
+        fewer = held.entries < self.execution.max_entry_count
+        if (long or short) and fewer and not self._broken(held, bar):
+            self._add(bar, held)
 
     def _broken(self, held: Position, bar: int) -> bool:
         level = self._liquidation(held)

@@ -26,26 +26,24 @@ CASES_OF_MARKET = 4
 
 def rows_of(recorded: Recorded) -> list[tuple[object, ...]]:
     """Return the engine's trades as plain rows."""
-    rows: list[tuple[object, ...]] = []
-    for deal in map(deal_of, recorded.trades):
-        rows.append(
-            (
-                deal.side,
-                deal.entry_bar,
-                deal.exit_bar,
-                deal.entry_price,
-                deal.exit_price,
-                deal.quantity,
-                deal.fees,
-                deal.net_profit,
-                deal.reason,
-                (deal.adverse, deal.favorable),
-                deal.funding,
-                deal.entry_count,
-                deal.liquidation_loss,
-            )
+    return [
+        (
+            deal.side,
+            deal.entry_bar,
+            deal.exit_bar,
+            deal.entry_price,
+            deal.exit_price,
+            deal.quantity,
+            deal.fees,
+            deal.net_profit,
+            deal.reason,
+            (deal.adverse, deal.favorable),
+            deal.funding,
+            deal.entry_count,
+            deal.liquidation_loss,
         )
-    return rows
+        for deal in map(deal_of, recorded.trades)
+    ]
 
 
 def rows_known(account: Account) -> list[tuple[object, ...]]:

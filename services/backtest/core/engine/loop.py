@@ -30,7 +30,9 @@ from services.backtest.core.engine.scanning import (
 from services.backtest.core.engine.sizing import Drawn, distances_at, quantity_at
 from services.backtest.core.engine.unowned import beyond
 from services.backtest.core.engine.walking import (
+    Course,
     Facts,
+    Ground,
     Sheet,
     extremes,
     mark_days,
@@ -126,9 +128,9 @@ def trade_set(  # noqa: C901, PLR0912, PLR0915 - state kept in registers; calls 
 ) -> tuple[int, Curve, int]:
     """Trade a window; return the number of trades, the curve, and the bar of the ruin.
 
-    The last trade may be open; without ruin it is the last bar. Decisions are taken at closes from bar `first` on and filled at the next open. `wishes` are the
-    set's as a long sees them; `index` is its row of Lines.of, -1 without lines. All arrays are
-    unowned.
+    The last trade may be open. Without ruin its bar is the last. Decisions are taken at closes from
+    bar `first` on and filled at the next open. `wishes` are the set's as a long sees them; `index`
+    is its row of Lines.of, -1 without lines. All arrays are unowned.
     """
     opens, highs, lows, closes, follows = market.bars
     mark_opens, mark_highs, mark_lows, _ = market.marks
@@ -185,20 +187,27 @@ def trade_set(  # noqa: C901, PLR0912, PLR0915 - state kept in registers; calls 
                 cash -= pay(trade, inside[at])
                 charged = following[at + 1]
             while True:
-                begin, end = at, min(limit, min(charged, min(leave, added) + 1))
-                if day < days:
-                    end = min(end, midnights[day] + 1)
+                begin, end = at, min(limit, leave + 1, added + 1)
+                if sheet.recording:
+                    end = min(end, charged)
                 if at < end:
-                    at, ruined, guard, curve = walk(
-                        (highs, lows, closes, mark_lows if side > 0.0 else mark_highs),
-                        (at, end),
-                        separate,
+                    at, ruined, cash, charged, day, guard, curve = walk(
+                        Ground(
+                            highs,
+                            lows,
+                            closes,
+                            mark_lows if side > 0.0 else mark_highs,
+                            midnights,
+                            market.charges,
+                        ),
+                        Course(at, end, charged, day, days, separate),
                         (side, cash, side * quantity, entry),
                         far.trail,
                         guard,
                         curve,
+                        trade,
+                        levels,
                     )
-                    day = mark_days(levels, midnights, days, day, at, curve.previous)
                     if sheet.excursions:
                         lowest, highest = extremes(highs, lows, begin, at, lowest, highest)
                     if sheet.recording:
@@ -245,8 +254,6 @@ def trade_set(  # noqa: C901, PLR0912, PLR0915 - state kept in registers; calls 
                         cash -= pay(trade, inside[at])
                         charged = following[at + 1]
                     continue
-                if at == end and at != limit:
-                    continue
                 # A level, ruin, or the last close ends the position.
                 does = STAYS
                 if not ruined:
@@ -274,8 +281,8 @@ def trade_set(  # noqa: C901, PLR0912, PLR0915 - state kept in registers; calls 
                 cash += write_exit(trade, at, price, fee_ratio, reason)
             if sheet.excursions:
                 if reason != OPEN:
-                    lowest = min(lowest, min(opens[at], price))
-                    highest = max(highest, max(opens[at], price))
+                    lowest = min(lowest, opens[at], price)
+                    highest = max(highest, opens[at], price)
                 write_excursions(trade, lowest, highest)
             flat_from = at
         if reason != OPEN:

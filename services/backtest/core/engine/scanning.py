@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple, cast
 
 import numpy as np
-from llvmlite import ir
+from llvmlite import ir  # type: ignore[import-untyped]  # it ships no types
 from numba import types
 from numba.extending import intrinsic
 
 from services.backtest.core.engine.inputs import Planes
 from services.backtest.core.kernel import inner
 
+Word = Any
+"""64 bits, numpy.uint64: numba knows what it is."""
 NEVER: Final = 1 << 62
 """The bar of what does not happen."""
 _NOTHING: Final = np.uint64(0)
@@ -29,7 +32,7 @@ class Wishes(NamedTuple):
 
 
 @intrinsic
-def trailing_zeros(_context: Any, word: Any) -> Any:
+def _trailing_zeros(_context: Any, word: Any) -> Any:
     """Count the zero bits below the lowest set bit of a word that has one."""
 
     def build(_: Any, builder: Any, __: Any, arguments: Any) -> Any:
@@ -39,13 +42,20 @@ def trailing_zeros(_context: Any, word: Any) -> Any:
 
 
 @intrinsic
-def set_bits(_context: Any, word: Any) -> Any:
+def _set_bits(_context: Any, word: Any) -> Any:
     """Count the set bits of a word."""
 
     def build(_: Any, builder: Any, __: Any, arguments: Any) -> Any:
         return builder.ctpop(arguments[0])
 
     return types.int64(word), build
+
+
+trailing_zeros: Final = cast("Callable[[Word], int]", _trailing_zeros)
+"""Counts the zero bits below the lowest set bit of a word that has one."""
+
+set_bits: Final = cast("Callable[[Word], int]", _set_bits)
+"""Counts the set bits of a word."""
 
 
 @inner
@@ -56,13 +66,13 @@ def turned(wishes: Wishes) -> Wishes:
 
 
 @inner
-def own_entries(wishes: Wishes, word: int) -> np.uint64:
+def own_entries(wishes: Wishes, word: int) -> Word:
     """Return the bars that enter the side: an exit wins over the entry of its side."""
     return wishes.enter[word] & ~wishes.leave[word]
 
 
 @inner
-def other_entries(wishes: Wishes, word: int) -> np.uint64:
+def other_entries(wishes: Wishes, word: int) -> Word:
     """Return the bars that enter the other side."""
     return wishes.other_enter[word] & ~wishes.other_leave[word]
 
@@ -72,7 +82,7 @@ def wanted_side(wishes: Wishes, bar: int) -> int:
     """Return the side a flat account enters: 1 the wishes' own, -1 the other, 0 none."""
     word, place = bar >> 6, np.uint64(bar & 63)
     own, other = own_entries(wishes, word) >> place, other_entries(wishes, word) >> place
-    return np.int64(own & _ONE) - np.int64(other & _ONE)
+    return int(np.int64(own & _ONE)) - int(np.int64(other & _ONE))
 
 
 @inner

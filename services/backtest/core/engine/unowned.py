@@ -8,7 +8,8 @@ negative index, and must only be written to where the array may be.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final, cast
 
 from numba import types
 from numba.core import cgutils
@@ -16,22 +17,25 @@ from numba.extending import intrinsic
 
 
 @intrinsic
-def unowned(_context: Any, array: Any) -> Any:
-    """Return a pointer to the first element of a contiguous array."""
-
+def _unowned(_context: Any, array: Any) -> Any:
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return cgutils.create_struct_proxy(signature.args[0])(
-            context, builder, value=arguments[0]
-        ).data
+        make: Any = cgutils.create_struct_proxy
+        return make(signature.args[0])(context, builder, value=arguments[0]).data
 
-    return types.CPointer(array.dtype)(array), build
+    pointer: Any = types.CPointer
+    return pointer(array.dtype)(array), build
 
 
 @intrinsic
-def beyond(_context: Any, pointer: Any, elements: Any) -> Any:
-    """Return a pointer that many elements further on."""
-
+def _beyond(_context: Any, pointer: Any, _elements: Any) -> Any:
     def build(_: Any, builder: Any, __: Any, arguments: Any) -> Any:
         return builder.gep(arguments[0], [arguments[1]])
 
     return pointer(pointer, types.int64), build
+
+
+unowned: Final = cast("Callable[[Any], Any]", _unowned)
+"""Returns a pointer to the first element of a contiguous array."""
+
+beyond: Final = cast("Callable[[Any, int], Any]", _beyond)
+"""Returns a pointer that many elements further on."""

@@ -7,7 +7,9 @@ from typing import NamedTuple
 import numpy as np
 
 from services.backtest.core.curve import Curve, after_close
+from services.backtest.core.engine.fills import pay
 from services.backtest.core.kernel import Integers, Numbers, inner, merged
+from services.backtest.core.market import Charges
 from services.backtest.core.orders import Guard, ratcheted
 
 
@@ -70,44 +72,86 @@ def _reach(guard: Guard, side: float, watched_apart: bool) -> tuple[float, float
     return (level, above, level) if side > 0.0 else (-above, -level, level)
 
 
+class Course(NamedTuple):
+    """Where a walk goes.
+
+    Attributes:
+        at: The bar whose close comes next; its open is done with.
+        end: The bar to stop before.
+        charged: The next bar that settles funding.
+        day: The next midnight to tell the equity of.
+        days: Their number.
+        separate: Whether liquidation is watched on prices of its own.
+    """
+
+    at: int
+    end: int
+    charged: int
+    day: int
+    days: int
+    separate: bool
+
+
+class Ground(NamedTuple):
+    """What a walk goes over, unowned: prices, those liquidation is watched on, and events."""
+
+    high: Numbers
+    low: Numbers
+    close: Numbers
+    mark: Numbers
+    midnights: Integers
+    charges: Charges
+
+
 @merged
 def walk(
-    prices: tuple[Numbers, Numbers, Numbers, Numbers],
-    stretch: tuple[int, int],
-    watched_apart: bool,
-    holding: tuple[float, float, float, float],
+    ground: Ground,
+    course: Course,
+    held: tuple[float, float, float, float],
     trail: float,
     guard: Guard,
     curve: Curve,
-) -> tuple[int, bool, Guard, Curve]:
-    """Draw the curve over a stretch and move the trailing stop.
+    trade: Numbers,
+    levels: Numbers,
+) -> tuple[int, bool, float, int, int, Guard, Curve]:
+    """Draw the curve up to a bar, moving the trailing stop and paying funding on the way.
 
-    Returns the stretch's end, or the bar that ends the position, and whether by ruin at its close;
-    otherwise by a level. `prices` are highs, lows and closes, and the mark prices' lows, or highs
-    for a short, which count where liquidation is watched apart from the bars; `stretch` the first
-    bar and the end; `holding` side, cash, signed quantity and entry price.
+    Returns the bar stopped before, or the one that ends the position, and whether by ruin at its
+    close, otherwise by a level; cash, the next charge and the next midnight; guard and curve.
+    `held` are side, cash, signed quantity and entry price.
     """
-    highs, lows, closes, marks = prices
-    at, end = stretch
-    side, cash, quantity, entry = holding
-    lower, upper, level = _reach(guard, side, watched_apart)
+    at, end, charged, day, days, separate = course
+    highs, lows, closes, marks, midnights, charges = ground
+    side, cash, quantity, entry = held
+    lower, upper, level = _reach(guard, side, separate)
     ruined = False
     while at < end:
-        low, high = lows[at], highs[at]
-        apart = watched_apart and side * marks[at] <= guard.liquidation
-        if low <= lower or high >= upper or apart:
-            worst, best = (low, high) if side > 0.0 else (-high, -low)
-            if worst <= level or best >= guard.target or apart:
+        until = min(end, charged)
+        if day < days:
+            until = min(until, midnights[day] + 1)
+        while at < until:
+            low, high = lows[at], highs[at]
+            apart = separate and side * marks[at] <= guard.liquidation
+            if low <= lower or high >= upper or apart:
+                worst, best = (low, high) if side > 0.0 else (-high, -low)
+                if worst <= level or best >= guard.target or apart:
+                    break
+                guard = ratcheted(guard, side, max(guard.best, best), trail)
+                lower, upper, level = _reach(guard, side, separate)
+            value = cash + quantity * (closes[at] - entry)
+            if value <= 0.0:
+                ruined = True
                 break
-            guard = ratcheted(guard, side, max(guard.best, best), trail)
-            lower, upper, level = _reach(guard, side, watched_apart)
-        value = cash + quantity * (closes[at] - entry)
-        if value <= 0.0:
-            ruined = True
+            curve = after_close(curve, at, value)
+            at += 1
+        day = mark_days(levels, midnights, days, day, at, curve.previous)
+        if at < until:
             break
-        curve = after_close(curve, at, value)
-        at += 1
-    return at, ruined, guard, curve
+        if at == charged and at < end:
+            cash -= pay(trade, charges.at_open[at])
+            cash -= pay(trade, charges.inside[at])
+            charged = charges.following[at + 1]
+    return at, ruined, cash, charged, day, guard, curve
 
 
 @inner

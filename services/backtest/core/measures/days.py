@@ -12,6 +12,7 @@ import numpy as np
 
 from services.backtest.core.kernel import Bytes, Numbers, inner
 from services.backtest.core.measures.places import put_reason, put_value
+from services.backtest.core.measures.wants import ALL_DAYS, SHORTFALL, SPREAD, ULCER
 from services.backtest.core.metrics import Metric, UndefinedReason
 
 DAYS_PER_YEAR: Final = 365.0
@@ -84,7 +85,9 @@ def _returns(equity: Numbers, first: float, out: Numbers) -> None:
 
 
 @inner
-def measure_days(levels: Numbers, returns: Numbers, values: Numbers, reasons: Bytes) -> bool:
+def measure_days(
+    levels: Numbers, returns: Numbers, values: Numbers, reasons: Bytes, wants: int = ALL_DAYS
+) -> bool:
     """Measure the curve at UTC midnights and tell whether every day has a return.
 
     `levels` holds the equity at each. Without two of them there is no day; a day that begins
@@ -94,16 +97,19 @@ def measure_days(levels: Numbers, returns: Numbers, values: Numbers, reasons: By
         put_reason(values, reasons, metric, _TOO_FEW)
     if len(levels) < 2:
         return False
-    put_value(values, reasons, Metric.ULCER_INDEX_RATIO, _ulcer_index(levels))
-    if levels[0] <= 0.0:
-        put_reason(values, reasons, Metric.ULCER_INDEX_RATIO, _RUINED)
+    if wants & ULCER:
+        put_value(values, reasons, Metric.ULCER_INDEX_RATIO, _ulcer_index(levels))
+        if levels[0] <= 0.0:
+            put_reason(values, reasons, Metric.ULCER_INDEX_RATIO, _RUINED)
     if levels[-2] <= 0.0:
         for metric in _OF_RETURNS:
             put_reason(values, reasons, metric, _RUINED)
         return False
     _returns(levels[1:], levels[0], returns)
-    _measure_spread(returns, values, reasons)
-    _measure_shortfall(returns, values, reasons)
+    if wants & SPREAD:
+        _measure_spread(returns, values, reasons)
+    if wants & SHORTFALL:
+        _measure_shortfall(returns, values, reasons)
     return True
 
 

@@ -53,8 +53,10 @@ def measure_run(
     measure_bar_sharpe(curve, bars, ruined, span.bars_per_year, values, reasons)
     if wants & GROWTH:
         measure_growth(capital, span.days, values, reasons)
-    if wants & DAYS and measure_days(levels, returns, values, reasons) and wants & DISTRIBUTION:
-        measure_distribution(returns, values, reasons)
+    if wants & DAYS:
+        whole = measure_days(levels, returns, values, reasons, wants)
+        if whole and wants & DISTRIBUTION:
+            measure_distribution(returns, values, reasons)
     closed = len(trades)
     if closed > 0 and trades[closed - 1, EXIT_BAR] < 0.0:
         closed -= 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -40,35 +40,90 @@ _NO_LOSSES: Final = int(UndefinedReason.NO_LOSSES)
 _NO_WINS: Final = int(UndefinedReason.NO_WINS)
 
 
-@inner
-def measure_trades(trades: Numbers, values: Numbers, reasons: Bytes) -> None:
-    """Measure the closed trades, the rows of `trades`."""
-    _measure_sides(trades, values, reasons)
-    _measure_profits(trades, values, reasons)
-    _measure_streaks(trades, values)
-    _measure_holding(trades, values, reasons)
+class Tally(NamedTuple):
+    """Sums, extremes and counts over closed trades, in their order."""
+
+    wins: int
+    longs: int
+    long_wins: int
+    most_wins: int
+    most_losses: int
+    won: float
+    lost: float
+    largest: float
+    smallest: float
+    long_profit: float
+    short_profit: float
+    held: float
+    longest: float
 
 
 @inner
-def _measure_sides(trades: Numbers, values: Numbers, reasons: Bytes) -> None:
-    count = len(trades)
-    longs = long_wins = wins = 0
-    long_profit = short_profit = 0.0
-    for place in range(count):
+def _tally(trades: Numbers) -> Tally:
+    wins = longs = long_wins = won_now = lost_now = most_wins = most_losses = 0
+    won = lost = long_profit = short_profit = held = longest = 0.0
+    largest, smallest = -np.inf, np.inf
+    for place in range(len(trades)):
         profit = trades[place, NET_PROFIT]
-        wins += profit > 0.0
+        bars = trades[place, EXIT_BAR] - trades[place, ENTRY_BAR]
+        largest, smallest = max(largest, profit), min(smallest, profit)
+        held += bars
+        longest = max(longest, bars)
+        wins_now = profit > 0.0
+        if wins_now:
+            won += profit
+            wins += 1
+            won_now, lost_now = won_now + 1, 0
+        else:
+            lost -= profit
+            won_now, lost_now = 0, lost_now + 1
+        most_wins, most_losses = max(most_wins, won_now), max(most_losses, lost_now)
         if trades[place, SIDE] > 0.0:
             longs += 1
-            long_wins += profit > 0.0
+            long_wins += wins_now
             long_profit += profit
         else:
             short_profit += profit
+    return Tally(
+        wins,
+        longs,
+        long_wins,
+        most_wins,
+        most_losses,
+        won,
+        lost,
+        largest,
+        smallest,
+        long_profit,
+        short_profit,
+        held,
+        longest,
+    )
+
+
+@inner
+def measure_trades(trades: Numbers, values: Numbers, reasons: Bytes) -> None:
+    """Measure the closed trades, the rows of `trades`."""
+    tally = _tally(trades)
+    _measure_sides(len(trades), tally, values, reasons)
+    _measure_profits(trades, tally, values, reasons)
+    none = len(trades) == 0
+    values[Metric.MAX_CONSECUTIVE_WINS] = tally.most_wins
+    values[Metric.MAX_CONSECUTIVE_LOSSES] = tally.most_losses
+    held = tally.held / len(trades)
+    put(values, reasons, Metric.AVERAGE_BARS_HELD, held, none, _NO_TRADES)
+    put(values, reasons, Metric.MAX_BARS_HELD, tally.longest, none, _NO_TRADES)
+
+
+@inner
+def _measure_sides(count: int, tally: Tally, values: Numbers, reasons: Bytes) -> None:
+    longs, long_wins, wins = tally.longs, tally.long_wins, tally.wins
     shorts, short_wins = count - longs, wins - long_wins
     values[Metric.TRADE_COUNT] = count
     values[Metric.LONG_TRADE_COUNT] = longs
     values[Metric.SHORT_TRADE_COUNT] = shorts
-    values[Metric.LONG_NET_PROFIT_QUOTE] = long_profit
-    values[Metric.SHORT_NET_PROFIT_QUOTE] = short_profit
+    values[Metric.LONG_NET_PROFIT_QUOTE] = tally.long_profit
+    values[Metric.SHORT_NET_PROFIT_QUOTE] = tally.short_profit
     put(values, reasons, Metric.WIN_RATE_RATIO, wins / count, count == 0, _NO_TRADES)
     metric = Metric.LONG_WIN_RATE_RATIO
     put(values, reasons, metric, long_wins / longs, longs == 0, _NO_TRADES)
@@ -77,24 +132,13 @@ def _measure_sides(trades: Numbers, values: Numbers, reasons: Bytes) -> None:
 
 
 @inner
-def _measure_profits(trades: Numbers, values: Numbers, reasons: Bytes) -> None:
-    count = len(trades)
-    won = lost = 0.0
-    wins = 0
-    largest, smallest = -np.inf, np.inf
-    for place in range(count):
-        profit = trades[place, NET_PROFIT]
-        largest, smallest = max(largest, profit), min(smallest, profit)
-        if profit > 0.0:
-            won += profit
-            wins += 1
-        else:
-            lost -= profit
+def _measure_profits(trades: Numbers, tally: Tally, values: Numbers, reasons: Bytes) -> None:
+    count, wins, won, lost = len(trades), tally.wins, tally.won, tally.lost
     mean = (won - lost) / count
     none = count == 0
     put(values, reasons, Metric.EXPECTANCY_QUOTE, mean, none, _NO_TRADES)
-    put(values, reasons, Metric.LARGEST_WIN_QUOTE, largest, none, _NO_TRADES)
-    put(values, reasons, Metric.LARGEST_LOSS_QUOTE, smallest, none, _NO_TRADES)
+    put(values, reasons, Metric.LARGEST_WIN_QUOTE, tally.largest, none, _NO_TRADES)
+    put(values, reasons, Metric.LARGEST_LOSS_QUOTE, tally.smallest, none, _NO_TRADES)
     reason = _NO_TRADES if none else _NO_WINS
     put(values, reasons, Metric.AVERAGE_WIN_QUOTE, won / wins, wins == 0, reason)
     reason = _NO_TRADES if none else _NO_LOSSES
@@ -105,35 +149,9 @@ def _measure_profits(trades: Numbers, values: Numbers, reasons: Bytes) -> None:
     for place in range(count):
         squares += (trades[place, NET_PROFIT] - mean) * (trades[place, NET_PROFIT] - mean)
     sqn = np.sqrt(float(count)) * (mean / np.sqrt(squares / (count - 1.0)))
-    constant = largest == smallest
+    constant = tally.largest == tally.smallest
     reason = _NO_TRADES if none else _TOO_FEW if count == 1 else _NO_VARIANCE
     put(values, reasons, Metric.SQN, sqn, none or constant, reason)
-
-
-@inner
-def _measure_streaks(trades: Numbers, values: Numbers) -> None:
-    wins = losses = most_wins = most_losses = 0
-    for place in range(len(trades)):
-        if trades[place, NET_PROFIT] > 0.0:
-            wins, losses = wins + 1, 0
-        else:
-            wins, losses = 0, losses + 1
-        most_wins, most_losses = max(most_wins, wins), max(most_losses, losses)
-    values[Metric.MAX_CONSECUTIVE_WINS] = most_wins
-    values[Metric.MAX_CONSECUTIVE_LOSSES] = most_losses
-
-
-@inner
-def _measure_holding(trades: Numbers, values: Numbers, reasons: Bytes) -> None:
-    count = len(trades)
-    held = most = 0.0
-    for place in range(count):
-        bars = trades[place, EXIT_BAR] - trades[place, ENTRY_BAR]
-        held += bars
-        most = max(most, bars)
-    none = count == 0
-    put(values, reasons, Metric.AVERAGE_BARS_HELD, held / count, none, _NO_TRADES)
-    put(values, reasons, Metric.MAX_BARS_HELD, most, none, _NO_TRADES)
 
 
 @inner

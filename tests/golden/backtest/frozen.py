@@ -6,20 +6,27 @@ there. Results change only together with `CODE_VERSION`.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 import sys
 from pathlib import Path
 
+import numpy as np
+
+from services.backtest.core.batch import evaluate
 from services.backtest.core.execution import Direction, Execution, IntrabarPolicy
 from services.backtest.core.frame import Frame
+from services.backtest.core.indicators.registry import INDICATORS
 from services.backtest.core.metrics import METRIC_NAMES
+from services.backtest.core.parameter_sets import ParameterSets
+from services.backtest.core.parameters import ParameterInfo, ParameterType
 from services.backtest.core.single import run
-from services.backtest.core.strategies import STRATEGIES
+from services.backtest.core.strategies import STRATEGIES, Definition, Strategy
 from services.common.frames import Candles
 from services.common.intervals import Interval
 
-LOOKBACK = 200
+LOOKBACK = 400
 BARS = 24 * 90
 
 MODELS = {
@@ -35,7 +42,31 @@ MODELS = {
         intrabar_policy=IntrabarPolicy.NEAREST_EXTREME_FIRST,
         close_at_end=True,
     ),
+    "margined": Execution(
+        leverage=20.0,
+        risk_per_trade_ratio=0.2,
+        stop_loss_ratio=0.04,
+        max_entry_count=3,
+        slippage_ticks=2.0,
+        tick_size_quote=0.1,
+        quantity_step_base=0.001,
+        minimum_notional_quote=5.0,
+    ),
 }
+
+TEXT = Definition(
+    parameters=(
+        ParameterInfo("n", ParameterType.INT, "", "", 2.0, 100.0, default=20),
+        ParameterInfo("k", ParameterType.DOUBLE, "", "", 0.5, 5.0, default=1.5),
+    ),
+    enter_long='close > bollinger_upper(close, n, k) and on("4h", rsi(close, 14)) > 50',
+    exit_long="close < median(close, n) or adx(14) < 15 or crosses_below(zscore(close, n), 0)",
+    enter_short="supertrend_direction(n, k) < 0 and hour >= 8",
+    exit_short="not (supertrend_direction(n, k) < 0)",
+    stop_loss="k * atr(14) / close",
+    position_fraction="min(1, 0.01 / (atr(14) / close))",
+)
+"""A bit of everything: windows, recursions, longer bars, distances."""
 
 
 def market(seed: int = 2024) -> Candles:
@@ -58,7 +89,8 @@ def results() -> dict[str, dict[str, str | int]]:
     """Return every metric of every strategy as hexadecimal floats, or the reason it has none."""
     frame = Frame(market(), LOOKBACK, Interval.HOUR_1, LOOKBACK)
     out: dict[str, dict[str, str | int]] = {}
-    for name, strategy in STRATEGIES.items():
+    strategies = {**STRATEGIES, "text": Strategy.compiled(TEXT, INDICATORS)}
+    for name, strategy in strategies.items():
         kinds = ("sma", "ema") if name == "ma_crossover" else ("",)
         for kind in kinds:
             for model, execution in MODELS.items():
@@ -70,7 +102,26 @@ def results() -> dict[str, dict[str, str | int]]:
                     else result.metrics[metric].hex()
                     for metric in METRIC_NAMES
                 }
-    return out
+    return out | {"a batch of plain crossovers": _batch(frame)}
+
+
+def _batch(frame: Frame) -> dict[str, str | int]:
+    """Return a few metrics of 600 sets, all their bits as one digest each."""
+    fast, slow = np.meshgrid(np.arange(2, 22), np.arange(10, 40))
+    sets = ParameterSets(fast.size, {"fast_period": fast.ravel(), "slow_period": slow.ravel()})
+    told = evaluate(
+        frame,
+        STRATEGIES["ma_crossover"],
+        Direction.LONG,
+        sets,
+        Execution(),
+        ("bar_sharpe_ratio", "max_drawdown_ratio", "sharpe_ratio", "net_profit_quote"),
+        lambda: False,
+    )
+    return {
+        name: hashlib.sha256(values.astype("<f8").tobytes()).hexdigest()
+        for name, values in told.values.items()
+    }
 
 
 if __name__ == "__main__":

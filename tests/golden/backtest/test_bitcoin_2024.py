@@ -5,16 +5,20 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
-from services.backtest.core.batch import ParameterSets, evaluate
+from services.backtest.core.batch import evaluate
+from services.backtest.core.chunks import ChunkMaker
 from services.backtest.core.execution import Direction, Execution
 from services.backtest.core.frame import Frame
-from services.backtest.core.indicators.rows import Rows
 from services.backtest.core.metrics import METRIC_NAMES
-from services.backtest.core.signals import BEARISH, BULLISH, raise_flags
+from services.backtest.core.parameter_sets import ParameterSets
+from services.backtest.core.planning import SetPlan
+from services.backtest.core.runs import Runner
 from services.backtest.core.single import run
 from services.backtest.core.strategies import STRATEGIES
+from services.backtest.core.workbench import workbench_of
 from services.common.frames import Candles
 from services.common.intervals import Interval
 
@@ -152,43 +156,54 @@ def test_buying_and_holding_is_the_years_move_less_one_fee(year: Frame) -> None:
     assert result.metrics["sharpe_ratio"] == pytest.approx(sharpe, rel=1e-9)
 
 
+def grid() -> ParameterSets:
+    """Return the 2,500 sets of the reference grid, the slow period varying fastest."""
+    fast, slow = np.meshgrid(FAST, SLOW, indexing="ij")
+    return ParameterSets(fast.size, {"fast_period": fast.ravel(), "slow_period": slow.ravel()})
+
+
+def planes_of_the_grid(year: Frame, *, turns: bool) -> npt.NDArray[np.bool_]:
+    """Return the bits of enter_long and exit_long, shape (2, sets, bars)."""
+    bench, costs = workbench_of(year), Execution()
+    plan = SetPlan(CROSSOVER, Direction.LONG, grid(), costs)
+    (group,) = plan.groups()
+    maker = ChunkMaker(bench, group, plan.combiner, costs)
+    runner = Runner(bench, CROSSOVER, Direction.LONG, costs, METRIC_NAMES)
+    words = [runner.planes(maker.code, chunk, turns=turns) for chunk in maker.chunks()]
+    bits = np.unpackbits(np.concatenate(words, axis=1).view(np.uint8), axis=2, bitorder="little")
+    return bits[:, :, : year.bar_count].astype(np.bool_)
+
+
 def test_crossings_of_the_grid_are_those_of_whole_numbers(year: Frame) -> None:
     """Ties of averages on real ticks fall as exact arithmetic says, in all 2,500 sets."""
     ticks = np.round(year.candles.close * 10).astype(np.int64)
     assert (ticks / 10 == year.candles.close).all()
     sums = np.concatenate(([0], np.cumsum(ticks)))
     count = len(ticks)
-    rows = Rows(year)
-    flags = np.empty(count, np.uint8)
+    planes = planes_of_the_grid(year, turns=False)
+    quick = planes_of_the_grid(year, turns=True)
     ties = 0
-    for slow in SLOW:
-        for fast in FAST:
-            longest = max(fast, slow)
-            end = np.arange(longest, count + 1)
-            difference = (sums[end] - sums[end - fast]) * slow - (
-                sums[end] - sums[end - slow]
-            ) * fast
-            before, now = difference[:-1], difference[1:]
-            expected = np.zeros(count, np.uint8)
-            expected[longest:] = BULLISH * ((before <= 0) & (now > 0)) | BEARISH * (
-                (before >= 0) & (now < 0)
-            )
-            rules = CROSSOVER.rules(
-                {"fast_period": fast, "slow_period": slow, "average": "sma"}, rows
-            )
-            raise_flags(rules, Direction.BOTH, flags)
-            assert (flags == expected).all(), (fast, slow)
-            ties += fast != slow and bool((difference == 0).any())
+    for number, (fast, slow) in enumerate((fast, slow) for fast in FAST for slow in SLOW):
+        longest = max(fast, slow)
+        end = np.arange(longest, count + 1)
+        difference = (sums[end] - sums[end - fast]) * slow - (sums[end] - sums[end - slow]) * fast
+        before, now = difference[:-1], difference[1:]
+        rises, falls = np.zeros(count, np.bool_), np.zeros(count, np.bool_)
+        rises[longest:] = (before <= 0) & (now > 0)
+        falls[longest:] = (before >= 0) & (now < 0)
+        assert (planes[0, number] == rises).all(), (fast, slow)
+        assert (planes[1, number] == falls).all(), (fast, slow)
+        # The quick way leaves out falls that no rise came before.
+        assert (quick[0, number] == rises).all()
+        assert not (quick[1, number] & ~falls).any()
+        ties += fast != slow and bool((difference == 0).any())
     assert ties > 0
 
 
 def test_the_grid_on_the_year_is_as_frozen(year: Frame) -> None:
     """Every 50th set of the reference grid: returns and trades as first measured."""
-    pairs = [(fast, slow) for fast in FAST for slow in SLOW][::50]
-    sets = ParameterSets(
-        len(pairs),
-        {"fast_period": [fast for fast, _ in pairs], "slow_period": [slow for _, slow in pairs]},
-    )
+    columns = {name: np.asarray(column)[::50] for name, column in grid().columns.items()}
+    sets = ParameterSets(50, columns)
     costs = Execution(taker_fee_bps=10.0)
     told = evaluate(year, CROSSOVER, Direction.LONG, sets, costs, METRIC_NAMES, lambda: False)
     assert not told.failures

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -14,11 +15,24 @@ from tests.golden.backtest.frozen import results
 
 FROZEN = Path(__file__).with_name("frozen.json")
 
-PLAIN_PROCESSOR = {
-    "NUMBA_CPU_NAME": "generic",
-    "NPY_DISABLE_CPU_FEATURES": "AVX2 AVX512F FMA3",
-    "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX2,-AVX512F,-FMA",
+OLDER_PROCESSORS = {
+    "with SSE 4.2 only": {
+        "NUMBA_CPU_NAME": "nehalem",
+        "NPY_DISABLE_CPU_FEATURES": "AVX2 AVX512F FMA3",
+        "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX2,-AVX512F,-FMA",
+    },
+    "with AVX, without fused multiplication": {
+        "NUMBA_CPU_NAME": "sandybridge",
+        "NPY_DISABLE_CPU_FEATURES": "AVX512F FMA3",
+        "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX512F,-FMA",
+    },
+    "with nothing beyond the architecture": {
+        "NUMBA_CPU_NAME": "generic",
+        "NPY_DISABLE_CPU_FEATURES": "AVX2 AVX512F FMA3",
+        "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX2,-AVX512F,-FMA,-SSE4_2",
+    },
 }
+"""What numba, numpy and the C library are told the processor can do."""
 
 
 def test_results_are_the_frozen_ones() -> None:
@@ -31,11 +45,15 @@ def test_results_are_the_frozen_ones() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the switches below are Linux's")
-def test_a_processor_without_vector_units_gives_the_same_bits() -> None:
-    """Kernels compiled for the plainest x86-64 or ARM give the frozen results."""
+@pytest.mark.parametrize("kind", OLDER_PROCESSORS)
+def test_a_lesser_processor_gives_the_same_bits(kind: str) -> None:
+    """Kernels compiled for another processor give the frozen results, alone and in a batch."""
+    switches = OLDER_PROCESSORS[kind]
+    if platform.machine() != "x86_64" and switches["NUMBA_CPU_NAME"] != "generic":
+        pytest.skip("this processor is of another architecture")
     told = subprocess.run(
         [sys.executable, "-W", "ignore", "-m", "tests.golden.backtest.frozen"],
-        env=os.environ | PLAIN_PROCESSOR,
+        env=os.environ | switches,
         capture_output=True,
         check=True,
         text=True,

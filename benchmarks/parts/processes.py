@@ -17,7 +17,8 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-_START_SECONDS = 120.0
+_START_SECONDS = 600.0
+"""A worker compiles its kernels when its sources are new."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,13 +16,16 @@ from services.backtest.core.metrics import METRIC_NAMES, UndefinedReason
 from services.backtest.core.parameter_sets import InvalidSet, ParameterSets
 from services.backtest.core.planning import SetGroup, SetPlan
 from services.backtest.core.plugins.calls import PlugInFailed
-from services.backtest.core.refusals import LookbackTooShort, WindowTooShort, unusable
-from services.backtest.core.rows import TooCostly
+from services.backtest.core.refusals import (
+    LookbackTooShort,
+    TooCostly,
+    WindowTooShort,
+    unusable,
+)
 from services.backtest.core.runs import Runner
 from services.backtest.core.strategies.strategy import Strategy
 from services.backtest.core.timeline import IntervalUnusable
 from services.backtest.core.workbench import Workbench, workbench_of
-
 
 _SETS_AT_ONCE: Final = 256
 """Their planes stay in the processor's own memory; a cancelled batch ends after as many."""

@@ -4,34 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache, partial
 from typing import Final
 
 import numpy as np
 
+from services.backtest.core.demands import (
+    code_of,
+    costly,
+    most_rows,
+    most_sets,
+    parameters_of,
+    too_many,
+)
 from services.backtest.core.engine import Lines, no_lines
 from services.backtest.core.engine.inputs import LINES, VOLATILITY_LINE
 from services.backtest.core.execution import EXECUTION_PARAMETERS, Execution
 from services.backtest.core.expression.program import Program
-from services.backtest.core.expression.statics import evaluate_static, static_parameters
+from services.backtest.core.expression.statics import evaluate_static
 from services.backtest.core.kernel import Integers, Numbers
-from services.backtest.core.parameter_sets import Combinations, Combiner
-from services.backtest.core.parameters import Value
-from services.backtest.core.plane_code import PlaneCode, Wanted, plane_code
+from services.backtest.core.parameter_sets import Combiner
+from services.backtest.core.parameters import Value, problem_with
+from services.backtest.core.plane_code import PlaneCode, Wanted
 from services.backtest.core.planning import DISTANCES, SIGNALS, SetGroup
-from services.backtest.core.refusals import LookbackTooShort, WindowTooShort
+from services.backtest.core.refusals import LookbackTooShort, TooCostly, WindowTooShort
 from services.backtest.core.row import Row
-from services.backtest.core.row_table import LONGEST_WHOLE
 from services.backtest.core.rows import Scope
 from services.backtest.core.timeline import IntervalUnusable
 from services.backtest.core.volatility import PERIOD, YEARLY, volatility_program
 from services.backtest.core.workbench import Workbench
 
 _LIMITS: Final = {info.name: info for info in EXECUTION_PARAMETERS}
-_MOST_SETS: Final = 4_096
-_MOST_ROW_BYTES: Final = 64 * 2**20
-_MOST_PLANE_BYTES: Final = 24 * 2**20
-_PLANES: Final = 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,61 +93,39 @@ class ChunkMaker:
         self, bench: Workbench, group: SetGroup, combiner: Combiner, execution: Execution
     ) -> None:
         """Take sets whose values are sound."""
-        self.code: PlaneCode = _code(group.program, tuple(group.signals.values()))
+        self.code: PlaneCode = code_of(group.program, tuple(group.signals.values()))
         self.failures: dict[int, Exception] = {}
         self._bench = bench
         self._group = group
         self._combiner = combiner
         self._execution = execution
-        self._scopes: dict[tuple[Program, int, frozenset[str]], Scope] = {}
 
     def chunks(self) -> Iterator[Chunk]:
         """Yield the chunks in the order of the sets, without the sets that cannot be run."""
         begin = 0
-        size = self._most_sets()
-        while begin < len(self._group.sets):
-            sets = self._group.sets[begin : begin + size]
-            while len(sets) > 1 and self._too_many(sets):
+        size = most_sets(self._bench.bar_count)
+        all_sets = self._affordable()
+        while begin < len(all_sets):
+            sets = all_sets[begin : begin + size]
+            while len(sets) > 1 and too_many(
+                self._bench, self._group.program, self.code, self._combiner, sets
+            ):
                 sets = sets[: len(sets) // 2]
             begin += len(sets)
             chunk = self._chunk(sets)
             if len(chunk.sets):
                 yield chunk
 
-    def _most_sets(self) -> int:
-        """Return how many sets may be planned at once: rows of long windows are many bytes."""
-        plane = _PLANES * self._bench.bar_count // 8 + 1
-        few = self._bench.bar_count > LONGEST_WHOLE
-        return max(1, min(_MOST_SETS, _MOST_PLANE_BYTES // plane)) if few else _MOST_SETS
-
-    def _too_many(self, sets: Integers) -> bool:
-        """Say whether sets have more rows than the table holds, or than memory shall."""
-        program = self._group.program
-        few = self._bench.bar_count <= LONGEST_WHOLE
-        columns = [
-            self._combiner.of(_parameters(program, wanted.place)) for wanted in self.code.rows
-        ]
-        if few and sum(len(column.values) for column in columns) <= self._bench.table.capacity:
-            return False
-        counts = {
-            wanted: len(np.unique(column.of[sets]))
-            for wanted, column in zip(self.code.rows, columns, strict=True)
-        }
-        if sum(counts.values()) > self._bench.table.capacity:
-            return True
-        if few:
-            return False
-        # Means and prices are read where they are.
-        kept = sum(
-            count
-            for wanted, count in counts.items()
-            if program.nodes[wanted.place].operation not in {"sma", "column"}
-        )
-        return kept * self._bench.bar_count * 8 > _MOST_ROW_BYTES
+    def _affordable(self) -> Integers:
+        """Return the sets but for those that need too many rows, which are noted."""
+        refused = costly(self._bench, self._group, self._combiner)
+        error = TooCostly(most_rows(self._bench.bar_count))
+        self.failures.update(dict.fromkeys(self._group.sets[refused].tolist(), error))
+        return self._group.sets[~refused]
 
     def _chunk(self, sets: Integers) -> Chunk:
         program = self._group.program
-        inputs = _code(program, tuple(program.signals.values())).rows
+        inputs = code_of(program, tuple(program.signals.values())).rows
         columns = {
             wanted: self._column(program, sets, wanted) for wanted in {*inputs, *self.code.rows}
         }
@@ -157,8 +138,7 @@ class ChunkMaker:
         volatility = self._volatility(sets)
         lines = [*drawn.values(), *([volatility] if volatility else [])]
         firsts = self._firsts(sets, columns, lines)
-        sound = np.array([number not in self.failures for number in sets.tolist()], np.bool_)
-        kept = np.flatnonzero(sound)
+        kept = self._sound(sets)
         rows, operands = self._operands([columns[wanted] for wanted in self.code.rows], kept)
         return Chunk(
             sets=sets[kept],
@@ -170,20 +150,24 @@ class ChunkMaker:
             distances={name: values[kept] for name, values in steady.items()},
         )
 
+    def _sound(self, sets: Integers) -> Integers:
+        if not self.failures:
+            return np.arange(len(sets))
+        return np.flatnonzero([number not in self.failures for number in sets.tolist()])
+
     def _column(self, program: Program, sets: Integers, wanted: Wanted) -> _Column:
         """Return a row for every set; sets whose row cannot be made are noted."""
-        names = _parameters(program, wanted.place)
+        names = parameters_of(program, wanted.place)
         combinations = self._combiner.of(names)
-        used, of = _used(combinations, sets)
+        used, of = combinations.used(sets)
         rows: list[Row | None] = []
         for place, chosen in enumerate(used.tolist()):
             values = combinations.values[chosen]
-
-            def scope(chosen: int = chosen, values: Mapping[str, Value] = values) -> Scope:
-                return self._scope(program, chosen, names, values)
-
             try:
-                rows.append(self._row(program, wanted, values, scope))
+                # A scope keeps all rows on the way, so none outlives its row.
+                rows.append(
+                    self._row(program, wanted, values, cache(partial(Scope, program, values)))
+                )
             except IntervalUnusable:
                 raise
             except Exception as error:  # noqa: BLE001 - a defect in one set must not fail the others
@@ -204,14 +188,6 @@ class ChunkMaker:
         if needed > self._bench.window_start and not self._bench.begins_dataset:
             raise LookbackTooShort(needed, self._bench.window_start)
         return self._bench.row(key, scope)
-
-    def _scope(
-        self, program: Program, chosen: int, names: frozenset[str], values: Mapping[str, Value]
-    ) -> Scope:
-        key = (program, chosen, names)
-        if key not in self._scopes:
-            self._scopes[key] = Scope(program, values)
-        return self._scopes[key]
 
     def _volatility(self, sets: Integers) -> _Column | None:
         """Return the yearly volatilities of closes, where sizes aim at one."""
@@ -274,8 +250,8 @@ class ChunkMaker:
     def _static(self, place: int, sets: Integers) -> Numbers:
         """Return a static number for every set."""
         program = self._group.program
-        combinations = self._combiner.of(_parameters(program, place))
-        used, of = _used(combinations, sets)
+        combinations = self._combiner.of(parameters_of(program, place))
+        used, of = combinations.used(sets)
         values = [
             float(evaluate_static(program, place, combinations.values[chosen]))
             for chosen in used.tolist()
@@ -290,7 +266,7 @@ class ChunkMaker:
             if program.nodes[place].static:
                 info = _LIMITS[DISTANCES[name]]
                 values = self._static(place, sets)
-                if np.all((values >= info.minimum) & (values <= info.maximum)):
+                if all(problem_with(info, value) is None for value in np.unique(values).tolist()):
                     found[DISTANCES[name]] = values
         return found
 
@@ -300,7 +276,7 @@ class ChunkMaker:
         places = {
             line: drawn[place]
             for line, name in enumerate(DISTANCES)
-            if (place := self._group.program.distances.get(name)) in drawn
+            if (place := self._group.program.distances.get(name, -1)) in drawn
         }
         if volatility is not None:
             places[VOLATILITY_LINE] = volatility
@@ -314,24 +290,6 @@ class ChunkMaker:
         for number, line in enumerate(places):
             of[:, line] = operands[:, number]
         return Lines(values, of)
-
-
-def _used(combinations: Combinations, sets: Integers) -> tuple[Integers, Integers]:
-    """Return the combinations that sets have, and which of them each has."""
-    if len(sets) == len(combinations.of):
-        return np.arange(len(combinations.values)), combinations.of
-    used, of = np.unique(combinations.of[sets], return_inverse=True)
-    return used, of
-
-
-@lru_cache(256)
-def _code(program: Program, places: tuple[int, ...]) -> PlaneCode:
-    return plane_code(program, places)
-
-
-@lru_cache(4_096)
-def _parameters(program: Program, place: int) -> frozenset[str]:
-    return static_parameters(program, place)
 
 
 def signal_columns(signals: Mapping[str, int]) -> Integers:

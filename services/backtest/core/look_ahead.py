@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from services.backtest.core.execution import Direction, Execution
+from services.backtest.core.expression.program import Program
 from services.backtest.core.frame import Frame
 from services.backtest.core.kernel import Numbers
 from services.backtest.core.one_set import one_set
@@ -75,42 +77,53 @@ def check(
     }
     program = chosen.program
     places = {**program.signals, **program.distances}
-    whole = _columns(frame, Scope(program, complete), places)
+    whole = _columns(frame, program, complete, places)
     cuts = np.unique(np.linspace(1, frame.bar_count, cut_count + 1)[:-1].astype(np.int64))
     found: list[Difference] = []
+    total = 0
     for cut in cuts.tolist():
         shorter = replace(frame, candles=frame.candles.slice(0, frame.window_start + cut))
-        columns = _columns(shorter, Scope(program, complete), places)
-        found += _differences(frame, cut, whole, columns)
-    found.sort(key=lambda one: (one.bar_time_ms, one.cut_time_ms, one.signal))
-    return LookAheadResult(tuple(found[:MOST_DIFFERENCES]), len(found), len(cuts))
+        for name, column in _columns(shorter, program, complete, places).items():
+            bars = np.flatnonzero(~_same(column, whole[name][:cut]))
+            total += len(bars)
+            found += [
+                _difference(frame, (name, bar, cut), whole[name], column)
+                for bar in bars[:MOST_DIFFERENCES].tolist()
+            ]
+        found.sort(key=lambda one: (one.bar_time_ms, one.cut_time_ms, one.signal))
+        del found[MOST_DIFFERENCES:]
+    return LookAheadResult(tuple(found), total, len(cuts))
 
 
-def _columns(frame: Frame, scope: Scope, places: Mapping[str, int]) -> dict[str, Numbers]:
+def _columns(
+    frame: Frame, program: Program, values: Mapping[str, Value], places: Mapping[str, int]
+) -> dict[str, Numbers]:
     """Return every value asked for over the window of a frame."""
     rows = Rows(frame)
     found = {}
     for name, place in places.items():
         found[name] = np.empty(frame.bar_count)
-        rows.row(scope, place, 0).fill(frame.window_start, found[name])
+        rows.row(Scope(program, values), place, 0).fill(frame.window_start, found[name])
     return found
 
 
-def _differences(
-    frame: Frame, cut: int, whole: Mapping[str, Numbers], shorter: Mapping[str, Numbers]
-) -> Iterator[Difference]:
+def _same(values: Numbers, others: Numbers) -> npt.NDArray[np.bool_]:
+    same: npt.NDArray[np.bool_] = (values == others) | (np.isnan(values) & np.isnan(others))
+    return same
+
+
+def _difference(
+    frame: Frame, at: tuple[str, int, int], whole: Numbers, shorter: Numbers
+) -> Difference:
+    name, bar, cut = at
     times = frame.candles.open_time_ms[frame.window_start :]
-    for name, values in shorter.items():
-        other = whole[name][:cut]
-        same = (values == other) | (np.isnan(values) & np.isnan(other))
-        for bar in np.flatnonzero(~same).tolist():
-            yield Difference(
-                signal=name,
-                bar_time_ms=int(times[bar]),
-                cut_time_ms=int(times[cut - 1]),
-                whole=_told(float(other[bar])),
-                cut=_told(float(values[bar])),
-            )
+    return Difference(
+        signal=name,
+        bar_time_ms=int(times[bar]),
+        cut_time_ms=int(times[cut - 1]),
+        whole=_told(float(whole[bar])),
+        cut=_told(float(shorter[bar])),
+    )
 
 
 def _told(value: float) -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from services.backtest.core.expression.program import Node, Program
 from services.backtest.core.expression.statics import evaluate_static
@@ -20,6 +20,7 @@ class Lookbacks:
         self._program = program
         self._values = values
         self._known: dict[tuple[int, Interval | None], int] = {}
+        self._own: dict[int, int] = {}
 
     def own(self, node: Node) -> int:
         """Return the bars an operation adds to the lookbacks of what it works on; not for `on`."""
@@ -52,6 +53,37 @@ class Lookbacks:
         for needed in self._needed(place):
             self._add(needed, interval)
         return self._known[place, interval]
+
+    def row_count(self, roots: Iterable[tuple[int, int]], interval: Interval, most: int) -> int:
+        """Return how many rows nodes take together: one per node and bar it begins at.
+
+        Args:
+            roots: Places of nodes, each with the bars before the window that it begins at.
+            interval: Length of the bars.
+            most: The count ends soon beyond it.
+        """
+        # Below `on` rows begin where that one tells: the third is the bars before the window.
+        seen: set[tuple[int, int, int]] = {(place, above, -1) for place, above in roots}
+        waiting = list(seen)
+        while waiting and len(seen) <= most:
+            fresh = set(self._below(*waiting.pop(), interval)) - seen
+            seen |= fresh
+            waiting += fresh
+        return len(seen)
+
+    def _below(
+        self, place: int, above: int, outer: int, interval: Interval
+    ) -> Iterator[tuple[int, int, int]]:
+        node = self._program.nodes[place]
+        if node.static:
+            return
+        if node.operation == "on" and Interval(node.value) is not interval:
+            yield node.inputs[0], 0, above
+            return
+        if place not in self._own:
+            self._own[place] = self.own(node)
+        for below in node.inputs:
+            yield below, above + self._own[place], outer
 
     def _needed(self, place: int) -> list[int]:
         """Return a node and all below it, those below first, without what lies inside `on`."""

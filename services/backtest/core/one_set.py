@@ -15,8 +15,12 @@ from services.backtest.core.parameter_sets import InvalidSet, ParameterSets
 from services.backtest.core.parameters import Column, Value, WordColumn
 from services.backtest.core.plane_code import PlaneCode
 from services.backtest.core.planning import SetPlan
-from services.backtest.core.refusals import LookbackTooShort, WindowTooShort, unusable
-from services.backtest.core.rows import TooCostly
+from services.backtest.core.refusals import (
+    LookbackTooShort,
+    TooCostly,
+    WindowTooShort,
+    unusable,
+)
 from services.backtest.core.strategies.strategy import Strategy
 from services.backtest.core.timeline import IntervalUnusable
 from services.backtest.core.workbench import Workbench

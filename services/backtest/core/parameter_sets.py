@@ -48,6 +48,13 @@ class Combinations:
     values: tuple[Mapping[str, Value], ...]
     of: Integers
 
+    def used(self, sets: Integers) -> tuple[Integers, Integers]:
+        """Return the combinations that sets have, and which of these each has."""
+        if len(sets) == len(self.of):
+            return np.arange(len(self.values)), self.of
+        used, of = np.unique(self.of[sets], return_inverse=True)
+        return used, of
+
 
 class Combiner:
     """Finds the combinations of parameters in sets, each only once.

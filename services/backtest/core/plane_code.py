@@ -155,14 +155,21 @@ def _write(writer: _Writer, place: int, registers: dict[int, int]) -> int:
         return writer.emit(AND if node.operation == "and" else OR, left, right)
     if node.operation in {"crosses_above", "crosses_below"}:
         left, right = (writer.operand(below, 1) for below in node.inputs)
-        if node.operation == "crosses_below":
-            left, right = right, left
-        # A constant stands on the right: it rises above a row where the row falls below it.
-        return writer.emit(FALL, right, left) if left < 0 else writer.emit(RISE, left, right)
+        return _crossing(writer, node.operation, left, right)
     if node.operation in _COMPARISONS or node.operation == "not_equal":
         left, right = (writer.operand(below, 0) for below in node.inputs)
         return _comparison(writer, node.operation, left, right)
     return writer.emit(GREATER, writer.operand(place, 0), writer.operand(_HALF, 0))
+
+
+def _crossing(writer: _Writer, operation: str, left: int, right: int) -> int:
+    if left < 0 and right < 0:
+        # Numbers that never change never cross.
+        return writer.emit(AND_NOT, *[writer.emit(CONSTANT, left, 0)] * 2)
+    if operation == "crosses_below":
+        left, right = right, left
+    # A constant stands on the right: it rises above a row where the row falls below it.
+    return writer.emit(FALL, right, left) if left < 0 else writer.emit(RISE, left, right)
 
 
 def _comparison(writer: _Writer, operation: str, left: int, right: int) -> int:

@@ -15,9 +15,10 @@ from services.backtest.core.execution import (
     Execution,
     problems_with,
 )
-from services.backtest.core.expression.program import Node, Program
+from services.backtest.core.expression.program import Kind, Node, Program
 from services.backtest.core.expression.statics import (
     evaluate_static,
+    needed,
     problem_with_static,
     static_parameters,
 )
@@ -167,24 +168,34 @@ class SetPlan:
                 self._fail(members, InvalidSet(found))
 
     def _check_statics(self, group: SetGroup) -> None:
-        """Note the sets whose values put an indicator's period or factor out of its bounds."""
-        for operation, number, place, names in _checked_statics(group.program):
+        """Note the sets whose values put a period, a factor or a whole number out of its bounds."""
+        program = group.program
+        for operation, number, place in _indicator_statics(program):
             static = INDICATORS[operation].statics[number]
-            if self._lies_within(group.program.nodes[place], static):
-                continue
-            combinations = self.combiner.of(names)
-            for chosen in np.unique(combinations.of[group.sets]).tolist():
-                values = combinations.values[chosen]
-                try:
-                    value = float(evaluate_static(group.program, place, values))
-                    problem = problem_with_static(static, value)
-                except ArithmeticError as error:
-                    problem = f"{static.name}: {error}"
-                if problem:
-                    members = group.sets[combinations.of[group.sets] == chosen]
-                    told = f"{operation}: {problem}"
-                    self._fail(members, InvalidSet([(min(names), told)]))
+            if not self._lies_within(program.nodes[place], static):
+                self._check_static(group, place, operation, static)
+        for place in _whole_arithmetic(program):
+            self._check_static(group, place, program.nodes[place].field, None)
 
+    def _check_static(self, group: SetGroup, place: int, where: str, static: Static | None) -> None:
+        names = static_parameters(group.program, place)
+        combinations = self.combiner.of(names)
+        for chosen in np.unique(combinations.of[group.sets]).tolist():
+            values = combinations.values[chosen]
+            try:
+                value = float(evaluate_static(group.program, place, values))
+                problem = problem_with_static(static, value) if static else None
+            except ArithmeticError as error:
+                problem = f"{static.name}: {error}" if static else str(error)
+            if problem:
+                members = group.sets[combinations.of[group.sets] == chosen]
+                # What no number decides a word has chosen.
+                named = min(names) if names else self._first_category()
+                self._fail(members, InvalidSet([(named, f"{where}: {problem}")]))
+
+    def _first_category(self) -> str:
+        infos = self._strategy.parameters
+        return next(info.name for info in infos if info.type is ParameterType.CATEGORY)
 
     def _lies_within(self, node: Node, static: Static) -> bool:
         """Say whether a node is a parameter whose own bounds, already checked, are closer."""
@@ -192,7 +203,9 @@ class SetPlan:
         if node.operation != "parameter" or info is None:
             return False
         low, high = info.minimum, info.maximum
-        return None not in {low, high} and static.minimum <= low and high <= static.maximum
+        if low is None or high is None:
+            return False
+        return static.minimum <= low and high <= static.maximum
 
 
 def signals_of(program: Program, direction: Direction) -> dict[str, int]:
@@ -215,8 +228,8 @@ def _suspects(info: ParameterInfo, column: Column) -> Sequence[tuple[Value, Inte
             (word, np.flatnonzero(column.indexes == place))
             for place, word in enumerate(column.words)
         ]
-    whole = info.type is ParameterType.INT
-    sound = np.isfinite(column) & (column.dtype.kind in ("i" if whole else "if"))
+    kinds = {ParameterType.INT: "i", ParameterType.DOUBLE: "if", ParameterType.CATEGORY: ""}
+    sound = np.isfinite(column) & (column.dtype.kind in kinds[info.type])
     if info.minimum is not None:
         sound &= column >= info.minimum
     if info.maximum is not None:
@@ -226,15 +239,32 @@ def _suspects(info: ParameterInfo, column: Column) -> Sequence[tuple[Value, Inte
 
 
 @lru_cache(64)
-def _checked_statics(program: Program) -> tuple[tuple[str, int, int, frozenset[str]], ...]:
-    """Return the periods and factors that depend on parameters.
+def _indicator_statics(program: Program) -> tuple[tuple[str, int, int], ...]:
+    """Return the periods and factors: the indicator, the number of its argument, the node.
 
-    Each as the indicator, the number of its argument, the argument's node and its parameters.
+    Constants too: a choice, which no compiler knows, may have put them there.
     """
-    found = []
-    for node in program.nodes:
-        for number, place in enumerate(node.statics):
-            names = static_parameters(program, place)
-            if names:
-                found.append((node.operation, number, place, names))
-    return tuple(found)
+    return tuple(
+        {
+            (node.operation, number, place)
+            for node in program.nodes
+            for number, place in enumerate(node.statics)
+        }
+    )
+
+
+@lru_cache(64)
+def _whole_arithmetic(program: Program) -> tuple[int, ...]:
+    """Return the static nodes used bar by bar with arithmetic of whole numbers in them."""
+    nodes = program.nodes
+    used = {*program.signals.values(), *program.distances.values()}
+    used |= {below for node in nodes if not node.static for below in node.inputs}
+    return tuple(
+        place
+        for place in sorted(used)
+        if nodes[place].static
+        and any(
+            nodes[below].kind is Kind.WHOLE and nodes[below].inputs
+            for below in needed(nodes, (place,))
+        )
+    )

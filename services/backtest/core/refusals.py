@@ -31,6 +31,13 @@ class WindowTooShort(Exception):  # noqa: N818 - says what happened
         self.available = available
 
 
+class TooCostly(Exception):  # noqa: N818 - says what happened
+    """A set's expressions need more rows than a worker computes for one set."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"the expressions need more than {most:,} rows on a window this long")
+
+
 def unusable(error: IntervalUnusable) -> AssayError:
     """Return what a caller hears of bars that cannot be made."""
     return fields_invalid([Violation("strategy.definition", str(error))])

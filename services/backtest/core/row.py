@@ -60,7 +60,10 @@ class MeanRow(Row):
     def __init__(
         self, number: int, start: int, defined: int, length: int, means: Means, period: int
     ) -> None:
-        """Take the means' source; `length` is that of the timeline."""
+        """Take the means' source; `length` is that of the timeline.
+
+        Before `defined` there is no mean, though there may be prices.
+        """
         self.number = number
         self.start = start
         self.defined = defined
@@ -80,3 +83,4 @@ class MeanRow(Row):
     def fill(self, first: int, out: Numbers) -> None:
         """Set out[j] to the mean at bar first + j; `first` may be -1."""
         self._means.fill(self._period, first, out, anchor=self.start)
+        out[: max(0, self.defined - first)] = np.nan

@@ -7,6 +7,7 @@ much longer the frame is, and whatever other sets need it.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
@@ -29,6 +30,7 @@ from services.backtest.core.timeline import (
     Timeline,
     last_closed,
     longer_timeline,
+    seen_from,
     timeline_of,
 )
 from services.common.intervals import Interval
@@ -36,14 +38,10 @@ from services.common.intervals import Interval
 _MOST_BYTES: Final = 64 * 2**20
 """Rows beyond this are forgotten, least recently used first; to compute them again costs little."""
 
-_MOST_ROWS: Final = 2_000
-"""Rows one parameter set may need: terms that use each other shifted can ask for very many."""
+_BYTES_OF_A_ROW: Final = 1_024
+"""About what a row costs beside its values, so that those without any are forgotten too."""
 
 _CANDLE_COLUMNS: Final = frozenset({"open", "high", "low", "close", "volume"})
-
-
-class TooCostly(Exception):  # noqa: N818 - says what happened
-    """A set's expressions need more rows than a worker computes for one set."""
 
 
 class Scope:
@@ -72,8 +70,8 @@ class Rows:
         """Take a frame that reaches back as far as its rows will, or to its dataset's start."""
         self._base = timeline_of(frame)
         self._kept: OrderedDict[Hashable, tuple[Row, ...]] = OrderedDict()
-        self._timelines: dict[Hashable, Timeline] = {}
-        self._means: dict[Hashable, Means] = {}
+        self._longer: dict[Interval, Timeline] = {}
+        self._means: dict[tuple[Interval, str], Means] = {}
         self._bytes = 0
         self._made = 0
         self._lock = threading.RLock()
@@ -85,23 +83,20 @@ class Rows:
 
         Raises:
             IntervalUnusable: an expression asks for bars the frame's do not make up.
-            TooCostly: a set needs too many rows.
         """
         with self._lock:
             return self._row(scope, place, above, self._base)
 
     def _row(self, scope: Scope, place: int, above: int, timeline: Timeline) -> Row:
-        key = (place, above, (timeline.key, timeline.origin))
+        key = (place, above, (timeline.interval, timeline.first, timeline.origin))
         row = scope.rows.get(key)
         if row is None:
-            if len(scope.rows) >= _MOST_ROWS:
-                raise TooCostly(f"the expressions need more than {_MOST_ROWS:,} rows")
             row = scope.rows[key] = self._make(scope, place, above, timeline)
         return row
 
     def _make(self, scope: Scope, place: int, above: int, timeline: Timeline) -> Row:
         node = scope.program.nodes[place]
-        start = max(0, timeline.origin - above)
+        start = timeline.start(above)
         if node.static:
             return self._constant(scope.static(place), start, timeline)
         if node.operation == "column":
@@ -115,13 +110,15 @@ class Rows:
         return self._indicator(scope, node, above, timeline)
 
     def _constant(self, value: float, start: int, timeline: Timeline) -> Row:
+        # There are many NaN, which are not even equal to themselves; this is the one of keys.
+        value = np.nan if math.isnan(value) else value
         values = np.broadcast_to(np.float64(value), len(timeline) - start)
-        key = ("constant", value, start, timeline.key)
+        key = ("constant", value, start, timeline.interval)
         return self._keep(key, lambda: ((values, 0),), start, owned=False)[0]
 
     def _column(self, name: str, start: int, timeline: Timeline) -> Row:
         return self._keep(
-            ("column", name, start, timeline.key),
+            ("column", name, start, timeline.interval),
             lambda: ((timeline.column(name)[start:], 0),),
             start,
             owned=name not in _CANDLE_COLUMNS,
@@ -134,10 +131,10 @@ class Rows:
     def _condition(self, scope: Scope, node: Node, above: int, timeline: Timeline) -> Row:
         if node.operation == "first_decision":
             # Where a number is wanted of it, nothing has been decided yet.
-            return self._constant(0.0, max(0, timeline.origin - above), timeline)
+            return self._constant(0.0, timeline.start(above), timeline)
         before = 1 if node.operation.startswith("crosses_") else 0
         inputs = [self._row(scope, place, above + before, timeline) for place in node.inputs]
-        start = max(0, timeline.origin - above)
+        start = timeline.start(above)
         return self._combined(
             node, inputs, lambda parts: compared(node.operation, parts), start, before
         )
@@ -167,8 +164,8 @@ class Rows:
         operation = INDICATORS[node.operation]
         statics = scope.statics(node)
         lookback = scope.lookbacks.own(node)
-        start = max(0, timeline.origin - above)
-        begin = max(0, timeline.origin - above - lookback)
+        start = timeline.start(above)
+        begin = timeline.start(above + lookback)
         inputs = [self._column(name, begin, timeline) for name in operation.columns]
         inputs += [self._row(scope, place, above + lookback, timeline) for place in node.inputs]
         if operation.name == "sma" and self._is_price(scope, node):
@@ -195,28 +192,29 @@ class Rows:
     def _mean(self, scope: Scope, node: Node, period: int, start: int, timeline: Timeline) -> Row:
         """Means of a candle column share its sums, and cost no memory until they are read."""
         name = str(scope.program.nodes[node.inputs[0]].value)
-        key = ("mean", name, period, start, timeline.key)
-        kept = self._kept.get(key)
+        defined = timeline.first + period - 1
+        key = ("mean", name, period, start, timeline.interval, defined)
+        kept = self._known(key)
         if kept is None:
-            means = self._means.get((timeline.key, name))
+            means = self._means.get((timeline.interval, name))
             if means is None:
-                means = self._means[timeline.key, name] = Means(timeline.column(name))
+                means = self._means[timeline.interval, name] = Means(timeline.column(name))
             self._made += 1
-            defined = period - 1
             row = MeanRow(self._made, start, defined, len(timeline), means, period)
-            kept = self._kept[key] = (row,)
-        self._kept.move_to_end(key)
+            kept = self._remember(key, (row,))
         return kept[0]
 
     def _on(self, scope: Scope, node: Node, above: int, timeline: Timeline) -> Row:
         interval = Interval(node.value)
         if interval is timeline.interval:
             return self._row(scope, node.inputs[0], above, timeline)
-        start = max(0, timeline.origin - above)
-        begin = max(0, timeline.origin - above - scope.lookbacks.own_of_on(node, timeline.interval))
-        longer = self._longer(timeline, interval, begin, start)
-        if not len(longer):
-            return self._constant(np.nan, start, timeline)
+        start = timeline.start(above)
+        begin = timeline.start(above + scope.lookbacks.own_of_on(node, timeline.interval))
+        if interval not in self._longer:
+            self._longer[interval] = longer_timeline(timeline, interval)
+        longer = seen_from(self._longer[interval], timeline, begin, start)
+        if longer.first >= len(longer):
+            return self._undefined(start, timeline)
         inner = self._row(scope, node.inputs[0], 0, longer)
 
         def make() -> tuple[tuple[Numbers, int]]:
@@ -227,16 +225,13 @@ class Rows:
             defined = start + int(np.searchsorted(places, max(inner.defined, inner.start)))
             return ((values, defined),)
 
-        return self._keep(("on", inner.number, start, longer.key), make, start)[0]
+        return self._keep(("on", inner.number, start), make, start)[0]
 
-    def _longer(self, timeline: Timeline, interval: Interval, begin: int, start: int) -> Timeline:
-        key = (timeline.key, interval, begin, start)
-        if key not in self._timelines:
-            if len(self._timelines) >= _MOST_ROWS:
-                self._timelines.clear()
-            origin = min(start, len(timeline) - 1)
-            self._timelines[key] = longer_timeline(timeline, interval, begin, origin)
-        return self._timelines[key]
+    def _undefined(self, start: int, timeline: Timeline) -> Row:
+        """Return a row that never has a value."""
+        length = len(timeline)
+        values = np.broadcast_to(np.float64(np.nan), length - start)
+        return self._keep(("undefined", start), lambda: ((values, length),), start, owned=False)[0]
 
     def _keep(
         self,
@@ -247,21 +242,34 @@ class Rows:
         owned: bool = True,
     ) -> tuple[Row, ...]:
         """Return the rows of a key, made when not kept; not `owned` ones cost no memory."""
-        kept = self._kept.get(key)
+        kept = self._known(key)
         if kept is not None:
-            self._kept.move_to_end(key)
             return kept
         made = []
         for values, defined in make():
             self._made += 1
             size = values.nbytes if owned else 0
             made.append(Row(self._made, start, defined, frozen(values), size))
-        kept = self._kept[key] = tuple(made)
-        self._bytes += sum(row.nbytes for row in kept)
+        return self._remember(key, tuple(made))
+
+    def _known(self, key: Hashable) -> tuple[Row, ...] | None:
+        kept = self._kept.get(key)
+        if kept is not None:
+            self._kept.move_to_end(key)
+        return kept
+
+    def _remember(self, key: Hashable, rows: tuple[Row, ...]) -> tuple[Row, ...]:
+        """Keep rows, and forget others where they become too many bytes."""
+        self._kept[key] = rows
+        self._bytes += _bytes_of(rows)
         while self._bytes > _MOST_BYTES and len(self._kept) > 1:
             _, forgotten = self._kept.popitem(last=False)
-            self._bytes -= sum(row.nbytes for row in forgotten)
-        return kept
+            self._bytes -= _bytes_of(forgotten)
+        return rows
+
+
+def _bytes_of(rows: tuple[Row, ...]) -> int:
+    return sum(row.nbytes + _BYTES_OF_A_ROW for row in rows)
 
 
 def _from(start: int, known: int, column: Numbers, length: int) -> Numbers:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -26,21 +26,25 @@ class Timeline:
     """Closed bars by rising open time.
 
     Attributes:
-        key: What tells it from the other timelines of its frame.
+        interval: Length of a bar.
         candles: The bars.
         closes_ms: When each closes, milliseconds since the epoch.
+        first: The first bar that may be looked at.
         origin: Bar from which lookbacks are counted back: the window's first.
-        interval: Length of a bar.
     """
 
-    key: tuple[str, int]
+    interval: Interval
     candles: Candles
     closes_ms: Integers
+    first: int
     origin: int
-    interval: Interval
 
     def __len__(self) -> int:
         return len(self.candles)
+
+    def start(self, bars: int) -> int:
+        """Return the bar that lies `bars` before the origin, or the first there is."""
+        return max(self.first, self.origin - bars)
 
     def column(self, name: str) -> Numbers:
         """Return open, high, low, close, volume, hour or weekday of every bar."""
@@ -56,7 +60,7 @@ class Timeline:
 def timeline_of(frame: Frame) -> Timeline:
     """Return the bars of a frame."""
     closes = close_times_ms(frame.candles.open_time_ms, frame.interval)
-    return Timeline(("", 0), frame.candles, closes, frame.window_start, frame.interval)
+    return Timeline(frame.interval, frame.candles, closes, 0, frame.window_start)
 
 
 def close_times_ms(opens_ms: Integers, interval: Interval) -> Integers:
@@ -79,32 +83,36 @@ def bars_in(longer: Interval, shorter: Interval) -> int:
     return longer.length_ms // shorter.length_ms
 
 
-def longer_timeline(base: Timeline, interval: Interval, start: int, origin: int) -> Timeline:
-    """Fold the bars from `start` on into bars of a longer interval.
+def longer_timeline(base: Timeline, interval: Interval) -> Timeline:
+    """Fold all bars into bars of a longer interval.
 
-    A bar is known when its time is over, whether all its parts exist or not. The first is left out
-    when `start` lies inside it. Lookbacks are counted back from the last one closed with bar
-    `origin` of the base.
+    A bar is known when its time is over, whether all its parts exist or not.
     """
-    opens = base.candles.open_time_ms[start:]
-    length = interval.length_ms
     phase = _phase_ms(interval)
-    numbers = (opens - phase) // length
-    if len(opens) and (opens[0] - phase) % length:
-        skipped = int(np.searchsorted(numbers, numbers[0], side="right"))
-        start, numbers = start + skipped, numbers[skipped:]
+    numbers = (base.candles.open_time_ms - phase) // interval.length_ms
     firsts = np.flatnonzero(np.diff(numbers, prepend=numbers[:1] - 1))
-    opens_ms = numbers[firsts] * length + phase
-    parts = base.candles.slice(start, len(base))
+    opens_ms = numbers[firsts] * interval.length_ms + phase
     folded = tuple(np.empty(len(firsts)) for _ in range(5))
-    sources = tuple(frozen(column) for column in parts.columns()[1:])
-    _fold(firsts, sources, folded)
-    closes = opens_ms + length
+    _fold(firsts, tuple(frozen(column) for column in base.candles.columns()[1:]), folded)
+    closes = opens_ms + interval.length_ms
+    return Timeline(interval, Candles.from_columns([opens_ms, *folded]), closes, 0, 0)
+
+
+def seen_from(longer: Timeline, base: Timeline, begin: int, start: int) -> Timeline:
+    """Return longer bars as an expression sees them that looks at bars of the base from `begin` on.
+
+    A bar is left out when `begin` lies inside it. Lookbacks are counted back from the last one
+    closed with bar `start` of the base.
+    """
+    since_open = (int(base.candles.open_time_ms[begin]) - _phase_ms(longer.interval)) % (
+        longer.interval.length_ms
+    )
+    opens_ms = int(base.candles.open_time_ms[begin]) - since_open
+    lies_inside = 1 if since_open else 0
+    first = int(np.searchsorted(longer.candles.open_time_ms, opens_ms)) + lies_inside
     # Bars whose time is not over when the base ends are never known; they do no harm.
-    known = int(np.searchsorted(closes, base.closes_ms[origin], side="right")) - 1
-    candles = Candles.from_columns([opens_ms, *folded])
-    key = (interval.value, start)
-    return Timeline(key, candles, closes, max(known, 0), interval)
+    known = int(np.searchsorted(longer.closes_ms, base.closes_ms[start], side="right")) - 1
+    return replace(longer, first=first, origin=max(known, first))
 
 
 def last_closed(longer: Timeline, base: Timeline, start: int) -> Integers:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.backtest.core import batch, chunks
+from services.backtest.core import batch, demands
 from services.backtest.core.batch import BatchResult, Cancelled, evaluate
 from services.backtest.core.execution import Direction, Execution
 from services.backtest.core.frame import Frame
@@ -247,7 +247,7 @@ def test_the_size_of_chunks_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -> N
     frame = markets.frame(MARKET, 60, 60)
     sets = sets_of(12, {"fast_period": list(range(2, 14)), "slow_period": list(range(30, 18, -1))})
     whole = run_all(frame, CROSSOVER, sets)
-    monkeypatch.setattr(chunks, "_MOST_SETS", 5)
+    monkeypatch.setattr(demands, "_MOST_SETS", 5)
     monkeypatch.setattr(batch, "_SETS_AT_ONCE", 3)
     parts = run_all(frame, CROSSOVER, sets)
     for name in METRIC_NAMES:

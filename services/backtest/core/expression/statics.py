@@ -85,14 +85,17 @@ def operate(node: Node, values: Sequence[StaticValue]) -> StaticValue:
     found = cast("StaticValue", OPERATIONS[node.operation](*values))
     if node.kind is Kind.WHOLE and abs(cast("int", found)) > LARGEST_WHOLE:
         raise WholeTooLarge(node.field, node.position)
+    if node.kind is Kind.NUMBER and not math.isfinite(cast("float", found)):
+        # As bar by bar: a number that is not finite is none.
+        return math.nan
     return found
 
 
 def evaluate_static(program: Program, place: int, values: Mapping[str, Value]) -> StaticValue:
     """Return the value of a static node for one parameter set.
 
-    Arithmetic is that of float64: division by zero gives an infinity or NaN. Whole numbers come as
-    int, numbers as float. Only branches that are taken are evaluated.
+    Arithmetic is that of float64, but what is not finite is NaN, as bar by bar. Whole numbers come
+    as int, numbers as float. Only branches that are taken are evaluated.
 
     Args:
         program: The program.

@@ -93,7 +93,7 @@ MEANING = [
     ("sma(close, true) > 1", 11, "period takes numbers, not a condition"),
     ("sma(close, 0) > 1", 11, "period must be at least 1 and at most 100, not 0"),
     ("sma(close, 50 * 2 + 1) > 1", 11, "period must be at least 1 and at most 100, not 101"),
-    ("band(close, 3, 1 / 0) > 1", 15, "width must be at least 0 and at most 10, not inf"),
+    ("band(close, 3, 1 / 0) > 1", 15, "width must be at least 0 and at most 10, not nan"),
     ("shift(close, -1) > 1", 13, "bars must be at least 0 and at most 100, not -1"),
     ("abs(1, 2) > 1", 7, "expected 1 argument, abs(number), not 2"),
     ("min(1) > 1", 0, "expected 2 to 8 arguments, min(a, b, ...), not 1"),

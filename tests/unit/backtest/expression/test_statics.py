@@ -76,26 +76,28 @@ def test_values_of_numbers(text: str, value: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "value"),
+    "text",
     [
-        ("1 / 0", math.inf),
-        ("-1 / 0", -math.inf),
-        ("1 / -(0 * 1.0)", -math.inf),
-        ("0 / 0", math.nan),
-        ("1e308 * 10", math.inf),
-        ("1e308 * 10 - 1e308 * 10", math.nan),
-        ("sqrt(-1)", math.nan),
-        ("sqrt(1 / 0)", math.inf),
-        ("min(0 / 0, 1)", math.nan),
-        ("max(1, 0 / 0)", math.nan),
-        ("1 / (0 / 0)", math.nan),
+        "1 / 0",
+        "-1 / 0",
+        "1 / -(0 * 1.0)",
+        "0 / 0",
+        "1e308 * 10",
+        "1e308 * 10 - 1e308 * 10",
+        "sqrt(-1)",
+        "sqrt(1 / 0)",
+        "min(0 / 0, 1)",
+        "max(1, 0 / 0)",
+        "1 / (0 / 0)",
+        "1 / (1 / 0)",
+        "min(1, 1 / 0)",
     ],
 )
-def test_no_arithmetic_raises(text: str, value: float) -> None:
-    """Infinities and NaN, as numpy gives them."""
+def test_no_arithmetic_raises(text: str) -> None:
+    """What is not finite is undefined, as bar by bar."""
     found = evaluated(text)
     assert isinstance(found, float)
-    assert found == value or (math.isnan(found) and math.isnan(value))
+    assert math.isnan(found)
 
 
 @pytest.mark.parametrize(
@@ -129,7 +131,7 @@ def test_values_of_conditions(text: str, truth: bool) -> None:
     st.sampled_from([("/", np.divide), ("*", np.multiply), ("+", np.add), ("-", np.subtract)]),
 )
 def test_arithmetic_is_numpys(one: float, other: float, pair: tuple[str, np.ufunc]) -> None:
-    """Bit for bit, signs of zero included."""
+    """Bit for bit, signs of zero included; what is not finite is NaN."""
     sign, reference = pair
     wide = replace(LEVEL, minimum=-sys.float_info.max, maximum=sys.float_info.max)
     definition = replace(
@@ -141,7 +143,11 @@ def test_arithmetic_is_numpys(one: float, other: float, pair: tuple[str, np.ufun
     found = evaluate_static(sums, sums.distances["stop_loss"], {"one": one, "other": other})
     with np.errstate(all="ignore"):
         wanted = reference(np.float64(one), np.float64(other))
-    assert np.float64(found).tobytes() == wanted.tobytes() or math.isnan(wanted)
+    if math.isfinite(wanted):
+        assert np.float64(found).tobytes() == wanted.tobytes()
+    else:
+        assert isinstance(found, float)
+        assert math.isnan(found)
 
 
 def test_whole_numbers_stay_where_float64_knows_them_all() -> None:
@@ -246,12 +252,15 @@ def test_what_becomes_static_is_told_static() -> None:
 
 def test_resolving_changes_no_value() -> None:
     """A number stays a number where the branch taken is whole: -0 included."""
-    text = "1 / -(choose(kind, plain = 0, quick = 0.5) * fast)"
+    text = "-(choose(kind, plain = 0, quick = 0.5) * fast)"
     compiled, place = number_program(text)
     values = VALUES | {"kind": "plain"}
     other = resolve(compiled, {"kind": "plain"})
-    assert evaluate_static(compiled, place, values) == -math.inf
-    assert evaluate_static(other, other.distances["stop_loss"], values) == -math.inf
+    for found in (
+        evaluate_static(compiled, place, values),
+        evaluate_static(other, other.distances["stop_loss"], values),
+    ):
+        assert np.float64(found).tobytes() == np.float64(-0.0).tobytes()
     assert other.nodes[other.distances["stop_loss"]].kind is Kind.NUMBER
 
 

@@ -22,8 +22,9 @@ from services.backtest.core.terms import terms_matrix, tiers_of
 from services.common.frames import Candles
 from services.common.intervals import Interval
 from tests.unit.backtest.engine_room import HOUR_MS, START_MS, lines_of, signals_of
-from tests.unit.backtest.reference_orders import Account, Beside
+from tests.unit.backtest.reference_orders import Account
 from tests.unit.backtest.reference_signals import Wanted
+from tests.unit.backtest.reference_window import Beside
 
 MINUTES_15_MS = HOUR_MS // 4
 LINES = ("stop", "target", "trail", "fraction", "volatility")

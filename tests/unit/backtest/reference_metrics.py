@@ -12,7 +12,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal, getcontext
 
 from services.common.intervals import Interval
-from tests.unit.backtest.reference_orders import Account, Position
+from tests.unit.backtest.reference_orders import Account
+from tests.unit.backtest.reference_rules import Position
 
 Result = float | str
 DAY = timedelta(days=1)

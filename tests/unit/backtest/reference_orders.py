@@ -2,87 +2,24 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from decimal import Decimal
-from fractions import Fraction
+from collections.abc import Sequence
 
-from services.backtest.core.execution import (
-    DEFAULT_TIERS,
-    Direction,
-    Execution,
-    IntrabarPolicy,
-    TargetFill,
-)
+from services.backtest.core.execution import Direction, Execution, IntrabarPolicy, TargetFill
 from services.common.frames import Candles
+from tests.unit.backtest.reference_rules import (
+    Position,
+    allowed,
+    levels_of,
+    liquidation_of,
+    market_price,
+    quantity_of,
+    tick_price,
+)
 from tests.unit.backtest.reference_signals import Wanted
+from tests.unit.backtest.reference_window import Beside, Window
 
 
-def on_grid(number: float, step: float | None, *, up: bool) -> float:
-    """Round to a multiple of a decimal step; what is one but for noise counts as it."""
-    if step is None:
-        return number
-    unit = Fraction(Decimal(repr(step)))
-    steps = Fraction(number) / unit
-    nearest = math.floor(steps + Fraction(1, 2))
-    if abs(steps - nearest) > Fraction(nearest, 10**9):
-        nearest = math.ceil(steps) if up else math.floor(steps)
-    return float(nearest * unit)
-
-
-@dataclass
-class Position:
-    """A position, open or closed."""
-
-    long: bool
-    entry_bar: int
-    entry_price: float
-    quantity: float
-    fees: float
-    best: float
-    stop: float | None = None
-    target: float | None = None
-    trail: float | None = None
-    seen: list[float] = field(default_factory=list)
-    exit_bar: int | None = None
-    exit_price: float = 0.0
-    net_profit: float = 0.0
-    reason: str = "OPEN"
-    funding: float = 0.0
-    entries: int = 1
-    loss: float = 0.0
-
-    @property
-    def sign(self) -> int:
-        """1 for a long, -1 for a short."""
-        return 1 if self.long else -1
-
-    def gross(self, price: float) -> float:
-        """Profit at a price before fees."""
-        if self.long:
-            return self.quantity * (price - self.entry_price)
-        return self.quantity * (self.entry_price - price)
-
-    def excursions(self) -> tuple[float, float]:
-        """Largest unfavourable and favourable moves as fractions of the entry."""
-        down = (self.entry_price - min(self.seen)) / self.entry_price
-        up = (max(self.seen) - self.entry_price) / self.entry_price
-        return (down, up) if self.long else (up, down)
-
-
-@dataclass(frozen=True)
-class Beside:
-    """What goes with a window's candles; rates and minutes by their times."""
-
-    funding: Sequence[tuple[int, float]] = ()
-    mark: Candles | None = None
-    detail: Candles | None = None
-    lines: Mapping[str, Sequence[float]] = field(default_factory=dict)
-    bar_ms: int = 3_600_000
-
-
-class Account:
+class Account(Window):
     """Trades one window; afterwards it holds everything the engine reports."""
 
     def __init__(
@@ -93,17 +30,7 @@ class Account:
         beside: Beside | None = None,
     ) -> None:
         """Take the window's bars, whether each follows the one before directly, and the rest."""
-        self.beside = beside or Beside()
-        self.times = candles.open_time_ms.tolist()
-        self.open = candles.open.tolist()
-        self.high = candles.high.tolist()
-        self.low = candles.low.tolist()
-        self.close = candles.close.tolist()
-        mark = self.beside.mark or candles
-        self.mark_open, self.mark_high = mark.open.tolist(), mark.high.tolist()
-        self.mark_low = mark.low.tolist()
-        self.rates = self._settlements()
-        self.follows = follows
+        super().__init__(candles, follows, beside or Beside())
         self.execution = execution
         self.fee = execution.taker_fee_bps / 1e4
         self.cash = execution.initial_capital_quote
@@ -139,19 +66,6 @@ class Account:
                 self._pay(bar, at_open=False)
                 self._watch(bar)
             self._finish(bar)
-
-    def _settlements(self) -> dict[tuple[int, bool], float]:
-        """Sum the rates by the bar that pays them, and whether at its open or inside it."""
-        rates: dict[tuple[int, bool], float] = {}
-        for time, rate in self.beside.funding:
-            if not self.times[0] <= time < self.times[-1] + self.beside.bar_ms:
-                continue
-            holder = max(number for number, opens in enumerate(self.times) if opens <= time)
-            opening = time - self.times[holder] <= 1_000
-            if time >= self.times[holder] + self.beside.bar_ms:
-                holder, opening = holder + 1, True
-            rates[holder, opening] = rates.get((holder, opening), 0.0) + rate
-        return rates
 
     def _pay(self, bar: int, *, at_open: bool) -> None:
         """Pay the settlements at a bar's open or inside it."""
@@ -189,17 +103,8 @@ class Account:
             self._add(bar, held)
 
     def _broken(self, held: Position, bar: int) -> bool:
-        level = self._liquidation(held)
+        level = liquidation_of(self.execution, held)
         return level is not None and held.sign * self.mark_open[bar] <= held.sign * level
-
-    def _market_price(self, price: float, *, buys: bool) -> float:
-        rules, sign = self.execution, 1 if buys else -1
-        shifted = price * (1 + sign * (rules.slippage_bps / 1e4))
-        shifted += sign * (rules.slippage_ticks * (rules.tick_size_quote or 0.0))
-        return self._on_tick(shifted, buys=buys)
-
-    def _on_tick(self, price: float, *, buys: bool) -> float:
-        return max(0.0, on_grid(price, self.execution.tick_size_quote, up=buys))
 
     def _line(self, name: str, bar: int, otherwise: float | None) -> float | None:
         row = self.beside.lines.get(name)
@@ -210,13 +115,13 @@ class Account:
         stop = self._line("stop", bar, rules.stop_loss_ratio)
         target = self._line("target", bar, rules.take_profit_ratio)
         trail = self._line("trail", bar, rules.trailing_stop_ratio)
-        price = self._market_price(self.open[bar], buys=long)
+        price = market_price(self.execution, self.open[bar], buys=long)
         usable = (
             (stop is None or 0 < stop < 1)
             and (target is None or 0 < target <= 100)
             and (trail is None or 0 < trail < 1)
         )
-        quantity = self._quantity(bar, price, self.cash, stop) if usable else 0.0
+        quantity = self._sized(bar, price, self.cash, stop) if usable else 0.0
         if not quantity:
             self.rejected += 1
             return
@@ -230,9 +135,9 @@ class Account:
         self._filled = True
 
     def _add(self, bar: int, held: Position) -> None:
-        price = self._market_price(self.open[bar], buys=held.long)
+        price = market_price(self.execution, self.open[bar], buys=held.long)
         equity = self.cash + held.gross(self.open[bar])
-        quantity = self._quantity(bar, price, equity, held.stop)
+        quantity = self._sized(bar, price, equity, held.stop)
         if not quantity:
             self.rejected += 1
             return
@@ -248,46 +153,13 @@ class Account:
         held.seen.append(price)
         held.best = max(held.best, price) if held.long else min(held.best, price)
 
-    def _quantity(self, bar: int, price: float, equity: float, stop: float | None) -> float:
-        """Quantity of an order, 0 where it is rejected."""
-        rules = self.execution
-        leverage = rules.leverage or 1.0
-        if equity <= 0 or price <= 0:
-            return 0.0
-        base = rules.initial_capital_quote if rules.size_on_initial_capital else equity
-        most = base * leverage / (price * (1 + self.fee))
-        own = self._line("fraction", bar, None)
-        if own is not None:
-            if not 0 < own <= 1:
-                return 0.0
-            quantity = own * base * leverage / (price * (1 + self.fee))
-        elif rules.position_quote is not None:
-            quantity = rules.position_quote / price
-        elif rules.position_quantity_base is not None:
-            quantity = rules.position_quantity_base
-        elif rules.risk_per_trade_ratio is not None:
-            assert stop is not None
-            quantity = min(most, rules.risk_per_trade_ratio * base / (price * stop))
-        elif rules.volatility_target_ratio is not None:
-            volatility = self._line("volatility", bar, None)
-            if volatility is None or not 0 < volatility < math.inf:
-                return 0.0
-            quantity = min(most, base * (rules.volatility_target_ratio / volatility) / price)
-        else:
-            share = rules.position_fraction_ratio
-            share = 1.0 if share is None else share
-            quantity = share * base * leverage / (price * (1 + self.fee))
-        quantity = on_grid(quantity, rules.quantity_step_base, up=False)
-        notional = quantity * price
-        too_small = quantity < (rules.minimum_quantity_base or 0.0) or notional < (
-            rules.minimum_notional_quote or 0.0
-        )
-        too_large = notional + notional * self.fee > equity * leverage * (1 + 1e-9)
-        return 0.0 if too_small or too_large else quantity
+    def _sized(self, bar: int, price: float, equity: float, stop: float | None) -> float:
+        own, volatility = (self._line(name, bar, None) for name in ("fraction", "volatility"))
+        return quantity_of(self.execution, price, equity, stop, own, volatility)
 
     def _market_exit(self, bar: int, price: float, reason: str) -> None:
         assert self.position is not None
-        fill = self._market_price(price, buys=not self.position.long)
+        fill = market_price(self.execution, price, buys=not self.position.long)
         self._exit(bar, fill, self.fee, reason)
 
     def _exit(self, bar: int, price: float, fee_ratio: float, reason: str) -> None:
@@ -324,8 +196,8 @@ class Account:
         if held is None:
             return
         sign, opened = held.sign, self.open[bar]
-        stop, trailing, target = self._levels(held)
-        ruin = self._liquidation(held)
+        stop, trailing, target = levels_of(self.execution, held)
+        ruin = liquidation_of(self.execution, held)
         tighter = max(
             (level for level in (stop, trailing) if level is not None),
             default=None,
@@ -358,7 +230,7 @@ class Account:
         assert held is not None
         own = self.execution.take_profit_fee_bps
         fee = self.fee if own is None else own / 1e4
-        self._exit(bar, self._on_tick(price, buys=not held.long), fee, "TAKE_PROFIT")
+        self._exit(bar, tick_price(self.execution, price, buys=not held.long), fee, "TAKE_PROFIT")
 
     def _happens(
         self,
@@ -390,7 +262,7 @@ class Account:
         self.ambiguous += 1
         on_mark = falls == "LIQUIDATION" and self.beside.mark is not None
         if self.beside.detail is not None and not on_mark:
-            first = self._first_touched(bar, level, target, long=long)
+            first = self.first_touched(bar, level, target, long=long)
             if first is not None:
                 self.resolved += 1
                 return "TARGET" if first == target else falls
@@ -399,52 +271,6 @@ class Account:
         nearer = up < down if long else down < up
         nearest = policy is IntrabarPolicy.NEAREST_EXTREME_FIRST
         return "TARGET" if policy is IntrabarPolicy.TARGET_FIRST or (nearest and nearer) else falls
-
-    def _first_touched(self, bar: int, level: float, target: float, *, long: bool) -> float | None:
-        """Which of two prices the shorter candles touch first; None where they cannot tell."""
-        shorter = self.beside.detail
-        assert shorter is not None
-        columns = (shorter.open_time_ms.tolist(), shorter.high.tolist(), shorter.low.tolist())
-        for time, high, low in zip(*columns, strict=True):
-            if not self.times[bar] <= time < self.times[bar] + self.beside.bar_ms:
-                continue
-            touched = [
-                price
-                for price, above in ((level, not long), (target, long))
-                if (high >= price if above else low <= price)
-            ]
-            if touched:
-                return touched[0] if len(touched) == 1 else None
-        return None
-
-    def _levels(self, held: Position) -> tuple[float | None, float | None, float | None]:
-        entry, sign = held.entry_price, held.sign
-        stop = trailing = target = None
-        if held.stop is not None:
-            stop = entry * (1 - sign * held.stop)
-        if held.target is not None:
-            target = entry * (1 + sign * held.target)
-        if held.trail is not None:
-            starts = entry * (1 + sign * (self.execution.trailing_activation_ratio or 0.0))
-            if sign * held.best >= sign * starts:
-                trailing = held.best * (1 - sign * held.trail)
-        return stop, trailing, target
-
-    def _liquidation(self, held: Position) -> float | None:
-        rules = self.execution
-        if rules.leverage is None:
-            return None
-        notional = held.quantity * held.entry_price
-        tiers = rules.risk_tiers or DEFAULT_TIERS
-        fitting = [
-            tier
-            for tier in tiers
-            if tier.notional_limit_quote is None or notional <= tier.notional_limit_quote
-        ]
-        tier = (fitting or tiers[-1:])[0]
-        kept = notional * tier.maintenance_margin_ratio - tier.deduction_quote
-        margin = notional / rules.leverage
-        return held.entry_price - held.sign * ((margin - kept) / held.quantity)
 
     def _finish(self, bar: int) -> None:
         """Value the account at the close of a bar."""
@@ -470,14 +296,3 @@ class Account:
         self.equity.append(value)
         after = self.position
         self.held.append(after.sign * after.quantity if after else 0.0)
-
-
-def allowed(wanted: Wanted, direction: Direction) -> Wanted:
-    """Leave out the sides that are not allowed."""
-    long, short = direction is not Direction.SHORT, direction is not Direction.LONG
-    return Wanted(
-        enter_long=wanted.enter_long and long,
-        exit_long=wanted.exit_long and long,
-        enter_short=wanted.enter_short and short,
-        exit_short=wanted.exit_short and short,
-    )

@@ -16,6 +16,7 @@ from services.backtest.core.engine.fills import (
     write_liquidation,
     write_open_end,
 )
+from services.backtest.core.engine.looking import look
 from services.backtest.core.engine.scanning import (
     NEVER,
     Wishes,
@@ -39,10 +40,9 @@ from services.backtest.core.engine.walking import (
     record,
     walk,
 )
-from services.backtest.core.kernel import Integers, Numbers, merged
+from services.backtest.core.kernel import Numbers, merged
 from services.backtest.core.ledger import (
     ADDED_ENTRIES,
-    AMBIGUOUS_BARS,
     BUST,
     BUSTS,
     CONFLICTING_ENTRIES,
@@ -55,63 +55,22 @@ from services.backtest.core.ledger import (
     OPEN,
     QUANTITY,
     REJECTED_ORDERS,
-    RESOLVED_BARS,
     REVERSAL,
     SIGNAL,
     TRADE_COLUMNS,
 )
 from services.backtest.core.market import Market
 from services.backtest.core.orders import (
-    AMBIGUOUS,
     AT_OPEN,
-    FALLS,
     LIQUIDATES,
     STAYS,
-    Guard,
-    Prices,
     bankruptcy_fill,
-    bar_does,
-    by_policy,
     forced_fill,
     guard_of,
     market_fill,
-    resolved,
     with_liquidation,
 )
 from services.backtest.core.terms import Terms
-
-
-@merged
-def _look(
-    market: Market,
-    facts: Facts,
-    bar: int,
-    side: float,
-    guard: Guard,
-    terms: Terms,
-    counts: Integers,
-) -> int:
-    """Say what a bar does to a position, by its shorter candles where it is ambiguous."""
-    bars, marks, ranges = market.bars, market.marks, market.ranges
-    prices = Prices(
-        bars.open[bar],
-        bars.high[bar],
-        bars.low[bar],
-        marks.open[bar],
-        marks.high[bar],
-        marks.low[bar],
-    )
-    does = bar_does(prices, side, guard)
-    if does & AMBIGUOUS != 0:
-        counts[AMBIGUOUS_BARS] += 1
-        falls, told = does & FALLS, STAYS
-        level = guard.liquidation if falls == LIQUIDATES else max(guard.stop, guard.trailing)
-        # Shorter candles tell nothing of a mark price.
-        if facts.detailed and not (facts.separate and falls == LIQUIDATES):
-            told = resolved(ranges, bar, side, level, guard.target, falls)
-        counts[RESOLVED_BARS] += told != STAYS
-        does = told if told != STAYS else by_policy(prices, side, does, terms.policy)
-    return does
 
 
 @merged
@@ -257,7 +216,7 @@ def trade_set(  # noqa: C901, PLR0912, PLR0915 - state kept in registers; calls 
                 # A level, ruin, or the last close ends the position.
                 does = STAYS
                 if not ruined:
-                    does = _look(market, facts, at, side, guard, terms, counts)
+                    does = look(market, facts, at, side, guard, terms, counts)
                 if does != STAYS:
                     counts[HELD_BARS] += at - start + int(does & AT_OPEN == 0)
                     if does & LIQUIDATES != 0:

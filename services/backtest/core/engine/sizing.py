@@ -112,18 +112,18 @@ def _sized(
     if equity <= 0.0 or price <= 0.0:
         return _REJECTED
     base = terms.capital if terms.on_capital > 0.0 else equity
-    quantity = quantity_of(base * terms.leverage, price, terms.fee)
     if sizing == FRACTION:
         quantity = quantity_of(size * base * terms.leverage, price, terms.fee)
     elif sizing == QUOTE:
         quantity = size / price
     elif sizing == QUANTITY_BASE:
         quantity = size
-    elif sizing == RISK:
-        # Without a stop nothing says what is at risk: the division gives infinity.
-        quantity = min(quantity, size * base / (price * stop))
     else:
-        quantity = min(quantity, base * (size / volatility) / price)
+        # Without a stop nothing says what is at risk: the division gives infinity.
+        quantity = (
+            size * base / (price * stop) if sizing == RISK else base * (size / volatility) / price
+        )
+        quantity = min(quantity_of(base * terms.leverage, price, terms.fee), quantity)
     if terms.step_units > 0.0:
         quantity = multiples(quantity, terms.step_units, terms.step_scale, up=False)
     notional = quantity * price

@@ -69,21 +69,17 @@ def _tally(trades: Numbers) -> Tally:
         largest, smallest = max(largest, profit), min(smallest, profit)
         held += bars
         longest = max(longest, bars)
-        wins_now = profit > 0.0
-        if wins_now:
-            won += profit
-            wins += 1
-            won_now, lost_now = won_now + 1, 0
-        else:
-            lost -= profit
-            won_now, lost_now = 0, lost_now + 1
+        # Selections, not branches: whether a trade won is as hard to foretell here as elsewhere.
+        gain, long = profit > 0.0, trades[place, SIDE] > 0.0
+        won += profit if gain else 0.0
+        lost -= 0.0 if gain else profit
+        long_profit += profit if long else 0.0
+        short_profit += 0.0 if long else profit
+        wins += gain
+        longs += long
+        long_wins += gain and long
+        won_now, lost_now = (won_now + 1, 0) if gain else (0, lost_now + 1)
         most_wins, most_losses = max(most_wins, won_now), max(most_losses, lost_now)
-        if trades[place, SIDE] > 0.0:
-            longs += 1
-            long_wins += wins_now
-            long_profit += profit
-        else:
-            short_profit += profit
     return Tally(
         wins,
         longs,

@@ -25,7 +25,7 @@ HISTORY = 70
 def result_of(market: Candles, request: markets.Request) -> SingleResult:
     """Run a request on the window after the history."""
     strategy = STRATEGIES[request.strategy]
-    frame = markets.frame(market, HISTORY, strategy.lookback(request.values))
+    frame = markets.frame(market, HISTORY, markets.lookback(strategy, request.values))
     return run(frame, strategy, request.direction, request.values, request.execution)
 
 
@@ -115,8 +115,8 @@ def test_a_short_mirrors_a_long(seed: int, execution: Execution, data: st.DataOb
     leave = data.draw(st.integers(2, 38))
     long = play([tuple(bar) for bar in columns.T.tolist()], {0: BUY, leave: SELL}, model)
     short = play([tuple(bar) for bar in mirrored.T.tolist()], {0: SHORT, leave: COVER}, model)
-    assert [trade.exit_reason for trade in long.trades] == [t.exit_reason for t in short.trades]
-    assert long.counts.tolist() == short.counts.tolist()
+    assert [trade.reason for trade in long.trades] == [t.reason for t in short.trades]
+    assert long.recorded.counts.tolist() == short.recorded.counts.tolist()
     np.testing.assert_allclose(long.equity, short.equity, rtol=1e-9)
     assert long.count(ledger.BUSTS) == 0
 
@@ -128,7 +128,7 @@ def test_older_history_changes_nothing_once_the_lookback_is_there(
 ) -> None:
     """Backfilling a dataset leaves every result as it was."""
     market = markets.candles(seed, HISTORY + BARS)
-    needed = STRATEGIES[request_.strategy].lookback(request_.values)
+    needed = markets.lookback(STRATEGIES[request_.strategy], request_.values)
     assume(needed <= HISTORY)
     older = markets.candles(seed + 1, more)
     older.open_time_ms[:] = market.open_time_ms[0] - 3_600_000 * np.arange(more, 0, -1)

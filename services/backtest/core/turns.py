@@ -88,12 +88,14 @@ def fill_turns(
                         late, ties = _first_below(flat, left, right, bar)
                         falls = (falls & ~(_ONE << np.uint64(bar))) | late
                     ends &= ends - _ONE
-                left_out = firsts[row] - WORD * word
-                mask = _ALL
-                if left_out > 0:
-                    mask = _ALL << np.uint64(left_out) if left_out < WORD else _NONE
-                opens[row, word] = above & ~earlier & mask
-                leaves[row, word] = falls & mask
+                opens[row, word] = above & ~earlier
+                leaves[row, word] = falls
                 left += WORD
                 right += WORD
             was[row], tied[row] = before, ties
+    for row in range(len(starts)):
+        for word in range(min(words, firsts[row] // WORD + 1)):
+            left_out = firsts[row] - WORD * word
+            mask = _ALL << np.uint64(left_out) if left_out < WORD else _NONE
+            opens[row, word] &= mask
+            leaves[row, word] &= mask

@@ -292,7 +292,7 @@ class ChunkMaker:
         return Lines(values, of)
 
 
-def signal_columns(signals: Mapping[str, int]) -> Integers:
+def signal_columns(code: PlaneCode, signals: Mapping[str, int]) -> Integers:
     """Return which plane each signal of the engine is, -1 for those that do not count."""
-    order = list(signals)
-    return np.array([order.index(name) if name in order else -1 for name in SIGNALS], np.int64)
+    planes = dict(zip(signals, code.outputs, strict=True))
+    return np.array([planes.get(name, -1) for name in SIGNALS], np.int64)

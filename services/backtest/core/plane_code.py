@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -11,10 +11,10 @@ import numpy as np
 from services.backtest.core.expression.program import Program
 from services.backtest.core.kernel import Integers
 
-# Operations. The columns of an instruction are the operation, two operands and the register of the
-# result; operands are rows and constants here, ...
+# Operations. The columns of an instruction are the operation, two operands, the register of the
+# result, and that of the second result or -1; operands are rows and constants here, ...
 RISE: Final = 0
-"""The left row crosses above the right one."""
+"""The left row crosses above the right one; second result: the right one above the left."""
 FALL: Final = 1
 """The left row crosses below the right constant."""
 GREATER: Final = 2
@@ -71,17 +71,19 @@ class PlaneCode:
     A row is named by its place in `rows`, a constant by -1 less its place in `constants`.
 
     Attributes:
-        instructions: int64, shape (instructions, 4).
+        instructions: int64, shape (instructions, 5).
         rows: Rows the instructions read.
         constants: Static nodes they read; None stands for one half.
-        registers: Words at a time that the instructions write.
-        outputs: For each signal asked for, its register.
+        registers: Registers the instructions write.
+        planes: The first so many registers are what is asked for, each once.
+        outputs: For each condition asked for, its register.
     """
 
     instructions: Integers
     rows: tuple[Wanted, ...]
     constants: tuple[int | None, ...]
     registers: int
+    planes: int
     outputs: tuple[int, ...]
 
 
@@ -120,13 +122,34 @@ def plane_code(program: Program, conditions: Sequence[int]) -> PlaneCode:
     registers: dict[int, int] = {}
     for place in _needed(program, conditions):
         registers[place] = _write(writer, place, registers)
+    wanted = [registers[place] for place in conditions]
+    order = dict.fromkeys([*wanted, *range(len(writer.lines))])
+    moved = {register: number for number, register in enumerate(order)}
     return PlaneCode(
-        instructions=np.array(writer.lines, np.int64).reshape(-1, 4),
+        instructions=np.array(_paired(writer.lines, moved), np.int64).reshape(-1, 5),
         rows=tuple(writer.rows),
         constants=tuple(None if place == _HALF else place for place in writer.constants),
         registers=len(writer.lines),
-        outputs=tuple(registers[place] for place in conditions),
+        planes=len(set(wanted)),
+        outputs=tuple(moved[register] for register in wanted),
     )
+
+
+def _paired(lines: Sequence[Sequence[int]], moved: Mapping[int, int]) -> list[list[int]]:
+    """Return the instructions with registers renamed, and opposite crossings made one."""
+    rises: dict[tuple[int, int], list[int]] = {}
+    found = []
+    for operation, left, right, register in lines:
+        if operation == RISE and (right, left) in rises:
+            rises[right, left][4] = moved[register]
+            continue
+        if operation >= AND:
+            left, right = moved[left], moved.get(right, 0)  # noqa: PLW2901 - registers too
+        line = [operation, left, right, moved[register], -1]
+        if operation == RISE:
+            rises[left, right] = line
+        found.append(line)
+    return found
 
 
 def _needed(program: Program, conditions: Sequence[int]) -> list[int]:

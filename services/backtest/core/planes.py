@@ -12,6 +12,7 @@ from services.backtest.core.bits import (
     equal64_scalar,
     greater64,
     greater64_scalar,
+    greater_and_less64,
     greater_equal64,
     greater_equal64_scalar,
     less64_scalar,
@@ -23,9 +24,7 @@ from services.backtest.core.plane_code import (
     AND,
     AND_NOT,
     CONSTANT,
-    EQUAL,
     FALL,
-    FIRST,
     GREATER,
     GREATER_EQUAL,
     LESS,
@@ -45,137 +44,202 @@ _LAST: Final = np.uint64(63)
 _NONE: Final = np.uint64(0)
 _ALL: Final = np.uint64(0xFFFFFFFFFFFFFFFF)
 
-# Every function that follows writes `count` words of one register for all sets. `lefts` and
-# `rights` tell where the block of each set's row begins in `flat`.
+# Every function that follows writes `count` words of one register, `out`, shape (sets, words), for
+# all sets, from word `to` on. `lefts` and `rights` tell where the slot of each set's row begins in
+# `flat`, and `base` how far on the first bar is. Indices are unsigned: a signed one might be
+# negative, which numba asks at every access.
+
+
+@inner
+def _turn(
+    flat: Numbers,
+    rows: tuple[Integers, Integers],
+    base: int,
+    whole: Bytes,
+    count: int,
+    rises: Words,
+    falls: Words,
+    places: tuple[int, int],
+) -> None:
+    """A row crosses above another, and below it: both from one look.
+
+    It crosses above where it is above, and was at or below a bar before. Where neither row has
+    holes, at or below is "not above".
+    """
+    lefts, rights = rows
+    for row in range(len(lefts)):
+        left, right = lefts[row] + base, rights[row] + base
+        before = flat[np.uint64(left - 1)], flat[np.uint64(right - 1)]
+        not_above, not_below = np.uint64(before[0] <= before[1]), np.uint64(before[0] >= before[1])
+        sound = whole[row]
+        for word in range(count):
+            above, below = greater_and_less64(flat, left, flat, right)
+            no_above, no_below = ~above, ~below
+            if not sound:
+                no_above = less_equal64(flat, left, flat, right)
+                no_below = greater_equal64(flat, left, flat, right)
+            at = np.uint64(row)
+            rises[at, np.uint64(places[0] + word)] = above & ((no_above << _ONE) | not_above)
+            falls[at, np.uint64(places[1] + word)] = below & ((no_below << _ONE) | not_below)
+            not_above, not_below = no_above >> _LAST, no_below >> _LAST
+            left += WORD
+            right += WORD
 
 
 @inner
 def _rise(
-    flat: Numbers, lefts: Integers, rights: Integers, whole: Bytes, count: int, out: Words
+    flat: Numbers,
+    rows: tuple[Integers, Integers],
+    base: int,
+    whole: Bytes,
+    count: int,
+    out: Words,
+    to: int,
 ) -> None:
-    """A row crosses above another: it is above, and was at or below a bar before.
-
-    Where neither row has holes, at or below is "not above".
-    """
+    """A row crosses above another."""
+    lefts, rights = rows
     for row in range(len(lefts)):
-        left, right = lefts[row], rights[row]
-        was_not = np.uint64(flat[left - 1] <= flat[right - 1])
+        left, right = lefts[row] + base, rights[row] + base
+        was_not = np.uint64(flat[np.uint64(left - 1)] <= flat[np.uint64(right - 1)])
         for word in range(count):
             above = greater64(flat, left, flat, right)
             is_not = ~above if whole[row] else less_equal64(flat, left, flat, right)
-            out[row, word] = above & ((is_not << _ONE) | was_not)
+            out[np.uint64(row), np.uint64(to + word)] = above & ((is_not << _ONE) | was_not)
             was_not = is_not >> _LAST
             left += WORD
             right += WORD
 
 
 @inner
-def _rise_above(
-    flat: Numbers, lefts: Integers, levels: Numbers, whole: Bytes, count: int, out: Words
+def _cross_level(
+    operation: int,
+    flat: Numbers,
+    lefts: Integers,
+    base: int,
+    levels: Numbers,
+    whole: Bytes,
+    count: int,
+    out: Words,
+    to: int,
 ) -> None:
-    """A row crosses above a number."""
+    """A row crosses above a number (RISE), or below it (FALL)."""
     for row in range(len(lefts)):
-        left, level = lefts[row], levels[row]
+        left, level = lefts[row] + base, levels[row]
         sound = whole[row] and abs(level) < np.inf
-        was_not = np.uint64(flat[left - 1] <= level)
+        last = flat[np.uint64(left - 1)]
+        was_not = np.uint64(last <= level if operation == RISE else last >= level)
         for word in range(count):
-            above = greater64_scalar(flat, left, level)
-            is_not = ~above if sound else less_equal64_scalar(flat, left, level)
-            out[row, word] = above & ((is_not << _ONE) | was_not)
-            was_not = is_not >> _LAST
-            left += WORD
-
-
-@inner
-def _fall_below(
-    flat: Numbers, lefts: Integers, levels: Numbers, whole: Bytes, count: int, out: Words
-) -> None:
-    """A row crosses below a number."""
-    for row in range(len(lefts)):
-        left, level = lefts[row], levels[row]
-        sound = whole[row] and abs(level) < np.inf
-        was_not = np.uint64(flat[left - 1] >= level)
-        for word in range(count):
-            below = less64_scalar(flat, left, level)
-            is_not = ~below if sound else greater_equal64_scalar(flat, left, level)
-            out[row, word] = below & ((is_not << _ONE) | was_not)
+            if operation == RISE:
+                beyond = greater64_scalar(flat, left, level)
+                is_not = ~beyond if sound else less_equal64_scalar(flat, left, level)
+            else:
+                beyond = less64_scalar(flat, left, level)
+                is_not = ~beyond if sound else greater_equal64_scalar(flat, left, level)
+            out[np.uint64(row), np.uint64(to + word)] = beyond & ((is_not << _ONE) | was_not)
             was_not = is_not >> _LAST
             left += WORD
 
 
 @inner
 def _compare(
-    operation: int, flat: Numbers, lefts: Integers, rights: Integers, count: int, out: Words
+    operation: int,
+    flat: Numbers,
+    rows: tuple[Integers, Integers],
+    base: int,
+    count: int,
+    out: Words,
+    to: int,
 ) -> None:
+    lefts, rights = rows
     for row in range(len(lefts)):
-        left, right = lefts[row], rights[row]
+        left, right = lefts[row] + base, rights[row] + base
         for word in range(count):
             if operation == GREATER:
-                out[row, word] = greater64(flat, left, flat, right)
+                found = greater64(flat, left, flat, right)
             elif operation == GREATER_EQUAL:
-                out[row, word] = greater_equal64(flat, left, flat, right)
+                found = greater_equal64(flat, left, flat, right)
             else:
-                out[row, word] = equal64(flat, left, flat, right)
+                found = equal64(flat, left, flat, right)
+            out[np.uint64(row), np.uint64(to + word)] = found
             left += WORD
             right += WORD
 
 
 @inner
-def _compare_with(
-    operation: int, flat: Numbers, lefts: Integers, levels: Numbers, count: int, out: Words
+def _compare_level(
+    operation: int,
+    flat: Numbers,
+    lefts: Integers,
+    base: int,
+    levels: Numbers,
+    count: int,
+    out: Words,
+    to: int,
 ) -> None:
     for row in range(len(lefts)):
-        left, level = lefts[row], levels[row]
+        left, level = lefts[row] + base, levels[row]
         for word in range(count):
             if operation == GREATER:
-                out[row, word] = greater64_scalar(flat, left, level)
+                found = greater64_scalar(flat, left, level)
             elif operation == GREATER_EQUAL:
-                out[row, word] = greater_equal64_scalar(flat, left, level)
+                found = greater_equal64_scalar(flat, left, level)
             elif operation == LESS:
-                out[row, word] = less64_scalar(flat, left, level)
+                found = less64_scalar(flat, left, level)
             elif operation == LESS_EQUAL:
-                out[row, word] = less_equal64_scalar(flat, left, level)
+                found = less_equal64_scalar(flat, left, level)
             else:
-                out[row, word] = equal64_scalar(flat, left, level)
+                found = equal64_scalar(flat, left, level)
+            out[np.uint64(row), np.uint64(to + word)] = found
             left += WORD
 
 
 @inner
-def _combine(operation: int, one: Words, other: Words, count: int, out: Words) -> None:
+def _combine(
+    operation: int,
+    one: tuple[Words, int],
+    other: tuple[Words, int],
+    count: int,
+    out: Words,
+    to: int,
+) -> None:
+    """Join two registers, each given with the word it begins at."""
+    ones, others = one[0], other[0]
     for row in range(len(out)):
         for word in range(count):
+            left, right = ones[row, one[1] + word], others[row, other[1] + word]
             if operation == AND:
-                out[row, word] = one[row, word] & other[row, word]
+                out[row, to + word] = left & right
             elif operation == OR:
-                out[row, word] = one[row, word] | other[row, word]
+                out[row, to + word] = left | right
             elif operation == AND_NOT:
-                out[row, word] = one[row, word] & ~other[row, word]
+                out[row, to + word] = left & ~right
             else:
-                out[row, word] = ~one[row, word]
+                out[row, to + word] = ~left
 
 
 @inner
-def _mark(operation: int, levels: Numbers, firsts: Integers, word: int, out: Words) -> None:
+def _mark(
+    everywhere: bool, levels: Numbers, firsts: Integers, word: int, count: int, out: Words, to: int
+) -> None:
     """Set every bar of the sets whose number is not 0, or the bar of the first decision."""
     for row in range(len(out)):
-        for place in range(out.shape[1]):
-            if operation == CONSTANT:
-                out[row, place] = _ALL if levels[row] != 0.0 else _NONE
+        for place in range(count):
+            if everywhere:
+                out[row, to + place] = _ALL if levels[row] != 0.0 else _NONE
                 continue
             bar = firsts[row] - WORD * (word + place)
-            out[row, place] = _ONE << np.uint64(bar) if 0 <= bar < WORD else _NONE
+            out[row, to + place] = _ONE << np.uint64(bar) if 0 <= bar < WORD else _NONE
 
 
 @inner
-def _keep(source: Words, firsts: Integers, word: int, count: int, out: Words) -> None:
-    """Copy words without the bits before the first decision."""
+def _clear_before(firsts: Integers, begin: int, end: int, planes: Words) -> None:
+    """Clear the bits before the first decision in words from begin to end."""
     for row in range(len(firsts)):
-        for place in range(count):
-            before = firsts[row] - WORD * (word + place)
-            mask = _ALL
-            if before > 0:
-                mask = _ALL << np.uint64(before) if before < WORD else _NONE
-            out[row, word + place] = source[row, place] & mask
+        for word in range(begin, min(end, firsts[row] // WORD + 1)):
+            before = firsts[row] - WORD * word
+            mask = _ALL << np.uint64(before) if before < WORD else _NONE
+            for plane in range(planes.shape[0]):
+                planes[plane, row, word] &= mask
 
 
 @kernel
@@ -187,13 +251,12 @@ def fill_planes(
     flat: Numbers,
     tile: tuple[int, int],
     firsts: Integers,
-    outputs: Integers,
     planes: Words,
 ) -> None:
     """Write the words of one tile into the planes of many sets.
 
     Args:
-        instructions: As in `PlaneCode`, shape (instructions, 4).
+        instructions: As in `PlaneCode`, shape (instructions, 5).
         starts: Where in `flat` the slot of every row begins for every set, shape (rows, sets).
         constants: Numbers of every set, shape (constants, sets).
         whole: Whether every row of every set is without holes, shape (rows, sets).
@@ -201,37 +264,47 @@ def fill_planes(
             tile, then the tile.
         tile: First bar of the tile in the window, and bars in it, multiples of 64.
         firsts: Bar of the first decision of every set; bits before it are cleared.
-        outputs: Registers of the planes wanted, shape (planes,).
-        planes: Gets the words, shape (planes, sets, words of the window).
+        planes: Gets the words of the code's first registers, shape (planes, sets, words of the
+            window).
     """
-    registers = np.empty((len(instructions), len(firsts), _BLOCK), np.uint64)
-    words = tile[1] // WORD
+    wanted, most = len(planes), 0
+    for number in range(len(instructions)):
+        most = max(most, instructions[number, 3] + 1, instructions[number, 4] + 1)
+    scratch = np.empty((max(0, most - wanted), len(firsts), _BLOCK), np.uint64)
+    words, start = tile[1] // WORD, tile[0] // WORD
     for begin in range(0, words, _BLOCK):
-        count = min(_BLOCK, words - begin)
-        base = WORD + begin * WORD
-        first_word = tile[0] // WORD + begin
+        count, base, word = min(_BLOCK, words - begin), WORD + begin * WORD, start + begin
         for number in range(len(instructions)):
-            operation, left, right = instructions[number, :3]
-            out = registers[instructions[number, 3]]
+            operation, left, right, register, second = instructions[number]
+            out, to = _register(planes, scratch, register, word)
             if operation >= AND:
-                _combine(operation, registers[left], registers[right], count, out)
-            elif operation == CONSTANT:
-                _mark(operation, constants[-1 - left], firsts, first_word, out)
-            elif operation == FIRST:
-                _mark(operation, np.empty(0), firsts, first_word, out)
+                one = _register(planes, scratch, left, word)
+                _combine(operation, one, _register(planes, scratch, right, word), count, out, to)
+            elif operation >= CONSTANT:
+                levels = constants[-1 - left] if operation == CONSTANT else np.empty(0)
+                _mark(operation == CONSTANT, levels, firsts, word, count, out, to)
             elif right >= 0:
-                lefts, rights = starts[left] + base, starts[right] + base
-                if operation == RISE:
-                    _rise(flat, lefts, rights, whole[left] & whole[right], count, out)
+                rows = starts[left], starts[right]
+                if second >= 0:
+                    other, also = _register(planes, scratch, second, word)
+                    sound = whole[left] & whole[right]
+                    _turn(flat, rows, base, sound, count, out, other, (to, also))
+                elif operation == RISE:
+                    _rise(flat, rows, base, whole[left] & whole[right], count, out, to)
                 else:
-                    _compare(operation, flat, lefts, rights, count, out)
+                    _compare(operation, flat, rows, base, count, out, to)
             else:
-                lefts, levels = starts[left] + base, constants[-1 - right]
-                if operation == RISE:
-                    _rise_above(flat, lefts, levels, whole[left], count, out)
-                elif operation == FALL:
-                    _fall_below(flat, lefts, levels, whole[left], count, out)
+                own, levels = starts[left], constants[-1 - right]
+                if operation in {RISE, FALL}:
+                    _cross_level(operation, flat, own, base, levels, whole[left], count, out, to)
                 else:
-                    _compare_with(operation, flat, lefts, levels, count, out)
-        for place in range(len(outputs)):
-            _keep(registers[outputs[place]], firsts, first_word, count, planes[place])
+                    _compare_level(operation, flat, own, base, levels, count, out, to)
+    _clear_before(firsts, start, start + words, planes)
+
+
+@inner
+def _register(planes: Words, scratch: Words, register: int, word: int) -> tuple[Words, int]:
+    """Return where a register is written, shape (sets, words), and from which word on."""
+    if register < len(planes):
+        return planes[register], word
+    return scratch[register - len(planes)], 0

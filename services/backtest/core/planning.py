@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final
@@ -34,7 +34,7 @@ from services.backtest.core.parameters import (
     WordColumn,
     problem_with,
 )
-from services.backtest.core.strategies.strategy import Strategy
+from services.backtest.core.strategies.strategy import Problems, Strategy
 from services.backtest.core.workbench import resolved
 
 SIGNALS: Final = ("enter_long", "exit_long", "enter_short", "exit_short")
@@ -149,23 +149,30 @@ class SetPlan:
             self._check(self.combiner.of(names), self._strategy.problems)
 
     def _check_execution(self, execution: Execution) -> None:
+        """Note values out of bounds, and fields that do not go together; the same in every set."""
+        for info in EXECUTION_PARAMETERS:
+            if info.name in self.execution_columns:
+                self._check_values(info, self.execution_columns[info.name])
+        sound = next(
+            (number for number in range(self._sets.count) if number not in self.failures), None
+        )
+        if sound is None or not self.execution_columns:
+            return
+        own: dict[str, Any] = {
+            name: float(column[sound]) for name, column in self.execution_columns.items()
+        }
         stop_defined = "stop_loss" in self._strategy.program.distances
+        found = problems_with(replace(execution, **own), stop_defined=stop_defined)
+        if found:
+            self._fail(np.arange(self._sets.count), InvalidSet(found))
 
-        def problems(values: Mapping[str, Value]) -> list[tuple[str, str]]:
-            own: dict[str, Any] = dict(values)
-            return problems_with(replace(execution, **own), stop_defined=stop_defined)
-
-        if self.execution_columns:
-            self._check(self.combiner.of(self.execution_columns), problems)
-
-    def _check(self, combinations: Combinations, problems: Any) -> None:
+    def _check(
+        self, combinations: Combinations, problems: Callable[[Mapping[str, Value]], Problems]
+    ) -> None:
         for place, values in enumerate(combinations.values):
-            members = np.flatnonzero(combinations.of == place)
-            if all(number in self.failures for number in members.tolist()):
-                continue
             found = problems(values)
             if found:
-                self._fail(members, InvalidSet(found))
+                self._fail(np.flatnonzero(combinations.of == place), InvalidSet(found))
 
     def _check_statics(self, group: SetGroup) -> None:
         """Note the sets whose values put a period, a factor or a whole number out of its bounds."""

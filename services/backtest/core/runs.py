@@ -77,13 +77,13 @@ class Runner:
         plain = self._plain(chunk, columns)
         if plain.all() and not self._dense:
             planes = self.planes(code, chunk, turns=turning(code, signals))
-            return self._run_plain(planes, signals, chunk.firsts, plain)
+            return self._run_plain(code, planes, signals, chunk.firsts, plain)
         planes = self.planes(code, chunk)
         count = len(chunk.sets)
         results = _empty(count)
         run_many(
             self._bench.market,
-            Signals(_by_set(planes), signal_columns(signals), chunk.firsts),
+            Signals(_by_set(planes), signal_columns(code, signals), chunk.firsts),
             chunk.lines,
             self._terms(chunk, columns),
             tiers_of(self._execution),
@@ -93,7 +93,9 @@ class Runner:
             *results,
         )
         if plain.any():
-            self._overlay(results, self._run_plain(planes, signals, chunk.firsts, plain), plain)
+            self._overlay(
+                results, self._run_plain(code, planes, signals, chunk.firsts, plain), plain
+            )
         return results
 
     def record(
@@ -106,7 +108,7 @@ class Runner:
         planes = self.planes(code, chunk)
         recorded = run_one(
             self._bench.market,
-            Signals(_by_set(planes), signal_columns(signals), chunk.firsts),
+            Signals(_by_set(planes), signal_columns(code, signals), chunk.firsts),
             chunk.lines,
             self._terms(chunk, {}),
             tiers_of(self._execution),
@@ -118,18 +120,20 @@ class Runner:
                 recorded.reasons[np.newaxis],
                 np.ones(1, np.uint8),
             )
-            self._overlay(results, self._run_plain(planes, signals, chunk.firsts, plain), plain)
+            self._overlay(
+                results, self._run_plain(code, planes, signals, chunk.firsts, plain), plain
+            )
         return recorded
 
     def planes(self, code: PlaneCode, chunk: Chunk, *, turns: bool = False) -> Words:
-        """Return the planes of a chunk, shape (outputs of the code, sets, words).
+        """Return the planes of a chunk, shape (planes of the code, sets, words).
 
         With `turns` those of a crossing and its opposite, see `fill_turns`, as far as a position
         that is held from one to the other can tell.
         """
         table = self._bench.table
         words = table.tile_count * table.tile_bars // WORD
-        planes = np.empty((len(code.outputs), len(chunk.sets), words), np.uint64)
+        planes = np.empty((code.planes, len(chunk.sets), words), np.uint64)
         slots = table.slots(chunk.rows)
         if turns and table.whole[slots].all():
             table.load(chunk.rows, 0)
@@ -147,7 +151,6 @@ class Runner:
                 table.flat,
                 (tile * table.tile_bars, table.tile_bars),
                 chunk.firsts,
-                np.array(code.outputs, np.int64),
                 planes,
             )
         return planes
@@ -164,14 +167,17 @@ class Runner:
         return terms_matrix(self._execution, {**columns, **chunk.distances}, len(chunk.sets))
 
     def _run_plain(
-        self, planes: Words, signals: Mapping[str, int], firsts: Integers, plain: Flags
+        self,
+        code: PlaneCode,
+        planes: Words,
+        signals: Mapping[str, int],
+        firsts: Integers,
+        plain: Flags,
     ) -> Results:
         """Return the metrics of the plain sets, save those that take every bar."""
-        order = list(signals)
-        opens = _of_sets(planes[order.index("enter_long")], plain)
-        leaves = np.zeros_like(opens)
-        if "exit_long" in order:
-            leaves = _of_sets(planes[order.index("exit_long")], plain)
+        enter, leave = signal_columns(code, signals)[:2]
+        opens = _of_sets(planes[enter], plain)
+        leaves = np.zeros_like(opens) if leave < 0 else _of_sets(planes[leave], plain)
         found = _empty(len(opens))
         run_plain(
             self._bench.market,

@@ -22,10 +22,9 @@ _ALL: Final = np.uint64(0xFFFFFFFFFFFFFFFF)
 
 def turning(code: PlaneCode, signals: Mapping[str, int]) -> bool:
     """Say whether a code enters long where one row crosses above another and leaves where below."""
-    enters, leaves = [RISE, 0, 1], [RISE, 1, 0]
     return (
         list(signals) == ["enter_long", "exit_long"]
-        and code.instructions[:, :3].tolist() == [enters, leaves]
+        and code.instructions.tolist() == [[RISE, 0, 1, 0, 1]]
         and code.outputs == (0, 1)
     )
 

@@ -30,8 +30,8 @@ class RowTable:
     Attributes:
         flat: The slots one after the other, 64-byte aligned.
         stride: Columns of a slot.
-        whole: For each slot 1 where its row has no holes, shape (capacity,).
-        capacity: Slots.
+        whole: For each slot 1 where its row has no holes, shape (slots,).
+        capacity: Slots, but for a set that alone needs more.
         tile_bars: Bars of a tile, a multiple of 64.
         tile_count: Tiles of the window.
     """
@@ -54,7 +54,10 @@ class RowTable:
         self._filled: tuple[Sequence[Row], int] = (), -1
 
     def slots(self, rows: Sequence[Row]) -> Integers:
-        """Return a slot for each of at most `capacity` different rows, shape (rows,)."""
+        """Return a slot for each of different rows, shape (rows,).
+
+        More than `capacity` are held no longer than until others are asked for.
+        """
         if rows is self._asked[0]:
             return self._asked[1]
         fresh = [row for row in rows if row.number not in self._slots]
@@ -62,6 +65,7 @@ class RowTable:
             self._slots.clear()
             self._loaded.clear()
             fresh = list(rows)
+            self._make_room(len(rows))
         for row in fresh:
             self._slots[row.number] = len(self._slots)
             self.whole[self._slots[row.number]] = row.whole
@@ -87,10 +91,17 @@ class RowTable:
             self._loaded[row.number] = tile
         self._filled = rows, tile
 
+    def _make_room(self, count: int) -> None:
+        """Have slots for the capacity, or for the rows of one set that needs more."""
+        room = max(self.capacity, count)
+        self.whole = np.zeros(room, np.uint8)
+        if len(self.flat) > room * self.stride:
+            self.flat = aligned((0,), np.float64)
+
     def _grow(self, used: int) -> None:
         held = len(self.flat) // self.stride
         if used <= held:
             return
-        flat = aligned((min(self.capacity, max(2 * held, used, 8)) * self.stride,), np.float64)
+        flat = aligned((min(len(self.whole), max(2 * held, used, 8)) * self.stride,), np.float64)
         flat[: len(self.flat)] = self.flat
         self.flat = flat

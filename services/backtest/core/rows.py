@@ -150,7 +150,9 @@ class Rows:
         """Return what is computed bar by bar of rows that begin together."""
         first = inputs[0].start
         start = first if start is None else start
-        defined = max(row.defined for row in inputs) + before
+        # Longer bars may begin later than their timeline, and inputs together with them.
+        earliest = first if before and start == first else 0
+        defined = max(earliest, *(row.defined for row in inputs)) + before
         key = (node.operation, node.value, tuple(row.number for row in inputs), start)
 
         def make() -> tuple[tuple[Numbers, int]]:

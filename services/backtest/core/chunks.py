@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -165,9 +165,7 @@ class ChunkMaker:
             values = combinations.values[chosen]
             try:
                 # A scope keeps all rows on the way, so none outlives its row.
-                rows.append(
-                    self._row(program, wanted, values, cache(partial(Scope, program, values)))
-                )
+                rows.append(self._row(program, wanted, values, partial(Scope, program, values)))
             except IntervalUnusable:
                 raise
             except Exception as error:  # noqa: BLE001 - a defect in one set must not fail the others

@@ -103,7 +103,7 @@ class ChunkMaker:
     def chunks(self) -> Iterator[Chunk]:
         """Yield the chunks in the order of the sets, without the sets that cannot be run."""
         begin = 0
-        size = most_sets(self._bench.bar_count)
+        size = most_sets(self._bench.bar_count, self.code)
         all_sets = self._affordable()
         while begin < len(all_sets):
             sets = all_sets[begin : begin + size]

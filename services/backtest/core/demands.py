@@ -20,8 +20,7 @@ from services.backtest.core.workbench import Workbench
 
 _MOST_SETS: Final = 4_096
 _MOST_ROW_BYTES: Final = 64 * 2**20
-_MOST_PLANE_BYTES: Final = 24 * 2**20
-_PLANES: Final = 4
+_MOST_PLANE_BYTES: Final = 64 * 2**20
 
 _MOST_ROWS: Final = 2_000
 """Rows one set may need: terms that use each other shifted can ask for very many."""
@@ -35,11 +34,11 @@ def most_rows(bar_count: int) -> int:
     return min(_MOST_ROWS, max(1, _MOST_VALUES // max(1, bar_count)))
 
 
-def most_sets(bar_count: int) -> int:
-    """Return how many sets may be planned at once: rows of long windows are many bytes."""
+def most_sets(bar_count: int, code: PlaneCode) -> int:
+    """Return how many sets may be run at once: the planes of long windows are many bytes."""
     if bar_count <= LONGEST_WHOLE:
         return _MOST_SETS
-    return max(1, min(_MOST_SETS, _MOST_PLANE_BYTES // (_PLANES * bar_count // 8 + 1)))
+    return max(1, min(_MOST_SETS, _MOST_PLANE_BYTES // (code.planes * bar_count // 8 + 1)))
 
 
 def costly(bench: Workbench, group: SetGroup, combiner: Combiner) -> npt.NDArray[np.bool_]:

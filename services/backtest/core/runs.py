@@ -75,15 +75,14 @@ class Runner:
     ) -> Results:
         """Run a chunk; `columns` are the execution parameters that differ between its sets."""
         plain = self._plain(chunk, columns)
+        planes = self.planes(code, chunk, turns=turning(code, signals))
         if plain.all() and not self._dense:
-            planes = self.planes(code, chunk, turns=turning(code, signals))
             return self._run_plain(code, planes, signals, chunk.firsts, plain)
-        planes = self.planes(code, chunk)
         count = len(chunk.sets)
         results = _empty(count)
         run_many(
             self._bench.market,
-            Signals(_by_set(planes), signal_columns(code, signals), chunk.firsts),
+            Signals(planes, signal_columns(code, signals), chunk.firsts),
             chunk.lines,
             self._terms(chunk, columns),
             tiers_of(self._execution),
@@ -105,10 +104,10 @@ class Runner:
         chunk: Chunk,
     ) -> Recorded:
         """Run the only set of a chunk and tell everything; its parameters are in the model."""
-        planes = self.planes(code, chunk)
+        planes = self.planes(code, chunk, turns=turning(code, signals))
         recorded = run_one(
             self._bench.market,
-            Signals(_by_set(planes), signal_columns(code, signals), chunk.firsts),
+            Signals(planes, signal_columns(code, signals), chunk.firsts),
             chunk.lines,
             self._terms(chunk, {}),
             tiers_of(self._execution),
@@ -125,31 +124,37 @@ class Runner:
             )
         return recorded
 
-    def planes(self, code: PlaneCode, chunk: Chunk, *, turns: bool = False) -> Words:
+    def planes(
+        self, code: PlaneCode, chunk: Chunk, *, turns: tuple[int, int] | None = None
+    ) -> Words:
         """Return the planes of a chunk, shape (planes of the code, sets, words).
 
-        With `turns` those of a crossing and its opposite, see `fill_turns`, as far as a position
-        that is held from one to the other can tell.
+        With `turns` those of a crossing and its opposite, see `turning` and `fill_turns`, as far as
+        a position that is held from one to the other can tell.
         """
         table = self._bench.table
         words = table.tile_count * table.tile_bars // WORD
         planes = np.empty((code.planes, len(chunk.sets), words), np.uint64)
         slots = table.slots(chunk.rows)
-        if turns and table.whole[slots].all():
-            table.load(chunk.rows, 0)
-            starts = (slots * table.stride)[chunk.operands]
-            fill_turns(table.flat, starts, table.tile_bars, chunk.firsts, *planes)
-            return planes
-        own = np.ascontiguousarray(chunk.operands.T)
+        starts = np.ascontiguousarray((slots * table.stride)[chunk.operands.T])
+        whole = np.ascontiguousarray(table.whole[slots][chunk.operands.T])
+        constants = np.ascontiguousarray(chunk.constants.T)
+        state = np.zeros((2, len(chunk.sets)), np.uint64)
         for tile in range(table.tile_count):
             table.load(chunk.rows, tile)
+            span = tile * table.tile_bars, table.tile_bars
+            if turns and whole.all():
+                rows = starts[turns[0]], starts[turns[1]]
+                enters, leaves = planes[code.outputs[0]], planes[code.outputs[1]]
+                fill_turns(table.flat, *rows, span, state, chunk.firsts, enters, leaves)
+                continue
             fill_planes(
                 code.instructions,
-                (slots * table.stride)[own],
-                np.ascontiguousarray(chunk.constants.T),
-                table.whole[slots][own],
+                starts,
+                constants,
+                whole,
                 table.flat,
-                (tile * table.tile_bars, table.tile_bars),
+                span,
                 chunk.firsts,
                 planes,
             )
@@ -200,11 +205,6 @@ class Runner:
             return
         for all_sets, own in zip(results, found, strict=True):
             all_sets[plain] = own
-
-
-def _by_set(planes: Words) -> Words:
-    """Return planes with the sets first, as the engine reads them."""
-    return np.ascontiguousarray(planes.transpose(1, 0, 2))
 
 
 def _of_sets(plane: Words, wanted: Flags) -> Words:

@@ -20,13 +20,19 @@ _NONE: Final = np.uint64(0)
 _ALL: Final = np.uint64(0xFFFFFFFFFFFFFFFF)
 
 
-def turning(code: PlaneCode, signals: Mapping[str, int]) -> bool:
-    """Say whether a code enters long where one row crosses above another and leaves where below."""
-    return (
-        list(signals) == ["enter_long", "exit_long"]
-        and code.instructions.tolist() == [[RISE, 0, 1, 0, 1]]
-        and code.outputs == (0, 1)
-    )
+def turning(code: PlaneCode, signals: Mapping[str, int]) -> tuple[int, int] | None:
+    """Return the rows that a code compares, the first one's rise being the entry.
+
+    None where it does anything else than enter one side where a row rises above another, and leave
+    it where that one rises above the first.
+    """
+    sides = (["enter_long", "exit_long"], ["enter_short", "exit_short"])
+    if list(signals) not in sides or len(code.instructions) != 1:
+        return None
+    operation, left, right, first, second = code.instructions[0].tolist()
+    if operation != RISE or second < 0 or min(left, right) < 0:
+        return None
+    return (left, right) if code.outputs[0] == first else (right, left)
 
 
 @inner
@@ -44,34 +50,44 @@ def _first_below(flat: Numbers, left: int, right: int, bar: int) -> tuple[np.uin
 
 
 @kernel
-def fill_turns(
-    flat: Numbers, starts: Integers, bars: int, firsts: Integers, opens: Words, leaves: Words
+def fill_turns(  # noqa: C901 - ties are resolved where they are met; calls on the way would cost
+    flat: Numbers,
+    lefts: Integers,
+    rights: Integers,
+    tile: tuple[int, int],
+    state: Words,
+    firsts: Integers,
+    opens: Words,
+    leaves: Words,
 ) -> None:
     """Write where the left rows rise above the right ones, and where they are below them again.
 
-    Who is long since the left row was above leaves where it is below: where it ceases to be above,
+    Who entered where the left row was above leaves where it is below: where it ceases to be above,
     or, when the two are equal there, at the first bar that is no tie and is below. So one
     comparison tells both. Falls that follow no rise, from a touch from below, are left out. Rows
     must be without holes.
 
     Args:
-        flat: The row table with one tile, see `fill_planes`.
-        starts: Where the slots of the left and the right row begin, shape (sets, 2).
-        bars: Bars of the tile, a multiple of 64.
+        flat: The row table, see `fill_planes`.
+        lefts: Where the slot of the left row begins for every set.
+        rights: The same of the right row.
+        tile: First bar of the tile in the window, and bars in it, multiples of 64.
+        state: Whether the left row was above at the bar before, and whether a tie goes on, shape
+            (2, sets); zeros before the first tile.
         firsts: Bar of the first decision of every set; bits before it are cleared.
-        opens: Gets the rises, shape (sets, words).
-        leaves: Gets the falls, shape (sets, words).
+        opens: Gets the rises, shape (sets, words of the window).
+        leaves: Gets the falls.
     """
-    was, tied = np.empty(len(starts), np.uint64), np.zeros(len(starts), np.bool_)
-    for row in range(len(starts)):
-        was[row] = np.uint64(flat[starts[row, 0] + WORD - 1] > flat[starts[row, 1] + WORD - 1])
-    words = bars // WORD
+    words, start = tile[1] // WORD, tile[0] // WORD
+    if start == 0:
+        for row in range(len(lefts)):
+            one, other = flat[lefts[row] + WORD - 1], flat[rights[row] + WORD - 1]
+            state[0, row] = np.uint64(one > other)
     for begin in range(0, words, _BLOCK):
         end = min(begin + _BLOCK, words)
-        for row in range(len(starts)):
-            left = starts[row, 0] + WORD * (begin + 1)
-            right = starts[row, 1] + WORD * (begin + 1)
-            before, ties = was[row], tied[row]
+        for row in range(len(lefts)):
+            left, right = lefts[row] + WORD * (begin + 1), rights[row] + WORD * (begin + 1)
+            before, ties = state[0, row], state[1, row] != _NONE
             for word in range(begin, end):
                 above = greater64(flat, left, flat, right)
                 earlier = (above << _ONE) | before
@@ -83,17 +99,17 @@ def fill_turns(
                     falls |= late
                 while ends != _NONE:
                     bar = trailing_zeros(ends)
-                    if flat[left + bar] == flat[right + bar]:
+                    if flat[np.uint64(left + bar)] == flat[np.uint64(right + bar)]:
                         late, ties = _first_below(flat, left, right, bar)
                         falls = (falls & ~(_ONE << np.uint64(bar))) | late
                     ends &= ends - _ONE
-                opens[row, word] = above & ~earlier
-                leaves[row, word] = falls
+                opens[np.uint64(row), np.uint64(start + word)] = above & ~earlier
+                leaves[np.uint64(row), np.uint64(start + word)] = falls
                 left += WORD
                 right += WORD
-            was[row], tied[row] = before, ties
-    for row in range(len(starts)):
-        for word in range(min(words, firsts[row] // WORD + 1)):
+            state[0, row], state[1, row] = before, np.uint64(ties)
+    for row in range(len(lefts)):
+        for word in range(start, min(start + words, firsts[row] // WORD + 1)):
             left_out = firsts[row] - WORD * word
             mask = _ALL << np.uint64(left_out) if left_out < WORD else _NONE
             opens[row, word] &= mask

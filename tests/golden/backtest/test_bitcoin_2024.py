@@ -18,6 +18,7 @@ from services.backtest.core.planning import SetPlan
 from services.backtest.core.runs import Runner
 from services.backtest.core.single import run
 from services.backtest.core.strategies import STRATEGIES
+from services.backtest.core.turns import turning
 from services.backtest.core.workbench import workbench_of
 from services.common.frames import Candles
 from services.common.intervals import Interval
@@ -169,7 +170,8 @@ def planes_of_the_grid(year: Frame, *, turns: bool) -> npt.NDArray[np.bool_]:
     (group,) = plan.groups()
     maker = ChunkMaker(bench, group, plan.combiner, costs)
     runner = Runner(bench, CROSSOVER, Direction.LONG, costs, METRIC_NAMES)
-    words = [runner.planes(maker.code, chunk, turns=turns) for chunk in maker.chunks()]
+    rows = turning(maker.code, group.signals) if turns else None
+    words = [runner.planes(maker.code, chunk, turns=rows) for chunk in maker.chunks()]
     bits = np.unpackbits(np.concatenate(words, axis=1).view(np.uint8), axis=2, bitorder="little")
     return bits[:, :, : year.bar_count].astype(np.bool_)
 

@@ -107,7 +107,7 @@ def signals_of(flags: Sequence[int], first: int) -> Signals:
     bits = np.zeros((4, words * 64), np.uint8)
     for plane in range(4):
         bits[plane, : len(flags)] = np.array(flags, np.uint8) >> plane & 1
-    planes = np.packbits(bits, axis=1, bitorder="little").view(np.uint64).reshape(1, 4, words)
+    planes = np.packbits(bits, axis=1, bitorder="little").view(np.uint64).reshape(4, 1, words)
     return Signals(planes, np.arange(4), np.array([first]))
 
 

@@ -124,7 +124,7 @@ def many(ground: Ground, cases: list[Case], wants: int) -> tuple[np.ndarray, np.
     """Run cases of one execution model together; return values and reasons."""
     one = [signals_of(case.flags, case.first) for case in cases]
     signals = Signals(
-        np.concatenate([each.planes for each in one]),
+        np.concatenate([each.planes for each in one], axis=1),
         one[0].of,
         np.concatenate([each.firsts for each in one]),
     )

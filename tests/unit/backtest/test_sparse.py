@@ -64,7 +64,7 @@ def test_the_paths_agree_to_the_bit(execution: Execution) -> None:
     )
     run_many(
         market,
-        Signals(np.stack([enters, leaves], axis=1), np.array([0, 1, -1, -1]), firsts),
+        Signals(np.stack([enters, leaves]), np.array([0, 1, -1, -1]), firsts),
         no_lines(),
         terms_matrix(execution, {}, sets),
         tiers_of(execution),

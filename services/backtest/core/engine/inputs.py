@@ -30,7 +30,7 @@ class Signals(NamedTuple):
     """What sets want at each close, as planes of bits: bar 64 w + b is bit b of word w.
 
     Attributes:
-        planes: Conditions of every set, shape (sets, planes, words).
+        planes: Conditions of every set, shape (planes, sets, words).
         of: The plane of each of enter long, exit long, enter short, exit short; -1: never.
             Sides not allowed have -1.
         firsts: Bar at whose close each set's first decision is taken, shape (sets,); bits before

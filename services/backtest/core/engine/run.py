@@ -76,15 +76,16 @@ def _unowned_market(market: Market) -> Market:
 @merged
 def _wishes(signals: Signals, index: int, nothing: Planes) -> Wishes:
     """Return the planes of a set as a long sees them; `nothing` is a plane of zeros."""
-    words = signals.planes.shape[2]
-    planes = beyond(unowned(signals.planes), index * signals.planes.shape[1] * words)
+    sets, words = signals.planes.shape[1:]
+    planes = beyond(unowned(signals.planes), index * words)
     of = unowned(signals.of)
     never = unowned(nothing)
+    each = sets * words
     return Wishes(
-        beyond(planes, of[ENTER_LONG] * words) if of[ENTER_LONG] >= 0 else never,
-        beyond(planes, of[EXIT_LONG] * words) if of[EXIT_LONG] >= 0 else never,
-        beyond(planes, of[ENTER_SHORT] * words) if of[ENTER_SHORT] >= 0 else never,
-        beyond(planes, of[EXIT_SHORT] * words) if of[EXIT_SHORT] >= 0 else never,
+        beyond(planes, of[ENTER_LONG] * each) if of[ENTER_LONG] >= 0 else never,
+        beyond(planes, of[EXIT_LONG] * each) if of[EXIT_LONG] >= 0 else never,
+        beyond(planes, of[ENTER_SHORT] * each) if of[ENTER_SHORT] >= 0 else never,
+        beyond(planes, of[EXIT_SHORT] * each) if of[EXIT_SHORT] >= 0 else never,
     )
 
 

@@ -95,15 +95,19 @@ def sum_units(prices: Numbers, first: int, decimals: int, sums: Integers) -> Non
 
 
 @kernel
-def means_of_units(sums: Integers, period: int, decimals: int, first: int, out: Numbers) -> None:
-    """Set out[j] to the mean of the `period` prices up to row first + j; NaN where too few."""
+def means_of_units(
+    sums: Integers | Numbers, period: int, decimals: int, first: int, out: Numbers
+) -> None:
+    """Set out[j] to the mean of the `period` prices up to row first + j; NaN where too few.
+
+    Sums that are all below 2^53 may come as float64: processors divide several of those at once.
+    """
     divisor = period * _POWERS[decimals]
-    for place in range(len(out)):
-        end = first + place + 1
-        if end < period:
-            out[place] = np.nan
-        else:
-            out[place] = float(sums[end] - sums[end - period]) / divisor
+    begin = min(max(0, period - 1 - first), len(out))
+    out[:begin] = np.nan
+    ends, starts = sums[first + 1 :], sums[max(0, first + 1 + begin - period) :]
+    for place in range(begin, len(out)):
+        out[place] = float(ends[place] - starts[place - begin]) / divisor
 
 
 @kernel
@@ -145,7 +149,7 @@ class Means:
         self._prices = prices
         self._decimals = np.empty(len(prices), np.uint8)
         self._largest = np.empty(len(prices))
-        self._sums: dict[int, Integers] = {}
+        self._sums: dict[int, Integers | Numbers] = {}
         scan_scales(prices, self._decimals, self._largest)
 
     def fill(self, period: int, first: int, out: Numbers, anchor: int | None = None) -> None:
@@ -179,11 +183,13 @@ class Means:
         units = float(self._largest[start]) * 10.0**decimals + 1.0
         return units < _MOST_UNITS and period * units < _EXACT
 
-    def _units(self, decimals: int) -> Integers:
-        sums = self._sums.get(decimals)
-        if sums is None:
-            first = int(np.argmax(self._decimals <= decimals))
-            sums = np.empty(len(self._prices) + 1, np.int64)
-            sum_units(self._prices, first, decimals, sums)
-            self._sums[decimals] = sums
-        return sums
+    def _units(self, decimals: int) -> Integers | Numbers:
+        known = self._sums.get(decimals)
+        if known is not None:
+            return known
+        first = int(np.argmax(self._decimals <= decimals))
+        sums = np.empty(len(self._prices) + 1, np.int64)
+        sum_units(self._prices, first, decimals, sums)
+        most = (float(self._largest[first]) * 10.0**decimals + 1.0) * (len(sums) - first)
+        self._sums[decimals] = sums.astype(np.float64) if most < _EXACT else sums
+        return self._sums[decimals]

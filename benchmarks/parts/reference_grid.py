@@ -1,7 +1,7 @@
 """The reference work: 2,500 moving-average crossovers over a year of hourly bars.
 
-Plain: long only, full equity, a fee. General: the same crossings traded on both sides, with stop,
-target and trailing stop drawn for every set, leverage drawn for every quarter of them, and funding.
+Plain: long only, full equity, a fee. General: the same crossings, half of the sets on both sides,
+with stop, target, trailing stop and leverage drawn for every set, and funding.
 """
 
 from __future__ import annotations
@@ -31,7 +31,6 @@ PLAIN_METRICS: Final = (
     "win_rate_ratio",
 )
 GENERAL_METRICS: Final = (*PLAIN_METRICS, "exposure_ratio", "fees_quote", "funding_quote")
-_LEVERAGES: Final = (1.0, 1.5, 2.0, 3.0)
 _SEED: Final = 1
 
 Periods = npt.NDArray[np.int64]
@@ -52,20 +51,24 @@ def plain_request(snapshot: candles_pb2.CandleSnapshot) -> Request:
 
 
 def general_requests(snapshot: candles_pb2.CandleSnapshot) -> list[Request]:
-    """Return the general grid as one request for each leverage; funding comes with the frame."""
+    """Return the general grid, a request for each direction; funding comes with the frame.
+
+    Half of the sets, drawn at random, take both sides, the others are long only.
+    """
     rng = np.random.default_rng(_SEED)
     fast, slow = periods()
-    groups = rng.permutation(len(fast)).reshape(len(_LEVERAGES), -1)
+    halves = np.array_split(rng.permutation(len(fast)), 2)
+    directions = (strategy_pb2.DIRECTION_BOTH, strategy_pb2.DIRECTION_LONG)
     requests = []
-    for leverage, sets in zip(_LEVERAGES, groups, strict=True):
+    for direction, sets in zip(directions, halves, strict=True):
         request = crossovers(snapshot, fast[sets], slow[sets])
-        request.strategy.direction = strategy_pb2.DIRECTION_BOTH
-        request.execution.leverage = leverage
+        request.strategy.direction = direction
         request.metrics.extend(GENERAL_METRICS)
         for name, least, most in (
             ("stop_loss_ratio", 0.01, 0.1),
             ("take_profit_ratio", 0.02, 0.2),
             ("trailing_stop_ratio", 0.02, 0.1),
+            ("leverage", 1.0, 3.0),
         ):
             drawn = rng.uniform(least, most, len(sets)).tolist()
             request.columns.add(name=name).double_values.values.extend(drawn)

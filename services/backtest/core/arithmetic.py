@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from services.backtest.core.kernel import Numbers
 
@@ -31,9 +32,9 @@ ELEMENTWISE: Final[Mapping[str, Callable[..., Numbers]]] = {
     "square_root": lambda a: _finite(np.sqrt(a)),
     "if_else": _if_else,
 }
-"""Operations that need nothing but the values at a bar; a result that is not finite is undefined."""
+"""Operations that need only the values at a bar; a result that is not finite is undefined."""
 
-_COMPARISONS: Final = {
+_COMPARISONS: Final[Mapping[str, Callable[..., npt.NDArray[np.bool_]]]] = {
     "less": np.less,
     "less_equal": np.less_equal,
     "greater": np.greater,

@@ -12,8 +12,8 @@ from services.backtest.core.expression.statics import static_parameters
 from services.backtest.core.lookback import Lookbacks
 from services.backtest.core.parameter_sets import Combiner, ParameterSets
 from services.backtest.core.planning import SetGroup, SetPlan
-from services.backtest.core.strategies.strategy import Strategy
 from services.backtest.core.refusals import unusable
+from services.backtest.core.strategies.strategy import Strategy
 from services.backtest.core.timeline import IntervalUnusable
 from services.common.intervals import Interval
 

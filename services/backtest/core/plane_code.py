@@ -40,6 +40,7 @@ _COMPARISONS: Final = {
     "greater_equal": GREATER_EQUAL,
     "equal": EQUAL,
 }
+_JOINED: Final = {"not": NOT, "and": AND, "or": OR}
 _MIRRORED: Final = {
     LESS: GREATER,
     LESS_EQUAL: GREATER_EQUAL,
@@ -171,11 +172,9 @@ def _write(writer: _Writer, place: int, registers: dict[int, int]) -> int:
         return writer.emit(CONSTANT, writer.operand(place, 0), 0)
     if node.operation == "first_decision":
         return writer.emit(FIRST, 0, 0)
-    if node.operation == "not":
-        return writer.emit(NOT, registers[node.inputs[0]], 0)
-    if node.operation in {"and", "or"}:
-        left, right = (registers[below] for below in node.inputs)
-        return writer.emit(AND if node.operation == "and" else OR, left, right)
+    if node.operation in _JOINED:
+        left, *right = (registers[below] for below in node.inputs)
+        return writer.emit(_JOINED[node.operation], left, *right or [0])
     if node.operation in {"crosses_above", "crosses_below"}:
         left, right = (writer.operand(below, 1) for below in node.inputs)
         return _crossing(writer, node.operation, left, right)

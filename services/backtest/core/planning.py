@@ -218,12 +218,13 @@ class SetPlan:
 def signals_of(program: Program, direction: Direction) -> dict[str, int]:
     """Return the places of the signals that count for a direction.
 
-    Where both sides are entered by one and the same condition, the long side has it.
+    Where both sides are entered at the first decision and nothing else, the long side has it.
     """
     places = {
         name: program.signals[name] for name in _ALLOWED[direction] if name in program.signals
     }
-    if "enter_long" in places and places["enter_long"] == places.get("enter_short"):
+    both = places.get("enter_long") == places.get("enter_short", -1)
+    if both and program.nodes[places["enter_long"]].operation == "first_decision":
         del places["enter_short"]
     return places
 

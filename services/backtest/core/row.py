@@ -12,10 +12,10 @@ from services.backtest.core.kernel import Numbers, frozen, kernel
 
 @kernel
 def _whole(values: Numbers, begin: int) -> bool:
+    holes = 0
     for place in range(begin, len(values)):
-        if not abs(values[place]) < np.inf:
-            return False
-    return True
+        holes += not abs(values[place]) < np.inf
+    return holes == 0
 
 
 class Row:
@@ -79,6 +79,16 @@ class MeanRow(Row):
         out = np.empty(self._length - self.start)
         self.fill(self.start, out)
         return frozen(out)
+
+    @property
+    def period(self) -> int:
+        """Bars of a mean."""
+        return self._period
+
+    @cached_property
+    def source(self) -> tuple[Numbers, float] | None:
+        """Sums and the divisor that give the means, see `Means.source`."""
+        return self._means.source(self._period, self.start)
 
     def fill(self, first: int, out: Numbers) -> None:
         """Set out[j] to the mean at bar first + j; `first` may be -1."""

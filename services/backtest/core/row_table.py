@@ -8,8 +8,8 @@ from typing import Final
 import numpy as np
 
 from services.backtest.core.bits import aligned
-from services.backtest.core.kernel import Bytes, Integers, Numbers
-from services.backtest.core.row import Row
+from services.backtest.core.kernel import Bytes, Integers, Numbers, frozen, kernel
+from services.backtest.core.row import MeanRow, Row
 
 WORD: Final = 64
 """Bars in a word of a bit plane; also the columns before a row's first bar."""
@@ -17,9 +17,42 @@ WORD: Final = 64
 LONGEST_WHOLE: Final = 65_536
 """Windows beyond this many bars are compared tile by tile."""
 
-_TILE: Final = 16_384
+_TILE: Final = 4_096
+"""Bars of a tile: the slots of some dozens of rows stay in the processor's own memory."""
 _MOST_BYTES: Final = 32 * 2**20
 _FEWEST_ROWS: Final = 16
+
+
+_Means = tuple[Numbers, Integers, Numbers]
+"""Sums, periods with first bars and offsets of slots, and divisors of several rows of means."""
+
+
+@kernel
+def fill_mean_slots(
+    sums: Numbers,
+    rows: Integers,
+    divisors: Numbers,
+    first: int,
+    count: int,
+    flat: Numbers,
+    stride: int,
+) -> None:
+    """Fill slots with means of a column, see `Means.source`.
+
+    `rows`, shape (rows, 3), tells each one's period, first bar with a mean and slot. The column
+    before the tile is bar `first`, which may be -1; `count` bars follow, then NaN.
+    """
+    for row in range(len(rows)):
+        period, defined, offset = rows[row]
+        slot = flat[offset : offset + stride]
+        begin = min(max(0, defined - first), count + 1)
+        slot[WORD - 1 : WORD - 1 + begin] = np.nan
+        slot[WORD + count :] = np.nan
+        out = slot[WORD - 1 + begin : WORD + count]
+        ends, starts = sums[first + begin + 1 :], sums[first + begin + 1 - period :]
+        divisor = divisors[row]
+        for place in range(len(out)):
+            out[place] = (ends[place] - starts[place]) / divisor
 
 
 class RowTable:
@@ -52,6 +85,7 @@ class RowTable:
         # What was asked for last: the parts of a chunk ask for the same again and again.
         self._asked: tuple[Sequence[Row], Integers] = (), np.empty(0, np.int64)
         self._filled: tuple[Sequence[Row], int] = (), -1
+        self._grouped: tuple[Sequence[Row], list[_Means], list[Row]] = (), [], []
 
     def slots(self, rows: Sequence[Row]) -> Integers:
         """Return a slot for each of different rows, shape (rows,).
@@ -81,7 +115,7 @@ class RowTable:
             return
         begin = tile * self.tile_bars
         count = min(self.tile_bars, self._bar_count - begin)
-        for row in rows:
+        for row in self._load_means(rows, begin, count) if self.tile_count > 1 else rows:
             if self._loaded.get(row.number) == tile:
                 continue
             offset = self._slots[row.number] * self.stride
@@ -90,6 +124,35 @@ class RowTable:
             slot[WORD + count :] = np.nan
             self._loaded[row.number] = tile
         self._filled = rows, tile
+
+    def _load_means(self, rows: Sequence[Row], begin: int, count: int) -> Sequence[Row]:
+        """Fill the slots of means all at once; return the rows left."""
+        if rows is not self._grouped[0]:
+            self._grouped = rows, *self._groups(rows)
+        _, groups, others = self._grouped
+        first = self._window_start + begin - 1
+        for sums, whole_numbers, divisors in groups:
+            fill_mean_slots(sums, whole_numbers, divisors, first, count, self.flat, self.stride)
+        return others
+
+    def _groups(self, rows: Sequence[Row]) -> tuple[list[_Means], list[Row]]:
+        """Return the means among rows by their sums, and the other rows."""
+        found: dict[int, tuple[Numbers, list[tuple[int, int, int]], list[float]]] = {}
+        others = []
+        for row in rows:
+            source = row.source if isinstance(row, MeanRow) else None
+            if not isinstance(row, MeanRow) or source is None:
+                others.append(row)
+                continue
+            sums, divisor = source
+            _, numbers, divisors = found.setdefault(id(sums), (frozen(sums), [], []))
+            numbers.append((row.period, row.defined, self._slots[row.number] * self.stride))
+            divisors.append(divisor)
+        groups = [
+            (sums, np.array(numbers, np.int64), np.array(divisors))
+            for sums, numbers, divisors in found.values()
+        ]
+        return groups, others
 
     def _make_room(self, count: int) -> None:
         """Have slots for the capacity, or for the rows of one set that needs more."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -54,7 +54,8 @@ class Runner:
         self._bench = bench
         self._execution = execution
         if "position_fraction" in strategy.program.distances:
-            self._execution = replace(execution, **dict.fromkeys(SIZES))
+            none: dict[str, Any] = dict.fromkeys(SIZES)
+            self._execution = replace(execution, **none)
         self._wants = wants_of(metrics)
         self._plain_terms = terms_of(self._execution)
         self._sparse_wants = sparse_wants_of(metrics)
@@ -203,8 +204,7 @@ class Runner:
                 results[0][plain, metric] = found[0][:, metric]
                 results[1][plain, metric] = found[1][:, metric]
             return
-        for all_sets, own in zip(results, found, strict=True):
-            all_sets[plain] = own
+        results[0][plain], results[1][plain], results[2][plain] = found
 
 
 def _of_sets(plane: Words, wanted: Flags) -> Words:

@@ -14,8 +14,8 @@ from services.backtest.core.execution import Direction, Execution
 from services.backtest.core.frame import Frame
 from services.backtest.core.kernel import Integers, Numbers
 from services.backtest.core.metrics import METRIC_NAMES
-from services.backtest.core.parameters import Value
 from services.backtest.core.one_set import one_set
+from services.backtest.core.parameters import Value
 from services.backtest.core.runs import Runner
 from services.backtest.core.strategies.strategy import Strategy
 from services.backtest.core.workbench import workbench_of

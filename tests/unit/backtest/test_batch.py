@@ -47,7 +47,9 @@ def column(values: Sequence[Value]) -> Column:
     if isinstance(values[0], str):
         words = tuple(str(value) for value in values)
         return WordColumn(words, np.arange(len(words)))
-    return np.array(values, np.int64 if isinstance(values[0], int) else np.float64)
+    if isinstance(values[0], int):
+        return np.array(values, np.int64)
+    return np.array(values, np.float64)
 
 
 def sets_of(count: int, columns: Mapping[str, Sequence[Value]]) -> ParameterSets:

@@ -125,7 +125,9 @@ def test_the_core_is_the_reference(
         start_ms=start_ms,
     )
     strategy = STRATEGIES[request_.strategy]
-    frame = markets.frame(market, history, strategy.lookback(request_.values) + spare, interval)
+    frame = markets.frame(
+        market, history, markets.lookback(strategy, request_.values, interval) + spare, interval
+    )
     account, first = reference(market, history, request_, interval)
 
     if first + 2 > bars:

@@ -9,7 +9,7 @@ two is used depends on the prices of that mean and on nothing else: it is as cau
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
 
@@ -170,6 +170,21 @@ class Means:
             means_of_units(self._units(decimals), period, decimals, first, out)
         else:
             means_of_numbers(self._prices, period, first, out)
+
+    def source(self, period: int, anchor: int) -> tuple[Numbers, float] | None:
+        """Return sums and the divisor that give the means from row `anchor` on.
+
+        The mean at a row is (sums[row + 1] - sums[row + 1 - period]) / divisor. None where means
+        are not taken so.
+        """
+        start = max(0, anchor + 1 - period)
+        decimals = int(self._decimals[start])
+        if not self._is_exact(start, period, decimals):
+            return None
+        sums = self._units(decimals)
+        if sums.dtype != np.float64:
+            return None
+        return cast("Numbers", sums), period * 10.0**decimals
 
     def mean(self, last: int, period: int) -> float:
         """Return the mean of the `period` prices that end at row `last`; all of them must exist."""

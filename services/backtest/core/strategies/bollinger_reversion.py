@@ -26,9 +26,10 @@ BOLLINGER_REVERSION: Final = Definition(
             default=2.0,
         ),
     ),
-    terms=(("middle", "bollinger_middle(close, period, width)"),),
-    enter_long="crosses_below(close, bollinger_lower(close, period, width))",
+    # The bands written out: the deviation, which costs most, is the same for every width.
+    terms=(("middle", "sma(close, period)"), ("spread", "width * stdev(close, period)")),
+    enter_long="crosses_below(close, middle - spread)",
     exit_long="crosses_above(close, middle)",
-    enter_short="crosses_above(close, bollinger_upper(close, period, width))",
+    enter_short="crosses_above(close, middle + spread)",
     exit_short="crosses_below(close, middle)",
 )

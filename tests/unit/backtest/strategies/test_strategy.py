@@ -128,10 +128,15 @@ def test_parameters_of_the_built_in_strategies(strategy: Strategy) -> None:
 
 SIGNALS = {
     "bollinger_reversion": {
-        "enter_long": "crosses_below(close, bollinger_lower(close; period, width))",
-        "exit_long": "crosses_above(close, bollinger_middle(close; period, width))",
-        "enter_short": "crosses_above(close, bollinger_upper(close; period, width))",
-        "exit_short": "crosses_below(close, bollinger_middle(close; period, width))",
+        "enter_long": (
+            "crosses_below(close, subtract(sma(close; period), "
+            "multiply(width, stdev(close; period))))"
+        ),
+        "exit_long": "crosses_above(close, sma(close; period))",
+        "enter_short": (
+            "crosses_above(close, add(sma(close; period), multiply(width, stdev(close; period))))"
+        ),
+        "exit_short": "crosses_below(close, sma(close; period))",
     },
     "buy_and_hold": {"enter_long": "first_decision", "enter_short": "first_decision"},
     "donchian_breakout": {

@@ -173,8 +173,8 @@ def _write(writer: _Writer, place: int, registers: dict[int, int]) -> int:
     if node.operation == "first_decision":
         return writer.emit(FIRST, 0, 0)
     if node.operation in _JOINED:
-        left, *right = (registers[below] for below in node.inputs)
-        return writer.emit(_JOINED[node.operation], left, *right or [0])
+        joined = [registers[below] for below in node.inputs]
+        return writer.emit(_JOINED[node.operation], joined[0], joined[-1])
     if node.operation in {"crosses_above", "crosses_below"}:
         left, right = (writer.operand(below, 1) for below in node.inputs)
         return _crossing(writer, node.operation, left, right)

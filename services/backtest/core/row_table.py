@@ -19,7 +19,7 @@ LONGEST_WHOLE: Final = 65_536
 
 _TILE: Final = 4_096
 """Bars of a tile: the slots of some dozens of rows stay in the processor's own memory."""
-_MOST_BYTES: Final = 32 * 2**20
+_MOST_BYTES: Final = 24 * 2**20
 _FEWEST_ROWS: Final = 16
 
 

@@ -35,7 +35,7 @@ from services.backtest.core.timeline import (
 )
 from services.common.intervals import Interval
 
-_MOST_BYTES: Final = 64 * 2**20
+_MOST_BYTES: Final = 48 * 2**20
 """Rows beyond this are forgotten, least recently used first; to compute them again costs little."""
 
 _BYTES_OF_A_ROW: Final = 1_024

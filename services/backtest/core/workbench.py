@@ -21,7 +21,7 @@ from services.backtest.core.sparse import Ranges, ranges_of
 RowKey = tuple[Program, int, int, tuple[tuple[str, Value], ...]]
 """A program, a node's place, the bars before a bar that are read too, and parameter values."""
 
-_MOST_LOOKBACKS: Final = 100_000
+_MOST_LOOKBACKS: Final = 20_000
 
 
 class Workbench:
@@ -81,17 +81,23 @@ class Workbench:
 
 
 _MOST_PROGRAMS: Final = 64
+_MOST_BENCHES: Final = 4
+"""Frames whose rows and tables are kept; others are worked out again when they return."""
 
 _benches: WeakKeyDictionary[Frame, Workbench] = WeakKeyDictionary()
 _lock = threading.Lock()
 
 
 def workbench_of(frame: Frame) -> Workbench:
-    """Return the workbench of a frame, the same one as long as the frame lives."""
+    """Return the workbench of a frame: the same one while it is among those used last."""
     with _lock:
-        bench = _benches.get(frame)
-        if bench is None:
-            bench = _benches[frame] = Workbench(frame)
+        bench = _benches.pop(frame, None) or Workbench(frame)
+        while len(_benches) >= _MOST_BENCHES:
+            # Dictionaries keep their order: the first is the one that was used longest ago.
+            oldest = next(iter(_benches.keys()), None)
+            if oldest is not None:
+                del _benches[oldest]
+        _benches[frame] = bench
         return bench
 
 

@@ -174,3 +174,14 @@ def test_more_history_than_needed_changes_no_bit(name: str) -> None:
     assert len(found[0]) == 1
     assert_same(found[0], found[1])
     assert_same(found[0], found[2])
+
+
+def test_only_the_frames_used_last_keep_their_rows() -> None:
+    """Many frames, as of many symbols, do not fill the memory; one that returns starts anew."""
+    frames = [markets.frame(markets.candles(seed, 60), 20, 20) for seed in range(6)]
+    first = workbench_of(frames[0])
+    assert workbench_of(frames[0]) is first
+    for frame in frames[1:]:
+        workbench_of(frame)
+    assert workbench_of(frames[0]) is not first
+    assert workbench_of(frames[-1]) is workbench_of(frames[-1])

@@ -179,10 +179,10 @@ class Rows:
             columns = tuple(
                 frozen(np.ascontiguousarray(row.values[known - row.start :])) for row in inputs
             )
-            defined = known + operation.undefined(statics)
+            undefined = _undefined(operation.family, statics)
             return tuple(
-                (_from(start, known, column, len(timeline)), defined)
-                for column in outputs(operation, columns, statics)
+                (_from(start, known, column, len(timeline)), known + undefined.get(output, 0))
+                for output, column in enumerate(outputs(operation, columns, statics))
             )
 
         return self._keep(key, make, start)[operation.output]
@@ -272,6 +272,13 @@ class Rows:
 
 def _bytes_of(rows: tuple[Row, ...]) -> int:
     return sum(row.nbytes + _BYTES_OF_A_ROW for row in rows)
+
+
+def _undefined(family: str, statics: tuple[float, ...]) -> dict[int, int]:
+    """Return the values without a number at the beginning of each output of a family."""
+    return {
+        one.output: one.undefined(statics) for one in INDICATORS.values() if one.family == family
+    }
 
 
 def _from(start: int, known: int, column: Numbers, length: int) -> Numbers:

@@ -10,12 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from services.backtest.core.chunks import Chunk, signal_columns
+from services.backtest.core.crossings import Words
 from services.backtest.core.engine import Recorded, Signals, run_many, run_one, wants_of
 from services.backtest.core.execution import SIZES, Direction, Execution
 from services.backtest.core.kernel import Bytes, Integers, Numbers
 from services.backtest.core.metrics import METRIC_NAMES, Metric
 from services.backtest.core.plane_code import PlaneCode
-from services.backtest.core.planes import Words, fill_planes
+from services.backtest.core.planes import fill_planes
 from services.backtest.core.row_table import WORD
 from services.backtest.core.sparse import MOST_BARS, NOT_COVERED, run_plain
 from services.backtest.core.sparse import wants_of as sparse_wants_of

@@ -8,9 +8,9 @@ from typing import Final
 import numpy as np
 
 from services.backtest.core.bits import greater64, trailing_zeros
+from services.backtest.core.crossings import Words
 from services.backtest.core.kernel import Integers, Numbers, inner, kernel
 from services.backtest.core.plane_code import RISE, PlaneCode
-from services.backtest.core.planes import Words
 from services.backtest.core.row_table import WORD
 
 _BLOCK: Final = 8

@@ -116,11 +116,16 @@ def test_everything_wrong_with_a_model_is_told_at_once() -> None:
 
 
 def test_what_can_be_searched_in_the_model() -> None:
-    """Five numbers; only the share of equity has a default, the others are off without one."""
+    """Distances, sizes and leverage; all are off where they are not given."""
     assert {info.name: info.default for info in EXECUTION_PARAMETERS} == {
-        "position_fraction_ratio": 1.0,
+        "position_fraction_ratio": None,
         "stop_loss_ratio": None,
         "take_profit_ratio": None,
         "trailing_stop_ratio": None,
         "trailing_activation_ratio": None,
+        "leverage": None,
+        "position_quote": None,
+        "position_quantity_base": None,
+        "risk_per_trade_ratio": None,
+        "volatility_target_ratio": None,
     }

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from services.backtest.core.kernel import inner
-
-_SLACK: Final = 1.0 + 2.0**-40
 
 
 class Curve(NamedTuple):
@@ -22,8 +20,9 @@ class Curve(NamedTuple):
         returns: Sum of per-bar returns.
         squares: Sum of their squares.
         peak: Highest equity so far; the capital is the first.
-        least: Smallest ratio of equity to the peak before it.
-        floor: Equity above which no smaller ratio is possible: spares a division.
+        least: Smallest ratio of equity to the peak before it, up to the last peak.
+        trough: Lowest equity since that peak. Rounded quotients by one peak rise with what is
+            divided, so the lowest equity has the smallest: one division serves all since a peak.
         peak_bar: Last bar at the peak.
         longest: Most bars from a peak to the first bar back at it.
     """
@@ -34,7 +33,7 @@ class Curve(NamedTuple):
     squares: float
     peak: float
     least: float
-    floor: float
+    trough: float
     peak_bar: int
     longest: int
 
@@ -48,15 +47,14 @@ def new_curve(capital: float) -> Curve:
 @inner
 def after_close(curve: Curve, bar: int, equity: float) -> Curve:
     """Return the curve after the close of a bar at which something was held or filled."""
-    _, total, returns, squares, peak, least, floor, peak_bar, longest = curve
+    _, total, returns, squares, peak, least, trough, peak_bar, longest = curve
     change = equity / curve.previous - 1.0
+    trough = min(trough, equity)
     if equity >= peak:
         if bar - peak_bar > 1:
             longest = max(longest, bar - peak_bar)
-        peak, peak_bar, floor = equity, bar, least * equity * _SLACK
-    elif equity < floor:
-        least = min(least, equity / peak)
-        floor = least * peak * _SLACK
+        least = min(least, trough / peak)
+        peak, peak_bar, trough = equity, bar, equity
     return Curve(
         equity,
         total + equity,
@@ -64,7 +62,7 @@ def after_close(curve: Curve, bar: int, equity: float) -> Curve:
         squares + change * change,
         peak,
         least,
-        floor,
+        trough,
         peak_bar,
         longest,
     )
@@ -73,8 +71,14 @@ def after_close(curve: Curve, bar: int, equity: float) -> Curve:
 @inner
 def after_stretch(curve: Curve, start: int, end: int, cash: float) -> Curve:
     """Return the curve after the flat bars from start to end, half-open, at least one."""
-    previous, total, returns, squares, peak, least, floor, peak_bar, longest = curve
+    previous, total, returns, squares, peak, least, trough, peak_bar, longest = curve
     if previous >= peak:
         peak_bar = end - 1
     total += cash * (end - start)
-    return Curve(cash, total, returns, squares, peak, least, floor, peak_bar, longest)
+    return Curve(cash, total, returns, squares, peak, least, trough, peak_bar, longest)
+
+
+@inner
+def least_ratio(curve: Curve) -> float:
+    """Return the smallest ratio of equity to the peak before it."""
+    return min(curve.least, curve.trough / curve.peak)

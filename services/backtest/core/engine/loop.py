@@ -6,6 +6,8 @@ at whose open something is filled or paid, or a midnight.
 
 from __future__ import annotations
 
+from typing import Final
+
 from services.backtest.core.curve import Curve, after_close, after_stretch, new_curve
 from services.backtest.core.engine.fills import (
     pay,
@@ -29,7 +31,7 @@ from services.backtest.core.engine.scanning import (
     wanted_side,
 )
 from services.backtest.core.engine.sizing import Drawn, distances_at, quantity_at
-from services.backtest.core.engine.unowned import beyond
+from services.backtest.core.engine.unowned import beyond, fetch
 from services.backtest.core.engine.walking import (
     Course,
     Facts,
@@ -72,6 +74,9 @@ from services.backtest.core.orders import (
 )
 from services.backtest.core.terms import Terms
 
+_LINE_BARS: Final = 8
+"""Prices in a line of cache."""
+
 
 @merged
 def trade_set(  # noqa: C901, PLR0912, PLR0915 - state kept in registers; calls on the way cost
@@ -110,8 +115,14 @@ def trade_set(  # noqa: C901, PLR0912, PLR0915 - state kept in registers; calls 
         decision = next_opening(wishes, words, decision)
         if decision >= last:
             break
-        wanted = wanted_side(wishes, decision)
         at = decision + 1
+        fetch(opens, at)
+        fetch(follows, at)
+        for line in range(0, 3 * _LINE_BARS, _LINE_BARS):
+            fetch(highs, at + line)
+            fetch(lows, at + line)
+            fetch(closes, at + line)
+        wanted = wanted_side(wishes, decision)
         reason = OPEN
         while wanted != 0:
             side = float(wanted)

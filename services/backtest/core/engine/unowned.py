@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, cast
 
+from llvmlite import ir  # type: ignore[import-untyped]  # it ships no types
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
@@ -34,8 +35,25 @@ def _beyond(_context: Any, pointer: Any, _elements: Any) -> Any:
     return pointer(pointer, types.int64), build
 
 
+@intrinsic
+def _fetched(_context: Any, pointer: Any, _element: Any) -> Any:
+    def build(_: Any, builder: Any, __: Any, arguments: Any) -> Any:
+        number = ir.IntType(32)
+        address = ir.IntType(8).as_pointer()
+        kind = ir.FunctionType(ir.VoidType(), [address, number, number, number])
+        declare: Any = cgutils.get_or_insert_function
+        fetch = declare(builder.module, kind, "llvm.prefetch.p0i8")
+        place = builder.bitcast(builder.gep(arguments[0], [arguments[1]]), address)
+        builder.call(fetch, [place, number(0), number(3), number(1)])
+
+    return types.void(pointer, types.int64), build
+
+
 unowned: Final = cast("Callable[[Any], Any]", _unowned)
 """Returns a pointer to the first element of a contiguous array."""
 
 beyond: Final = cast("Callable[[Any, int], Any]", _beyond)
 """Returns a pointer that many elements further on."""
+
+fetch: Final = cast("Callable[[Any, int], None]", _fetched)
+"""Asks for an element that will be read soon; memory may answer many such wishes at a time."""

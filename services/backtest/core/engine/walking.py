@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -10,7 +10,10 @@ from services.backtest.core.curve import Curve, after_close
 from services.backtest.core.engine.fills import pay
 from services.backtest.core.kernel import Integers, Numbers, inner, merged
 from services.backtest.core.market import Charges
-from services.backtest.core.orders import Guard, ratcheted
+from services.backtest.core.orders import Guard
+
+_GROUP: Final = 8
+"""Bars compared at once."""
 
 
 class Facts(NamedTuple):
@@ -59,19 +62,6 @@ class Sheet(NamedTuple):
     conflicts: bool
 
 
-@merged
-def _reach(guard: Guard, side: float, watched_apart: bool) -> tuple[float, float, float]:
-    """Return the low and the high price at which a bar must be looked at, and the level times side.
-
-    They are the levels that end the position, and the price at which the trailing stop moves.
-    """
-    level = max(guard.stop, guard.trailing)
-    if not watched_apart:
-        level = max(level, guard.liquidation)
-    above = min(guard.target, guard.best) if guard.starts < np.inf else guard.target
-    return (level, above, level) if side > 0.0 else (-above, -level, level)
-
-
 class Course(NamedTuple):
     """Where a walk goes.
 
@@ -104,6 +94,52 @@ class Ground(NamedTuple):
 
 
 @merged
+def _quiet(highs: Numbers, lows: Numbers, at: int, end: int, lower: float, upper: float) -> int:
+    """Return the bar after groups of bars from `at` on whose prices stay between two others."""
+    while at + _GROUP <= end:
+        lowest, highest = lows[at], highs[at]
+        for bar in range(at + 1, at + _GROUP):
+            lowest, highest = min(lowest, lows[bar]), max(highest, highs[bar])
+        if lowest <= lower or highest >= upper:
+            break
+        at += _GROUP
+    return at
+
+
+@merged
+def _touched(
+    ground: Ground, course: Course, side: float, trail: float, guard: Guard
+) -> tuple[int, Guard]:
+    """Return the first bar whose prices touch a level, or the end, and the guard before it.
+
+    The trailing stop moves without a branch: whether a bar is the best so far is hard to foretell.
+    """
+    at, end, separate = course.at, course.end, course.separate
+    gains, falls = ground.high, ground.low
+    if side < 0.0:
+        gains, falls = falls, gains
+    marks = ground.mark
+    stop, target, starts, trailing, best, liquidation, margin = guard
+    factor = 1.0 - side * trail
+    fixed = stop if separate else max(stop, liquidation)
+    if starts == np.inf and not separate:
+        if fixed == -np.inf and target == np.inf:
+            return end, guard
+        lower, upper = (fixed, target) if side > 0.0 else (-target, -fixed)
+        at = _quiet(ground.high, ground.low, at, end, lower, upper)
+    while at < end:
+        worst, gain = side * falls[at], side * gains[at]
+        if (worst <= max(fixed, trailing)) | (gain >= target):
+            break
+        if separate and side * marks[at] <= liquidation:
+            break
+        best = max(best, gain)
+        trailing = best * factor if best >= starts else -np.inf
+        at += 1
+    return at, Guard(stop, target, starts, trailing, best, liquidation, margin)
+
+
+@merged
 def walk(
     ground: Ground,
     course: Course,
@@ -117,27 +153,19 @@ def walk(
     """Draw the curve up to a bar, moving the trailing stop and paying funding on the way.
 
     Returns the bar stopped before, or the one that ends the position, and whether by ruin at its
-    close, otherwise by a level; cash, the next charge and the next midnight; guard and curve.
-    `held` are side, cash, signed quantity and entry price.
+    close, otherwise by a level; cash, the next charge and the next midnight; guard and curve, the
+    guard meaning nothing after ruin. `held` are side, cash, signed quantity and entry price.
     """
-    at, end, charged, day, days, separate = course
-    highs, lows, closes, marks, midnights, charges = ground
+    at, end, charged, day, days, _ = course
+    closes, midnights, charges = ground.close, ground.midnights, ground.charges
     side, cash, quantity, entry = held
-    lower, upper, level = _reach(guard, side, separate)
+    stop, guard = _touched(ground, course, side, trail, guard)
     ruined = False
-    while at < end:
-        until = min(end, charged)
+    while at < stop and not ruined:
+        until = min(stop, charged)
         if day < days:
             until = min(until, midnights[day] + 1)
         while at < until:
-            low, high = lows[at], highs[at]
-            apart = separate and side * marks[at] <= guard.liquidation
-            if low <= lower or high >= upper or apart:
-                worst, best = (low, high) if side > 0.0 else (-high, -low)
-                if worst <= level or best >= guard.target or apart:
-                    break
-                guard = ratcheted(guard, side, max(guard.best, best), trail)
-                lower, upper, level = _reach(guard, side, separate)
             value = cash + quantity * (closes[at] - entry)
             if value <= 0.0:
                 ruined = True
@@ -145,9 +173,7 @@ def walk(
             curve = after_close(curve, at, value)
             at += 1
         day = mark_days(levels, midnights, days, day, at, curve.previous)
-        if at < until:
-            break
-        if at == charged and at < end:
+        if at == charged and at < end and not ruined:
             cash -= pay(trade, charges.at_open[at])
             cash -= pay(trade, charges.inside[at])
             charged = charges.following[at + 1]

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from services.backtest.core.curve import Curve
+from services.backtest.core.curve import Curve, least_ratio
 from services.backtest.core.kernel import Bytes, Numbers, inner
 from services.backtest.core.measures.places import put, put_reason, put_value
 from services.backtest.core.measures.powers import power_less_one
@@ -37,7 +37,7 @@ def measure_drawdown(curve: Curve, bars: int, values: Numbers, reasons: Bytes) -
     under = bars - 1 - curve.peak_bar
     recovered = under <= curve.longest
     longest = max(under, curve.longest)
-    values[Metric.MAX_DRAWDOWN_RATIO] = 1.0 - curve.least
+    values[Metric.MAX_DRAWDOWN_RATIO] = 1.0 - least_ratio(curve)
     values[Metric.MAX_DRAWDOWN_DURATION_BARS] = longest
     metric = Metric.MAX_DRAWDOWN_RECOVERED
     put(values, reasons, metric, 1.0 if recovered else 0.0, longest == 0, _NO_DRAWDOWN)

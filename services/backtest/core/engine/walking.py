@@ -10,7 +10,7 @@ from services.backtest.core.curve import Curve, after_close
 from services.backtest.core.engine.fills import pay
 from services.backtest.core.kernel import Integers, Numbers, inner, merged
 from services.backtest.core.market import Charges
-from services.backtest.core.orders import Guard
+from services.backtest.core.orders import Guard, ratcheted
 
 _GROUP: Final = 8
 """Bars compared at once."""
@@ -106,37 +106,60 @@ def _quiet(highs: Numbers, lows: Numbers, at: int, end: int, lower: float, upper
     return at
 
 
+@inner
+def _trailed(
+    gains: Numbers,
+    falls: Numbers,
+    at: int,
+    end: int,
+    side: float,
+    fixed: float,
+    target: float,
+    starts: float,
+    factor: float,
+    best: float,
+) -> tuple[int, float]:
+    """Return the first bar whose prices touch a level, or the end, and the best price before it.
+
+    The trailing stop moves without a branch: whether a bar is the best so far is hard to foretell.
+    """
+    while at < end:
+        worst, gain = side * falls[at], side * gains[at]
+        level = max(fixed, best * factor if best >= starts else -np.inf)
+        if worst <= level or gain >= target:
+            break
+        best = max(best, gain)
+        at += 1
+    return at, best
+
+
 @merged
 def _touched(
     ground: Ground, course: Course, side: float, trail: float, guard: Guard
 ) -> tuple[int, Guard]:
-    """Return the first bar whose prices touch a level, or the end, and the guard before it.
-
-    The trailing stop moves without a branch: whether a bar is the best so far is hard to foretell.
-    """
-    at, end, separate = course.at, course.end, course.separate
-    gains, falls = ground.high, ground.low
-    if side < 0.0:
-        gains, falls = falls, gains
-    marks = ground.mark
-    stop, target, starts, trailing, best, liquidation, margin = guard
-    factor = 1.0 - side * trail
-    fixed = stop if separate else max(stop, liquidation)
-    if starts == np.inf and not separate:
-        if fixed == -np.inf and target == np.inf:
-            return end, guard
-        lower, upper = (fixed, target) if side > 0.0 else (-target, -fixed)
-        at = _quiet(ground.high, ground.low, at, end, lower, upper)
-    while at < end:
-        worst, gain = side * falls[at], side * gains[at]
-        if (worst <= max(fixed, trailing)) | (gain >= target):
-            break
-        if separate and side * marks[at] <= liquidation:
-            break
-        best = max(best, gain)
-        trailing = best * factor if best >= starts else -np.inf
+    """Return the first bar whose prices touch a level, or the end, and the guard before it."""
+    at, end = course.at, course.end
+    highs, lows, marks = ground.high, ground.low, ground.mark
+    stop, target, starts, _, best, liquidation, _ = guard
+    fixed = max(stop, liquidation)
+    if course.separate:
+        fixed = stop
+        limit = at
+        while limit < end and side * marks[limit] > liquidation:
+            limit += 1
+        end = limit
+    if starts < np.inf:
+        gains, falls = (highs, lows) if side > 0.0 else (lows, highs)
+        factor = 1.0 - side * trail
+        at, best = _trailed(gains, falls, at, end, side, fixed, target, starts, factor, best)
+        return at, ratcheted(guard, side, best, trail)
+    if fixed == -np.inf and target == np.inf:
+        return end, guard
+    lower, upper = (fixed, target) if side > 0.0 else (-target, -fixed)
+    at = _quiet(highs, lows, at, end, lower, upper)
+    while at < end and not (lows[at] <= lower or highs[at] >= upper):
         at += 1
-    return at, Guard(stop, target, starts, trailing, best, liquidation, margin)
+    return at, guard
 
 
 @merged

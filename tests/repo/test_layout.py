@@ -13,7 +13,7 @@ FUNCTION_LINES = 40
 """Of a function's body: what stands between its docstring and its last line."""
 
 LONGER_FUNCTIONS = {
-    "services/backtest/core/engine/loop.py": 180,
+    "services/backtest/core/engine/loop.py": 190,
     "services/backtest/core/engine/run.py": 70,
     "services/backtest/core/sparse/walk.py": 90,
 }

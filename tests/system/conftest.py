@@ -20,7 +20,7 @@ from assay.optimizer.v1 import optimizer_service_pb2, optimizer_service_pb2_grpc
 from google.protobuf import json_format
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-START_SECONDS = 120
+START_SECONDS = 300
 """A cold worker compiles its kernels; everything else starts within seconds."""
 
 DATASET = "datasets/synthetic.system.1h"

@@ -163,9 +163,11 @@ def trade_set(  # noqa: C901, PLR0912, PLR0915 - state kept in registers; calls 
                 if at < end:
                     at, ruined, cash, charged, day, guard, curve = walk(
                         Ground(
+                            opens,
                             highs,
                             lows,
                             closes,
+                            follows,
                             mark_lows if side > 0.0 else mark_highs,
                             midnights,
                             market.charges,

@@ -17,6 +17,8 @@ Word = Any
 """64 bits, numpy.uint64: numba knows what it is."""
 NEVER: Final = 1 << 62
 """The bar of what does not happen."""
+_RUN: Final = 4
+"""Words passed over at once, a power of two."""
 _NOTHING: Final = np.uint64(0)
 _ONE: Final = np.uint64(1)
 _ALL: Final = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
@@ -92,14 +94,28 @@ def is_left(wishes: Wishes, bar: int) -> bool:
 
 
 @inner
+def _is_idle(wishes: Wishes, word: int) -> bool:
+    """Tell whether a run of words enters no side: entries that exits win over do not matter."""
+    bits = wishes.enter[word] | wishes.other_enter[word]
+    for place in range(word + 1, word + _RUN):
+        bits |= wishes.enter[place] | wishes.other_enter[place]
+    return bool(bits == _NOTHING)
+
+
+@inner
 def next_opening(wishes: Wishes, words: int, bar: int) -> int:
     """Return the first bar from `bar` on at which one side alone is to be entered, or NEVER."""
     mask = _ALL << np.uint64(bar & 63)
-    for word in range(bar >> 6, words):
+    word = bar >> 6
+    while word < words:
         bits = (own_entries(wishes, word) ^ other_entries(wishes, word)) & mask
         if bits != _NOTHING:
             return (word << 6) + trailing_zeros(bits)
         mask = _ALL
+        word += 1
+        if word & (_RUN - 1) == 0:
+            while word + _RUN <= words and _is_idle(wishes, word):
+                word += _RUN
     return NEVER
 
 

@@ -8,7 +8,8 @@ import numpy as np
 
 from services.backtest.core.curve import Curve, after_close
 from services.backtest.core.engine.fills import pay
-from services.backtest.core.kernel import Integers, Numbers, inner, merged
+from services.backtest.core.engine.unowned import fetch
+from services.backtest.core.kernel import Bytes, Integers, Numbers, inner, merged
 from services.backtest.core.market import Charges
 from services.backtest.core.orders import Guard, ratcheted
 
@@ -85,9 +86,11 @@ class Course(NamedTuple):
 class Ground(NamedTuple):
     """What a walk goes over, unowned: prices, those liquidation is watched on, and events."""
 
+    open: Numbers
     high: Numbers
     low: Numbers
     close: Numbers
+    follows: Bytes
     mark: Numbers
     midnights: Integers
     charges: Charges
@@ -183,6 +186,8 @@ def walk(
     closes, midnights, charges = ground.close, ground.midnights, ground.charges
     side, cash, quantity, entry = held
     stop, guard = _touched(ground, course, side, trail, guard)
+    fetch(ground.open, stop)
+    fetch(ground.follows, stop)
     ruined = False
     while at < stop and not ruined:
         until = min(stop, charged)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -79,6 +80,7 @@ def test_every_command_of_the_tour_answers(start_system: Any, spoken: Translate)
     """Each command ends well and says something, in the order in which it stands."""
     system = start_system()
     ports = {"50051": system.data, "50052": system.workers[0], "50053": system.optimizer}
+    backtests = []
 
     for line in _tour():
         here = re.sub(r"localhost:(\d+)", lambda match: ports[match[1]].address, line)
@@ -92,3 +94,10 @@ def test_every_command_of_the_tour_answers(start_system: Any, spoken: Translate)
 
         assert answer.returncode == 0, f"{line}\n{answer.stderr}"
         assert answer.stdout.strip() not in {"", "{}"}, line
+        if line.endswith("/RunBacktest"):
+            backtests.append(json.loads(answer.stdout))
+
+    # A strategy sent as text gives the bits of the built-in it copies.
+    by_name, by_text = backtests
+    assert by_text["metrics"] == by_name["metrics"]
+    assert by_text["trades"] == by_name["trades"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -27,7 +27,7 @@ from services.backtest.core.strategies.strategy import Strategy
 from services.backtest.core.timeline import IntervalUnusable
 from services.backtest.core.workbench import Workbench, workbench_of
 
-_SETS_AT_ONCE: Final = 256
+_SETS_AT_ONCE: Final = 512
 """Their planes stay in the processor's own memory; a cancelled batch ends after as many."""
 
 
@@ -130,8 +130,12 @@ class _Batch:
     def _run(self, maker: ChunkMaker, group: SetGroup, chunk: Chunk) -> None:
         columns = {name: column[chunk.sets] for name, column in self.plan.execution_columns.items()}
         values, reasons, finite = self._runner.run(maker.code, group.signals, chunk, columns)
-        self._values[chunk.sets] = values
-        self._reasons[chunk.sets] = reasons
+        own: Any = chunk.sets
+        if own[-1] - own[0] + 1 == len(own):
+            # Neighbours, as most sets are, are written in one piece.
+            own = slice(own[0], own[-1] + 1)
+        self._values[own] = values
+        self._reasons[own] = reasons
         for number in chunk.sets[finite == 0].tolist():
             error = ArithmeticError("equity outgrew what a double can hold")
             self._failures.setdefault(number, error)

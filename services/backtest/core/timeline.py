@@ -28,19 +28,22 @@ class Timeline:
     Attributes:
         interval: Length of a bar.
         candles: The bars.
-        closes_ms: When each closes, milliseconds since the epoch.
         first: The first bar that may be looked at.
         origin: Bar from which lookbacks are counted back: the window's first.
     """
 
     interval: Interval
     candles: Candles
-    closes_ms: Integers
     first: int
     origin: int
 
     def __len__(self) -> int:
         return len(self.candles)
+
+    @property
+    def closes_ms(self) -> Integers:
+        """When each bar closes, milliseconds since the epoch."""
+        return close_times_ms(self.candles.open_time_ms, self.interval)
 
     def start(self, bars: int) -> int:
         """Return the bar that lies `bars` before the origin, or the first there is."""
@@ -59,8 +62,7 @@ class Timeline:
 
 def timeline_of(frame: Frame) -> Timeline:
     """Return the bars of a frame."""
-    closes = close_times_ms(frame.candles.open_time_ms, frame.interval)
-    return Timeline(frame.interval, frame.candles, closes, 0, frame.window_start)
+    return Timeline(frame.interval, frame.candles, 0, frame.window_start)
 
 
 def close_times_ms(opens_ms: Integers, interval: Interval) -> Integers:
@@ -94,8 +96,7 @@ def longer_timeline(base: Timeline, interval: Interval) -> Timeline:
     opens_ms = numbers[firsts] * interval.length_ms + phase
     folded = tuple(np.empty(len(firsts)) for _ in range(5))
     _fold(firsts, tuple(frozen(column) for column in base.candles.columns()[1:]), folded)
-    closes = opens_ms + interval.length_ms
-    return Timeline(interval, Candles.from_columns([opens_ms, *folded]), closes, 0, 0)
+    return Timeline(interval, Candles.from_columns([opens_ms, *folded]), 0, 0)
 
 
 def seen_from(longer: Timeline, base: Timeline, begin: int, start: int) -> Timeline:
@@ -111,7 +112,8 @@ def seen_from(longer: Timeline, base: Timeline, begin: int, start: int) -> Timel
     lies_inside = 1 if since_open else 0
     first = int(np.searchsorted(longer.candles.open_time_ms, opens_ms)) + lies_inside
     # Bars whose time is not over when the base ends are never known; they do no harm.
-    known = int(np.searchsorted(longer.closes_ms, base.closes_ms[start], side="right")) - 1
+    closed = close_times_ms(base.candles.open_time_ms[start : start + 1], base.interval)
+    known = int(np.searchsorted(longer.closes_ms, closed[0], side="right")) - 1
     return replace(longer, first=first, origin=max(known, first))
 
 

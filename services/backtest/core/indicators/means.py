@@ -9,7 +9,7 @@ two is used depends on the prices of that mean and on nothing else: it is as cau
 
 from __future__ import annotations
 
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import numpy as np
 
@@ -21,6 +21,7 @@ _TOO_MANY: Final = MOST_DECIMALS + 1
 _MOST_UNITS: Final = 2.0**50
 """Below it rounding to whole units finds the decimal that was meant, whatever the scale."""
 _EXACT: Final = 2.0**53
+_STRETCH: Final = 4_096
 _POWERS: Final = np.array([10.0**power for power in range(_TOO_MANY)])
 
 
@@ -69,7 +70,8 @@ def _mean(counts: Integers, sums: Integers, total: float, period: int) -> float:
 def scan_scales(prices: Numbers, decimals: Bytes, largest: Numbers) -> None:
     """Find for every row what all prices from it on need.
 
-    `decimals` gets the decimal places, or 11 where 10 are not enough; `largest` the largest price.
+    `decimals` gets the decimal places, or 11 where 10 are not enough; `largest` the largest price
+    from every 4,096th row on.
     """
     places = 0
     most = 0.0
@@ -78,11 +80,12 @@ def scan_scales(prices: Numbers, decimals: Bytes, largest: Numbers) -> None:
             places += 1
         most = max(most, prices[row])
         decimals[row] = places
-        largest[row] = most
+        if row % _STRETCH == 0:
+            largest[row // _STRETCH] = most
 
 
 @kernel
-def sum_units(prices: Numbers, first: int, decimals: int, sums: Integers) -> None:
+def sum_units(prices: Numbers, first: int, decimals: int, sums: Integers | Numbers) -> None:
     """Add up prices from row `first` on as integers; sums[i] holds the rows before i.
 
     The integers may wrap around: differences below 2^53 stay right.
@@ -148,7 +151,7 @@ class Means:
         """Take the column, shape (bars,), read-only."""
         self._prices = prices
         self._decimals = np.empty(len(prices), np.uint8)
-        self._largest = np.empty(len(prices))
+        self._largest = np.empty(len(prices) // _STRETCH + 1)
         self._sums: dict[int, Integers | Numbers] = {}
         scan_scales(prices, self._decimals, self._largest)
 
@@ -195,7 +198,7 @@ class Means:
     def _is_exact(self, start: int, period: int, decimals: int) -> bool:
         if decimals > MOST_DECIMALS:
             return False
-        units = float(self._largest[start]) * 10.0**decimals + 1.0
+        units = self._largest_from(start) * 10.0**decimals + 1.0
         return units < _MOST_UNITS and period * units < _EXACT
 
     def _units(self, decimals: int) -> Integers | Numbers:
@@ -203,8 +206,16 @@ class Means:
         if known is not None:
             return known
         first = int(np.argmax(self._decimals <= decimals))
-        sums = np.empty(len(self._prices) + 1, np.int64)
+        most = (self._largest_from(first) * 10.0**decimals + 1.0) * (len(self._prices) - first)
+        count = len(self._prices) + 1
+        sums: Any = np.empty(count, np.float64 if most < _EXACT else np.int64)
         sum_units(self._prices, first, decimals, sums)
-        most = (float(self._largest[first]) * 10.0**decimals + 1.0) * (len(sums) - first)
-        self._sums[decimals] = sums.astype(np.float64) if most < _EXACT else sums
+        self._sums[decimals] = sums
         return self._sums[decimals]
+
+    def _largest_from(self, row: int) -> float:
+        """Return the largest price from a row on."""
+        following = -(-row // _STRETCH)
+        own = self._prices[row : following * _STRETCH]
+        most = float(self._largest[following]) if following * _STRETCH < len(self._prices) else 0.0
+        return max(most, float(own.max())) if len(own) else most

@@ -16,10 +16,12 @@ import numpy as np
 from services.backtest.core.bits import leading_zeros
 from services.backtest.core.engine.fills import write_entry, write_exit, write_open_end
 from services.backtest.core.engine.sizing import quantity_of
+from services.backtest.core.engine.unowned import fetch, unowned
 from services.backtest.core.kernel import Bytes, Integers, Numbers, inner, merged
 from services.backtest.core.ledger import END, GAP_FILLS, HELD_BARS, SIGNAL
 from services.backtest.core.sparse.ranges import (
     CLOSES,
+    COLUMNS,
     HIGHEST,
     LOWEST,
     OPENS,
@@ -38,6 +40,8 @@ _WORST: Final = np.uint64(WORST)
 _RETURNS: Final = np.uint64(RETURNS)
 _SQUARES: Final = np.uint64(SQUARES)
 _NEXT: Final = np.uint64(1)
+_AHEAD: Final = 6
+"""Changes from one whose records are asked for to the one they are asked at."""
 
 
 class Notes(NamedTuple):
@@ -95,7 +99,7 @@ def _larger(one: float, other: float) -> float:
 
 
 @merged
-def walk(  # noqa: C901, PLR0915 - one loop: what it called would count references
+def walk(  # noqa: C901, PLR0912, PLR0915 - one loop: what it called would count references
     ranges: Ranges, changes: Integers, count: int, terms: Terms, notes: Notes, noting: bool
 ) -> Walked:
     """Trade a set, given the bars whose closes decide entries and exits in turn.
@@ -114,7 +118,15 @@ def walk(  # noqa: C901, PLR0915 - one loop: what it called would count referenc
     held = np.int64(0)
     if noting:
         counts[:] = 0
+    records, bars = unowned(table), np.int64(len(prices))
     for place in range(0, count, 2):
+        if place + _AHEAD + 1 < count:
+            # The records of a trade to come: asked for early, they are there in time.
+            soon = np.int64(changes[np.uint64(place + _AHEAD)]) + 1
+            later = np.int64(changes[np.uint64(place + _AHEAD + 1)])
+            depth = np.int64(63 - leading_zeros(np.uint64(soon ^ later | 1)))
+            fetch(records, int((depth * bars + soon) * COLUMNS))
+            fetch(records, int((depth * bars + later) * COLUMNS))
         decided = np.uint64(changes[np.uint64(place)])
         enter = decided + _NEXT
         leaves = place + 1 < count

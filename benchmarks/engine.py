@@ -15,7 +15,7 @@ own under .bench/, made once, on one thread, moving averages, crossings and metr
     rpc_over_kernel         a worker's time for RunBacktestBatch over the kernel's
     parity_max_abs_diff     largest difference between our returns and a peer's, sets with the
                             same signals: crossings of exact means
-    worker_peak_rss_mb      a worker's peak memory after the minute batch
+    worker_peak_rss_mb      peak memory of a worker that runs the minute batch
 """
 
 from __future__ import annotations
@@ -160,6 +160,8 @@ def measure(file: Path | None, *, peers: bool) -> Figures:
         with service("backtest", Path(folder), **settings) as worker:
             answer = run_batch(worker, request)
             figures |= rpc_figures(worker, request, kernels["plain"])
+        # A worker of its own: its peak is that of the minute batch alone.
+        with service("backtest", Path(folder), **settings) as worker:
             figures |= minute_figures(data, worker)
     return figures | (peer_figures(candles, kernels, answer) if peers else {})
 

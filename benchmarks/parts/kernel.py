@@ -17,7 +17,7 @@ from services.backtest.core.frame import Frame, Funding
 from services.common.frames import Candles
 from services.common.intervals import Interval
 
-_SPREAD = 9
+_SPREAD = 31
 """Runs of ours for one of a peer's: the median of them stands for a round."""
 
 

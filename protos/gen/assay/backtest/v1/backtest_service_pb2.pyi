@@ -318,8 +318,14 @@ class RunBacktestRequest(_message.Message):
     PARAMETERS_FIELD_NUMBER: _builtins.int
     EXECUTION_FIELD_NUMBER: _builtins.int
     DETAIL_FIELD_NUMBER: _builtins.int
+    BAR_LIMIT_FIELD_NUMBER: _builtins.int
     detail: Global___Detail.ValueType
     """Optional. How much to tell. Unset: metrics only."""
+    bar_limit: _builtins.int
+    """Optional. Runs only the first so many bars of the window, at least 2; the window's bar count or more is the whole
+    window. Everything told is then that of a window that ends there, bit for bit; `snapshot` stays the one asked for,
+    so that its candles are shared with calls over the whole window. Unset: the whole window.
+    """
     @_builtins.property
     def snapshot(self) -> _candles_pb2.CandleSnapshot:
         """Required. The candles."""
@@ -346,12 +352,15 @@ class RunBacktestRequest(_message.Message):
         parameters: _abc.Iterable[_strategy_pb2.ParameterAssignment] | None = ...,
         execution: _execution_pb2.ExecutionModel | None = ...,
         detail: Global___Detail.ValueType = ...,
+        bar_limit: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["execution", b"execution", "snapshot", b"snapshot", "strategy", b"strategy"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_bar_limit", b"_bar_limit", "bar_limit", b"bar_limit", "execution", b"execution", "snapshot", b"snapshot", "strategy", b"strategy"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["detail", b"detail", "execution", b"execution", "parameters", b"parameters", "snapshot", b"snapshot", "strategy", b"strategy"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_bar_limit", b"_bar_limit", "bar_limit", b"bar_limit", "detail", b"detail", "execution", b"execution", "parameters", b"parameters", "snapshot", b"snapshot", "strategy", b"strategy"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__bar_limit: _TypeAlias = _typing.Literal["bar_limit"]  # noqa: Y015
+    _WhichOneofArgType__bar_limit: _TypeAlias = _typing.Literal["_bar_limit", b"_bar_limit"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__bar_limit) -> _WhichOneofReturnType__bar_limit | None: ...
 
 Global___RunBacktestRequest: _TypeAlias = RunBacktestRequest  # noqa: Y015
 
@@ -376,7 +385,7 @@ class RunBacktestResponse(_message.Message):
     omitted_trade_count: _builtins.int
     """Output only. Trades that exist beyond those listed."""
     bar_count: _builtins.int
-    """Output only. Bars of the window."""
+    """Output only. Bars run: those of the window, or `bar_limit`."""
     missing_bar_count: _builtins.int
     """Output only. Bars missing inside the frame."""
     synthetic: _builtins.bool
@@ -617,8 +626,14 @@ class RunBacktestBatchRequest(_message.Message):
     FIXED_PARAMETERS_FIELD_NUMBER: _builtins.int
     EXECUTION_FIELD_NUMBER: _builtins.int
     METRICS_FIELD_NUMBER: _builtins.int
+    BAR_LIMIT_FIELD_NUMBER: _builtins.int
     set_count: _builtins.int
     """Required. Number of sets, 1 to 10,000."""
+    bar_limit: _builtins.int
+    """Optional. Runs only the first so many bars of the window, at least 2; the window's bar count or more is the whole
+    window. Everything told is then that of a window that ends there, bit for bit; `snapshot` stays the one asked for,
+    so that its candles are shared with calls over the whole window. Unset: the whole window.
+    """
     @_builtins.property
     def snapshot(self) -> _candles_pb2.CandleSnapshot:
         """Required. The candles. For equal caching over many calls give lookback_bar_count and content_digest."""
@@ -657,12 +672,15 @@ class RunBacktestBatchRequest(_message.Message):
         fixed_parameters: _abc.Iterable[_strategy_pb2.ParameterAssignment] | None = ...,
         execution: _execution_pb2.ExecutionModel | None = ...,
         metrics: _abc.Iterable[_builtins.str] | None = ...,
+        bar_limit: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["execution", b"execution", "snapshot", b"snapshot", "strategy", b"strategy"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_bar_limit", b"_bar_limit", "bar_limit", b"bar_limit", "execution", b"execution", "snapshot", b"snapshot", "strategy", b"strategy"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "execution", b"execution", "fixed_parameters", b"fixed_parameters", "metrics", b"metrics", "set_count", b"set_count", "snapshot", b"snapshot", "strategy", b"strategy"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_bar_limit", b"_bar_limit", "bar_limit", b"bar_limit", "columns", b"columns", "execution", b"execution", "fixed_parameters", b"fixed_parameters", "metrics", b"metrics", "set_count", b"set_count", "snapshot", b"snapshot", "strategy", b"strategy"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__bar_limit: _TypeAlias = _typing.Literal["bar_limit"]  # noqa: Y015
+    _WhichOneofArgType__bar_limit: _TypeAlias = _typing.Literal["_bar_limit", b"_bar_limit"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__bar_limit) -> _WhichOneofReturnType__bar_limit | None: ...
 
 Global___RunBacktestBatchRequest: _TypeAlias = RunBacktestBatchRequest  # noqa: Y015
 
@@ -680,7 +698,7 @@ class RunBacktestBatchResponse(_message.Message):
     SYNTHETIC_FIELD_NUMBER: _builtins.int
     EXECUTION_FIELD_NUMBER: _builtins.int
     bar_count: _builtins.int
-    """Output only. Bars of the window."""
+    """Output only. Bars run: those of the window, or `bar_limit`."""
     missing_bar_count: _builtins.int
     """Output only. Bars missing inside the frame."""
     synthetic: _builtins.bool

@@ -8,6 +8,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -29,6 +30,7 @@ class CreateStudyRequest(_message.Message):
     SPEC_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    RERUN_OF_FIELD_NUMBER: _builtins.int
     study_id: _builtins.str
     """Optional. The caller's id: 1 to 63 lower-case letters, digits and hyphens, beginning with a letter. Unset: made up."""
     request_id: _builtins.str
@@ -38,9 +40,13 @@ class CreateStudyRequest(_message.Message):
     """
     validate_only: _builtins.bool
     """Optional. Check and estimate only. Unset: false."""
+    rerun_of: _builtins.str
+    """Optional. A study, "studies/{study}", whose stored spec is to be run again; on the same code version it gives the
+    same trials_digest. Refused together with spec. Unset: the spec counts.
+    """
     @_builtins.property
     def spec(self) -> _study_pb2.StudySpec:
-        """Required. What to search."""
+        """Required, unless rerun_of is given. What to search."""
 
     def __init__(
         self,
@@ -49,10 +55,11 @@ class CreateStudyRequest(_message.Message):
         spec: _study_pb2.StudySpec | None = ...,
         request_id: _builtins.str = ...,
         validate_only: _builtins.bool = ...,
+        rerun_of: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["spec", b"spec"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "spec", b"spec", "study_id", b"study_id", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "rerun_of", b"rerun_of", "spec", b"spec", "study_id", b"study_id", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -374,6 +381,201 @@ class ResumeStudyResponse(_message.Message):
 Global___ResumeStudyResponse: _TypeAlias = ResumeStudyResponse  # noqa: Y015
 
 @_typing.final
+class UpdateStudyLimitsRequest(_message.Message):
+    """Asks to change the limits of a study. What is left unset stays as it is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    TRIAL_COUNT_FIELD_NUMBER: _builtins.int
+    STOP_RULE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Required. "studies/{study}"."""
+    trial_count: _builtins.int
+    """Optional. Trials the study will have, at least those it has and 1, at most 100,000. Not for grid. Unset: as before."""
+    @_builtins.property
+    def stop_rule(self) -> _study_pb2.StopRule:
+        """Optional. The stop rule, whole: fields unset in it are off. Unset: as before."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        trial_count: _builtins.int | None = ...,
+        stop_rule: _study_pb2.StopRule | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_trial_count", b"_trial_count", "stop_rule", b"stop_rule", "trial_count", b"trial_count"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_trial_count", b"_trial_count", "name", b"name", "stop_rule", b"stop_rule", "trial_count", b"trial_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__trial_count: _TypeAlias = _typing.Literal["trial_count"]  # noqa: Y015
+    _WhichOneofArgType__trial_count: _TypeAlias = _typing.Literal["_trial_count", b"_trial_count"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__trial_count) -> _WhichOneofReturnType__trial_count | None: ...
+
+Global___UpdateStudyLimitsRequest: _TypeAlias = UpdateStudyLimitsRequest  # noqa: Y015
+
+@_typing.final
+class UpdateStudyLimitsResponse(_message.Message):
+    """The study with its limits."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STUDY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def study(self) -> _study_pb2.Study:
+        """Output only. The study."""
+
+    def __init__(
+        self,
+        *,
+        study: _study_pb2.Study | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["study", b"study"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["study", b"study"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateStudyLimitsResponse: _TypeAlias = UpdateStudyLimitsResponse  # noqa: Y015
+
+@_typing.final
+class ExportTrialsRequest(_message.Message):
+    """Asks for a file of trials."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Format:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _FormatEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[ExportTrialsRequest._Format.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        FORMAT_UNSPECIFIED: ExportTrialsRequest._Format.ValueType  # 0
+        """Not given: FORMAT_CSV."""
+        FORMAT_CSV: ExportTrialsRequest._Format.ValueType  # 1
+        """Comma-separated values with a header line, RFC 4180, UTF-8."""
+        FORMAT_JSON_LINES: ExportTrialsRequest._Format.ValueType  # 2
+        """One JSON object per line, UTF-8."""
+        FORMAT_PARQUET: ExportTrialsRequest._Format.ValueType  # 3
+        """Apache Parquet."""
+
+    class Format(_Format, metaclass=_FormatEnumTypeWrapper):
+        """What file."""
+
+    FORMAT_UNSPECIFIED: ExportTrialsRequest.Format.ValueType  # 0
+    """Not given: FORMAT_CSV."""
+    FORMAT_CSV: ExportTrialsRequest.Format.ValueType  # 1
+    """Comma-separated values with a header line, RFC 4180, UTF-8."""
+    FORMAT_JSON_LINES: ExportTrialsRequest.Format.ValueType  # 2
+    """One JSON object per line, UTF-8."""
+    FORMAT_PARQUET: ExportTrialsRequest.Format.ValueType  # 3
+    """Apache Parquet."""
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    FORMAT_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """Required. The study: "studies/{study}"."""
+    format: Global___ExportTrialsRequest.Format.ValueType
+    """Optional. What file. Unset: CSV."""
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        format: Global___ExportTrialsRequest.Format.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["format", b"format", "parent", b"parent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportTrialsRequest: _TypeAlias = ExportTrialsRequest  # noqa: Y015
+
+@_typing.final
+class ExportTrialsResponse(_message.Message):
+    """A piece of a file."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHUNK_FIELD_NUMBER: _builtins.int
+    chunk: _builtins.bytes
+    """Output only. The next bytes, at most 1 MiB."""
+    def __init__(
+        self,
+        *,
+        chunk: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportTrialsResponse: _TypeAlias = ExportTrialsResponse  # noqa: Y015
+
+@_typing.final
+class ListLedgerEntriesRequest(_message.Message):
+    """Asks what was ever tried."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    DATASET_FIELD_NUMBER: _builtins.int
+    STRATEGY_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """Optional. Most entries in one answer, 0 to 1,000; larger values count as 1,000. 0 or unset: 100."""
+    page_token: _builtins.str
+    """Optional. `next_page_token` of the answer before; the other fields must be as then. Unset: the first page."""
+    dataset: _builtins.str
+    """Optional. Only this dataset, "datasets/{dataset}". Unset: all."""
+    strategy: _builtins.str
+    """Optional. Only this strategy, as in LedgerEntry.strategy. Unset: all."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        dataset: _builtins.str = ...,
+        strategy: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dataset", b"dataset", "page_size", b"page_size", "page_token", b"page_token", "strategy", b"strategy"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListLedgerEntriesRequest: _TypeAlias = ListLedgerEntriesRequest  # noqa: Y015
+
+@_typing.final
+class ListLedgerEntriesResponse(_message.Message):
+    """One page of the ledger."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Output only. Token of the next page; empty on the last one."""
+    @_builtins.property
+    def entries(self) -> _containers.RepeatedCompositeFieldContainer[_study_pb2.LedgerEntry]:
+        """Output only. The entries."""
+
+    def __init__(
+        self,
+        *,
+        entries: _abc.Iterable[_study_pb2.LedgerEntry] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListLedgerEntriesResponse: _TypeAlias = ListLedgerEntriesResponse  # noqa: Y015
+
+@_typing.final
 class ListTrialsRequest(_message.Message):
     """Asks for trials."""
 
@@ -509,17 +711,48 @@ class GetStudyReportRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    class _ImportanceEvaluator:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _ImportanceEvaluatorEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[GetStudyReportRequest._ImportanceEvaluator.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        IMPORTANCE_EVALUATOR_UNSPECIFIED: GetStudyReportRequest._ImportanceEvaluator.ValueType  # 0
+        """Not given: IMPORTANCE_EVALUATOR_PED_ANOVA."""
+        IMPORTANCE_EVALUATOR_PED_ANOVA: GetStudyReportRequest._ImportanceEvaluator.ValueType  # 1
+        """By what sets the best tenth of the trials apart. Fast."""
+        IMPORTANCE_EVALUATOR_F_ANOVA: GetStudyReportRequest._ImportanceEvaluator.ValueType  # 2
+        """By the variance each parameter explains in a random forest. Slow: at most 2,000 trials, evenly spaced by number,
+        are looked at.
+        """
+
+    class ImportanceEvaluator(_ImportanceEvaluator, metaclass=_ImportanceEvaluatorEnumTypeWrapper):
+        """How the importance of parameters is judged."""
+
+    IMPORTANCE_EVALUATOR_UNSPECIFIED: GetStudyReportRequest.ImportanceEvaluator.ValueType  # 0
+    """Not given: IMPORTANCE_EVALUATOR_PED_ANOVA."""
+    IMPORTANCE_EVALUATOR_PED_ANOVA: GetStudyReportRequest.ImportanceEvaluator.ValueType  # 1
+    """By what sets the best tenth of the trials apart. Fast."""
+    IMPORTANCE_EVALUATOR_F_ANOVA: GetStudyReportRequest.ImportanceEvaluator.ValueType  # 2
+    """By the variance each parameter explains in a random forest. Slow: at most 2,000 trials, evenly spaced by number,
+    are looked at.
+    """
+
     NAME_FIELD_NUMBER: _builtins.int
+    IMPORTANCE_EVALUATOR_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Required. "studies/{study}"."""
+    importance_evaluator: Global___GetStudyReportRequest.ImportanceEvaluator.ValueType
+    """Optional. How importance is judged. Unset: PED-ANOVA."""
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
+        importance_evaluator: Global___GetStudyReportRequest.ImportanceEvaluator.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["importance_evaluator", b"importance_evaluator", "name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

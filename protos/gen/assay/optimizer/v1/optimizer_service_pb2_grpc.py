@@ -73,6 +73,11 @@ class OptimizerServiceStub:
                 request_serializer=assay_dot_optimizer_dot_v1_dot_optimizer__service__pb2.ResumeStudyRequest.SerializeToString,
                 response_deserializer=assay_dot_optimizer_dot_v1_dot_optimizer__service__pb2.ResumeStudyResponse.FromString,
                 _registered_method=True)
+        self.UpdateStudyLimits = channel.unary_unary(
+                '/assay.optimizer.v1.OptimizerService/UpdateStudyLimits',
+                request_serializer=assay_dot_optimizer_dot_v1_dot_optimizer__service__pb2.UpdateStudyLimitsRequest.SerializeToString,
+                response_deserializer=assay_dot_optimizer_dot_v1_dot_optimizer__service__pb2.UpdateStudyLimitsResponse.FromString,
+                _registered_method=True)
         self.ListTrials = channel.unary_unary(
                 '/assay.optimizer.v1.OptimizerService/ListTrials',
                 request_serializer=assay_dot_optimizer_dot_v1_dot_optimizer__service__pb2.ListTrialsRequest.SerializeToString,
@@ -82,6 +87,16 @@ class OptimizerServiceStub:
                 '/assay.optimizer.v1.OptimizerService/ListBestTrials',
                 request_serializer=assay_dot_optimizer_dot_v1_dot_optimizer__service__pb2.ListBestTrialsRequest.SerializeToString,
                 response_deserializer=assay_dot_optimizer_dot_v1_dot_optimizer__service__pb2.ListBestTrialsResponse.FromString,
+                _registered_method=True)
+        self.ExportTrials = channel.unary_stream(
+                '/assay.optimizer.v1.OptimizerService/ExportTrials',
+                request_serializer=assay_dot_optimizer_dot_v1_dot_optimizer__service__pb2.ExportTrialsRequest.SerializeToString,
+                response_deserializer=assay_dot_optimizer_dot_v1_dot_optimizer__service__pb2.ExportTrialsResponse.FromString,
+                _registered_method=True)
+        self.ListLedgerEntries = channel.unary_unary(
+                '/assay.optimizer.v1.OptimizerService/ListLedgerEntries',
+                request_serializer=assay_dot_optimizer_dot_v1_dot_optimizer__service__pb2.ListLedgerEntriesRequest.SerializeToString,
+                response_deserializer=assay_dot_optimizer_dot_v1_dot_optimizer__service__pb2.ListLedgerEntriesResponse.FromString,
                 _registered_method=True)
         self.GetStudyReport = channel.unary_unary(
                 '/assay.optimizer.v1.OptimizerService/GetStudyReport',
@@ -152,8 +167,8 @@ class OptimizerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def StopStudy(self, request, context):
-        """Asks a study to stop. The generation in hand is finished and kept; then the study is STATE_STOPPED. Returns at
-        once. Repeating it is harmless.
+        """Asks a study to stop, or to pause: the generation in hand is finished and kept; then the study is STATE_STOPPED,
+        and ResumeStudy goes on with it. Returns at once. Repeating it is harmless.
 
         Errors: INVALID_ARGUMENT/FIELD_INVALID, NOT_FOUND/STUDY_UNKNOWN, FAILED_PRECONDITION/STUDY_STATE_WRONG for
         studies that succeeded or failed.
@@ -163,11 +178,21 @@ class OptimizerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ResumeStudy(self, request, context):
-        """Goes on with a stopped or failed study; the outcome is as if it had never ended. A study that is already pending
-        or running is left alone.
+        """Goes on with a stopped or failed study, or with a succeeded one whose limits were raised since; the outcome is as if
+        it had never ended. A study that is already pending or running is left alone.
 
         Errors: INVALID_ARGUMENT/FIELD_INVALID, NOT_FOUND/STUDY_UNKNOWN, FAILED_PRECONDITION/STUDY_STATE_WRONG for
-        studies that succeeded or are still stopping.
+        studies that succeeded and have nothing left to do, or are still stopping.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateStudyLimits(self, request, context):
+        """Changes the limits of a study, whatever its state: a running one minds them from the next generation on, an ended
+        one when it is resumed. A study extended so has the trials it would have had with these limits from the start.
+
+        Errors: INVALID_ARGUMENT/FIELD_INVALID, NOT_FOUND/STUDY_UNKNOWN.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -187,6 +212,27 @@ class OptimizerServiceServicer:
         several the Pareto front by rising number.
 
         Errors: INVALID_ARGUMENT/FIELD_INVALID, NOT_FOUND/STUDY_UNKNOWN.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportTrials(self, request, context):
+        """Streams all finished trials of a study as a file: one row per trial by rising number, with number, state, feasible,
+        generation_number, failure_reason, reused_trial_number, each parameter as "parameter.{name}", each objective as
+        "objective.{name}" and each metric as "metric.{name}"; what is undefined is empty (CSV), left out (JSON lines) or
+        null (Parquet). Doubles are written so that reading them gives the same bits. The chunks joined are the file.
+
+        Errors: INVALID_ARGUMENT/FIELD_INVALID, NOT_FOUND/STUDY_UNKNOWN.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListLedgerEntries(self, request, context):
+        """Lists what was ever tried: one entry per dataset and strategy, by their names.
+
+        Errors: INVALID_ARGUMENT/FIELD_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -241,6 +287,11 @@ def add_OptimizerServiceServicer_to_server(servicer, server):
                     request_deserializer=assay_dot_optimizer_dot_v1_dot_optimizer__service__pb2.ResumeStudyRequest.FromString,
                     response_serializer=assay_dot_optimizer_dot_v1_dot_optimizer__service__pb2.ResumeStudyResponse.SerializeToString,
             ),
+            'UpdateStudyLimits': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateStudyLimits,
+                    request_deserializer=assay_dot_optimizer_dot_v1_dot_optimizer__service__pb2.UpdateStudyLimitsRequest.FromString,
+                    response_serializer=assay_dot_optimizer_dot_v1_dot_optimizer__service__pb2.UpdateStudyLimitsResponse.SerializeToString,
+            ),
             'ListTrials': grpc.unary_unary_rpc_method_handler(
                     servicer.ListTrials,
                     request_deserializer=assay_dot_optimizer_dot_v1_dot_optimizer__service__pb2.ListTrialsRequest.FromString,
@@ -250,6 +301,16 @@ def add_OptimizerServiceServicer_to_server(servicer, server):
                     servicer.ListBestTrials,
                     request_deserializer=assay_dot_optimizer_dot_v1_dot_optimizer__service__pb2.ListBestTrialsRequest.FromString,
                     response_serializer=assay_dot_optimizer_dot_v1_dot_optimizer__service__pb2.ListBestTrialsResponse.SerializeToString,
+            ),
+            'ExportTrials': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExportTrials,
+                    request_deserializer=assay_dot_optimizer_dot_v1_dot_optimizer__service__pb2.ExportTrialsRequest.FromString,
+                    response_serializer=assay_dot_optimizer_dot_v1_dot_optimizer__service__pb2.ExportTrialsResponse.SerializeToString,
+            ),
+            'ListLedgerEntries': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListLedgerEntries,
+                    request_deserializer=assay_dot_optimizer_dot_v1_dot_optimizer__service__pb2.ListLedgerEntriesRequest.FromString,
+                    response_serializer=assay_dot_optimizer_dot_v1_dot_optimizer__service__pb2.ListLedgerEntriesResponse.SerializeToString,
             ),
             'GetStudyReport': grpc.unary_unary_rpc_method_handler(
                     servicer.GetStudyReport,
@@ -461,6 +522,33 @@ class OptimizerService:
             _registered_method=True)
 
     @staticmethod
+    def UpdateStudyLimits(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/assay.optimizer.v1.OptimizerService/UpdateStudyLimits',
+            assay_dot_optimizer_dot_v1_dot_optimizer__service__pb2.UpdateStudyLimitsRequest.SerializeToString,
+            assay_dot_optimizer_dot_v1_dot_optimizer__service__pb2.UpdateStudyLimitsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ListTrials(request,
             target,
             options=(),
@@ -504,6 +592,60 @@ class OptimizerService:
             '/assay.optimizer.v1.OptimizerService/ListBestTrials',
             assay_dot_optimizer_dot_v1_dot_optimizer__service__pb2.ListBestTrialsRequest.SerializeToString,
             assay_dot_optimizer_dot_v1_dot_optimizer__service__pb2.ListBestTrialsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportTrials(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/assay.optimizer.v1.OptimizerService/ExportTrials',
+            assay_dot_optimizer_dot_v1_dot_optimizer__service__pb2.ExportTrialsRequest.SerializeToString,
+            assay_dot_optimizer_dot_v1_dot_optimizer__service__pb2.ExportTrialsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListLedgerEntries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/assay.optimizer.v1.OptimizerService/ListLedgerEntries',
+            assay_dot_optimizer_dot_v1_dot_optimizer__service__pb2.ListLedgerEntriesRequest.SerializeToString,
+            assay_dot_optimizer_dot_v1_dot_optimizer__service__pb2.ListLedgerEntriesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -72,18 +72,24 @@ class OptimizerServiceStub:
     Errors: INVALID_ARGUMENT/FIELD_INVALID, NOT_FOUND/STUDY_UNKNOWN.
     """
     StopStudy: _grpc.UnaryUnaryMultiCallable[_optimizer_service_pb2.StopStudyRequest, _optimizer_service_pb2.StopStudyResponse]
-    """Asks a study to stop. The generation in hand is finished and kept; then the study is STATE_STOPPED. Returns at
-    once. Repeating it is harmless.
+    """Asks a study to stop, or to pause: the generation in hand is finished and kept; then the study is STATE_STOPPED,
+    and ResumeStudy goes on with it. Returns at once. Repeating it is harmless.
 
     Errors: INVALID_ARGUMENT/FIELD_INVALID, NOT_FOUND/STUDY_UNKNOWN, FAILED_PRECONDITION/STUDY_STATE_WRONG for
     studies that succeeded or failed.
     """
     ResumeStudy: _grpc.UnaryUnaryMultiCallable[_optimizer_service_pb2.ResumeStudyRequest, _optimizer_service_pb2.ResumeStudyResponse]
-    """Goes on with a stopped or failed study; the outcome is as if it had never ended. A study that is already pending
-    or running is left alone.
+    """Goes on with a stopped or failed study, or with a succeeded one whose limits were raised since; the outcome is as if
+    it had never ended. A study that is already pending or running is left alone.
 
     Errors: INVALID_ARGUMENT/FIELD_INVALID, NOT_FOUND/STUDY_UNKNOWN, FAILED_PRECONDITION/STUDY_STATE_WRONG for
-    studies that succeeded or are still stopping.
+    studies that succeeded and have nothing left to do, or are still stopping.
+    """
+    UpdateStudyLimits: _grpc.UnaryUnaryMultiCallable[_optimizer_service_pb2.UpdateStudyLimitsRequest, _optimizer_service_pb2.UpdateStudyLimitsResponse]
+    """Changes the limits of a study, whatever its state: a running one minds them from the next generation on, an ended
+    one when it is resumed. A study extended so has the trials it would have had with these limits from the start.
+
+    Errors: INVALID_ARGUMENT/FIELD_INVALID, NOT_FOUND/STUDY_UNKNOWN.
     """
     ListTrials: _grpc.UnaryUnaryMultiCallable[_optimizer_service_pb2.ListTrialsRequest, _optimizer_service_pb2.ListTrialsResponse]
     """Lists the finished trials of a study.
@@ -95,6 +101,19 @@ class OptimizerServiceStub:
     several the Pareto front by rising number.
 
     Errors: INVALID_ARGUMENT/FIELD_INVALID, NOT_FOUND/STUDY_UNKNOWN.
+    """
+    ExportTrials: _grpc.UnaryStreamMultiCallable[_optimizer_service_pb2.ExportTrialsRequest, _optimizer_service_pb2.ExportTrialsResponse]
+    """Streams all finished trials of a study as a file: one row per trial by rising number, with number, state, feasible,
+    generation_number, failure_reason, reused_trial_number, each parameter as "parameter.{name}", each objective as
+    "objective.{name}" and each metric as "metric.{name}"; what is undefined is empty (CSV), left out (JSON lines) or
+    null (Parquet). Doubles are written so that reading them gives the same bits. The chunks joined are the file.
+
+    Errors: INVALID_ARGUMENT/FIELD_INVALID, NOT_FOUND/STUDY_UNKNOWN.
+    """
+    ListLedgerEntries: _grpc.UnaryUnaryMultiCallable[_optimizer_service_pb2.ListLedgerEntriesRequest, _optimizer_service_pb2.ListLedgerEntriesResponse]
+    """Lists what was ever tried: one entry per dataset and strategy, by their names.
+
+    Errors: INVALID_ARGUMENT/FIELD_INVALID.
     """
     GetStudyReport: _grpc.UnaryUnaryMultiCallable[_optimizer_service_pb2.GetStudyReportRequest, _optimizer_service_pb2.GetStudyReportResponse]
     """Reports what a study found so far: best trials, importance, comparison with buy-and-hold.
@@ -148,18 +167,24 @@ class OptimizerServiceAsyncStub(OptimizerServiceStub):
     Errors: INVALID_ARGUMENT/FIELD_INVALID, NOT_FOUND/STUDY_UNKNOWN.
     """
     StopStudy: _aio.UnaryUnaryMultiCallable[_optimizer_service_pb2.StopStudyRequest, _optimizer_service_pb2.StopStudyResponse]  # type: ignore[assignment]
-    """Asks a study to stop. The generation in hand is finished and kept; then the study is STATE_STOPPED. Returns at
-    once. Repeating it is harmless.
+    """Asks a study to stop, or to pause: the generation in hand is finished and kept; then the study is STATE_STOPPED,
+    and ResumeStudy goes on with it. Returns at once. Repeating it is harmless.
 
     Errors: INVALID_ARGUMENT/FIELD_INVALID, NOT_FOUND/STUDY_UNKNOWN, FAILED_PRECONDITION/STUDY_STATE_WRONG for
     studies that succeeded or failed.
     """
     ResumeStudy: _aio.UnaryUnaryMultiCallable[_optimizer_service_pb2.ResumeStudyRequest, _optimizer_service_pb2.ResumeStudyResponse]  # type: ignore[assignment]
-    """Goes on with a stopped or failed study; the outcome is as if it had never ended. A study that is already pending
-    or running is left alone.
+    """Goes on with a stopped or failed study, or with a succeeded one whose limits were raised since; the outcome is as if
+    it had never ended. A study that is already pending or running is left alone.
 
     Errors: INVALID_ARGUMENT/FIELD_INVALID, NOT_FOUND/STUDY_UNKNOWN, FAILED_PRECONDITION/STUDY_STATE_WRONG for
-    studies that succeeded or are still stopping.
+    studies that succeeded and have nothing left to do, or are still stopping.
+    """
+    UpdateStudyLimits: _aio.UnaryUnaryMultiCallable[_optimizer_service_pb2.UpdateStudyLimitsRequest, _optimizer_service_pb2.UpdateStudyLimitsResponse]  # type: ignore[assignment]
+    """Changes the limits of a study, whatever its state: a running one minds them from the next generation on, an ended
+    one when it is resumed. A study extended so has the trials it would have had with these limits from the start.
+
+    Errors: INVALID_ARGUMENT/FIELD_INVALID, NOT_FOUND/STUDY_UNKNOWN.
     """
     ListTrials: _aio.UnaryUnaryMultiCallable[_optimizer_service_pb2.ListTrialsRequest, _optimizer_service_pb2.ListTrialsResponse]  # type: ignore[assignment]
     """Lists the finished trials of a study.
@@ -171,6 +196,19 @@ class OptimizerServiceAsyncStub(OptimizerServiceStub):
     several the Pareto front by rising number.
 
     Errors: INVALID_ARGUMENT/FIELD_INVALID, NOT_FOUND/STUDY_UNKNOWN.
+    """
+    ExportTrials: _aio.UnaryStreamMultiCallable[_optimizer_service_pb2.ExportTrialsRequest, _optimizer_service_pb2.ExportTrialsResponse]  # type: ignore[assignment]
+    """Streams all finished trials of a study as a file: one row per trial by rising number, with number, state, feasible,
+    generation_number, failure_reason, reused_trial_number, each parameter as "parameter.{name}", each objective as
+    "objective.{name}" and each metric as "metric.{name}"; what is undefined is empty (CSV), left out (JSON lines) or
+    null (Parquet). Doubles are written so that reading them gives the same bits. The chunks joined are the file.
+
+    Errors: INVALID_ARGUMENT/FIELD_INVALID, NOT_FOUND/STUDY_UNKNOWN.
+    """
+    ListLedgerEntries: _aio.UnaryUnaryMultiCallable[_optimizer_service_pb2.ListLedgerEntriesRequest, _optimizer_service_pb2.ListLedgerEntriesResponse]  # type: ignore[assignment]
+    """Lists what was ever tried: one entry per dataset and strategy, by their names.
+
+    Errors: INVALID_ARGUMENT/FIELD_INVALID.
     """
     GetStudyReport: _aio.UnaryUnaryMultiCallable[_optimizer_service_pb2.GetStudyReportRequest, _optimizer_service_pb2.GetStudyReportResponse]  # type: ignore[assignment]
     """Reports what a study found so far: best trials, importance, comparison with buy-and-hold.
@@ -257,8 +295,8 @@ class OptimizerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _optimizer_service_pb2.StopStudyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_optimizer_service_pb2.StopStudyResponse, _abc.Awaitable[_optimizer_service_pb2.StopStudyResponse]]:
-        """Asks a study to stop. The generation in hand is finished and kept; then the study is STATE_STOPPED. Returns at
-        once. Repeating it is harmless.
+        """Asks a study to stop, or to pause: the generation in hand is finished and kept; then the study is STATE_STOPPED,
+        and ResumeStudy goes on with it. Returns at once. Repeating it is harmless.
 
         Errors: INVALID_ARGUMENT/FIELD_INVALID, NOT_FOUND/STUDY_UNKNOWN, FAILED_PRECONDITION/STUDY_STATE_WRONG for
         studies that succeeded or failed.
@@ -270,11 +308,23 @@ class OptimizerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _optimizer_service_pb2.ResumeStudyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_optimizer_service_pb2.ResumeStudyResponse, _abc.Awaitable[_optimizer_service_pb2.ResumeStudyResponse]]:
-        """Goes on with a stopped or failed study; the outcome is as if it had never ended. A study that is already pending
-        or running is left alone.
+        """Goes on with a stopped or failed study, or with a succeeded one whose limits were raised since; the outcome is as if
+        it had never ended. A study that is already pending or running is left alone.
 
         Errors: INVALID_ARGUMENT/FIELD_INVALID, NOT_FOUND/STUDY_UNKNOWN, FAILED_PRECONDITION/STUDY_STATE_WRONG for
-        studies that succeeded or are still stopping.
+        studies that succeeded and have nothing left to do, or are still stopping.
+        """
+
+    @_abc_1.abstractmethod
+    def UpdateStudyLimits(
+        self,
+        request: _optimizer_service_pb2.UpdateStudyLimitsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_optimizer_service_pb2.UpdateStudyLimitsResponse, _abc.Awaitable[_optimizer_service_pb2.UpdateStudyLimitsResponse]]:
+        """Changes the limits of a study, whatever its state: a running one minds them from the next generation on, an ended
+        one when it is resumed. A study extended so has the trials it would have had with these limits from the start.
+
+        Errors: INVALID_ARGUMENT/FIELD_INVALID, NOT_FOUND/STUDY_UNKNOWN.
         """
 
     @_abc_1.abstractmethod
@@ -298,6 +348,31 @@ class OptimizerServiceServicer(metaclass=_abc_1.ABCMeta):
         several the Pareto front by rising number.
 
         Errors: INVALID_ARGUMENT/FIELD_INVALID, NOT_FOUND/STUDY_UNKNOWN.
+        """
+
+    @_abc_1.abstractmethod
+    def ExportTrials(
+        self,
+        request: _optimizer_service_pb2.ExportTrialsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_optimizer_service_pb2.ExportTrialsResponse], _abc.AsyncIterator[_optimizer_service_pb2.ExportTrialsResponse]]:
+        """Streams all finished trials of a study as a file: one row per trial by rising number, with number, state, feasible,
+        generation_number, failure_reason, reused_trial_number, each parameter as "parameter.{name}", each objective as
+        "objective.{name}" and each metric as "metric.{name}"; what is undefined is empty (CSV), left out (JSON lines) or
+        null (Parquet). Doubles are written so that reading them gives the same bits. The chunks joined are the file.
+
+        Errors: INVALID_ARGUMENT/FIELD_INVALID, NOT_FOUND/STUDY_UNKNOWN.
+        """
+
+    @_abc_1.abstractmethod
+    def ListLedgerEntries(
+        self,
+        request: _optimizer_service_pb2.ListLedgerEntriesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_optimizer_service_pb2.ListLedgerEntriesResponse, _abc.Awaitable[_optimizer_service_pb2.ListLedgerEntriesResponse]]:
+        """Lists what was ever tried: one entry per dataset and strategy, by their names.
+
+        Errors: INVALID_ARGUMENT/FIELD_INVALID.
         """
 
     @_abc_1.abstractmethod

@@ -44,13 +44,23 @@ class StudySpec(_message.Message):
     GRID_FIELD_NUMBER: _builtins.int
     RANDOM_FIELD_NUMBER: _builtins.int
     BAYESIAN_FIELD_NUMBER: _builtins.int
+    QMC_FIELD_NUMBER: _builtins.int
+    CMA_ES_FIELD_NUMBER: _builtins.int
+    EVOLUTIONARY_FIELD_NUMBER: _builtins.int
+    BRUTE_FORCE_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
     GENERATION_SIZE_FIELD_NUMBER: _builtins.int
+    STARTING_POINTS_FIELD_NUMBER: _builtins.int
+    WARM_START_FIELD_NUMBER: _builtins.int
+    PRUNING_FIELD_NUMBER: _builtins.int
+    STOP_RULE_FIELD_NUMBER: _builtins.int
+    TRIAL_TIMEOUT_FIELD_NUMBER: _builtins.int
     seed: _builtins.int
     """Optional. Seed of all randomness, 0 to 2^63 - 1. Unset: one is drawn and echoed."""
     generation_size: _builtins.int
-    """Optional. Trials asked for together, evaluated in parallel and told back in order, 1 to 1,024. Part of the
-    search for bayesian: larger fills more workers and learns more slowly. Unset: 8 for bayesian, 256 for others.
+    """Optional. Trials asked for together, evaluated in parallel and told back in order, 1 to 1,024. Part of the search
+    where it learns (bayesian, cma_es, evolutionary): larger fills more workers and learns more slowly. Unset: 8 for
+    bayesian, the population for cma_es and evolutionary (refused there if it differs), 256 for others.
     """
     @_builtins.property
     def data(self) -> _containers.RepeatedCompositeFieldContainer[_candles_pb2.CandleSnapshot]:
@@ -96,7 +106,54 @@ class StudySpec(_message.Message):
 
     @_builtins.property
     def bayesian(self) -> Global___BayesianSearch:
-        """Bayesian search by a tree-structured Parzen estimator (Optuna's TPE)."""
+        """Bayesian search by a tree-structured Parzen estimator."""
+
+    @_builtins.property
+    def qmc(self) -> Global___QmcSearch:
+        """A low-discrepancy sequence: spreads more evenly than independent draws."""
+
+    @_builtins.property
+    def cma_es(self) -> Global___CmaEsSearch:
+        """Covariance matrix adaptation, for numbers."""
+
+    @_builtins.property
+    def evolutionary(self) -> Global___EvolutionarySearch:
+        """NSGA-II or NSGA-III, mostly for several objectives."""
+
+    @_builtins.property
+    def brute_force(self) -> Global___BruteForceSearch:
+        """Every point of a small space once, in an order drawn by chance."""
+
+    @_builtins.property
+    def starting_points(self) -> _containers.RepeatedCompositeFieldContainer[Global___StartingPoint]:
+        """Optional. Up to 1,000 points to try first, in order, as the first trials. Not for grid and brute_force, which try
+        every point anyway. At most as many as there are trials. A point may break constraints on parameters.
+        """
+
+    @_builtins.property
+    def warm_start(self) -> Global___WarmStart:
+        """Optional. Trials of earlier studies to learn from before the first generation. Only for bayesian, cma_es and
+        evolutionary. Unset: nothing is known.
+        """
+
+    @_builtins.property
+    def pruning(self) -> Global___PruningSpec:
+        """Optional. Gives poor trials up before the end of the window. Only for one objective. Unset: every trial runs over
+        the whole window.
+        """
+
+    @_builtins.property
+    def stop_rule(self) -> Global___StopRule:
+        """Optional. When to end before all trials are finished. Part of the limits that UpdateStudyLimits changes later.
+        Unset: only when all are finished.
+        """
+
+    @_builtins.property
+    def trial_timeout(self) -> _duration_pb2.Duration:
+        """Optional. Longest time one trial may take on a worker, 1 second to 1 hour. A trial that takes longer, alone and
+        twice, is STATE_FAILED with reason "TRIAL_TIMED_OUT". Depends on the machines, so leave generous room. Unset: a
+        trial may take as long as it needs.
+        """
 
     def __init__(
         self,
@@ -110,18 +167,27 @@ class StudySpec(_message.Message):
         grid: Global___GridSearch | None = ...,
         random: Global___RandomSearch | None = ...,
         bayesian: Global___BayesianSearch | None = ...,
+        qmc: Global___QmcSearch | None = ...,
+        cma_es: Global___CmaEsSearch | None = ...,
+        evolutionary: Global___EvolutionarySearch | None = ...,
+        brute_force: Global___BruteForceSearch | None = ...,
         seed: _builtins.int | None = ...,
         generation_size: _builtins.int | None = ...,
+        starting_points: _abc.Iterable[Global___StartingPoint] | None = ...,
+        warm_start: Global___WarmStart | None = ...,
+        pruning: Global___PruningSpec | None = ...,
+        stop_rule: Global___StopRule | None = ...,
+        trial_timeout: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_generation_size", b"_generation_size", "_seed", b"_seed", "bayesian", b"bayesian", "execution", b"execution", "generation_size", b"generation_size", "grid", b"grid", "random", b"random", "search", b"search", "seed", b"seed", "strategy", b"strategy"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_generation_size", b"_generation_size", "_seed", b"_seed", "bayesian", b"bayesian", "brute_force", b"brute_force", "cma_es", b"cma_es", "evolutionary", b"evolutionary", "execution", b"execution", "generation_size", b"generation_size", "grid", b"grid", "pruning", b"pruning", "qmc", b"qmc", "random", b"random", "search", b"search", "seed", b"seed", "stop_rule", b"stop_rule", "strategy", b"strategy", "trial_timeout", b"trial_timeout", "warm_start", b"warm_start"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_generation_size", b"_generation_size", "_seed", b"_seed", "bayesian", b"bayesian", "constraints", b"constraints", "data", b"data", "execution", b"execution", "generation_size", b"generation_size", "grid", b"grid", "objectives", b"objectives", "parameters", b"parameters", "random", b"random", "search", b"search", "seed", b"seed", "strategy", b"strategy"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_generation_size", b"_generation_size", "_seed", b"_seed", "bayesian", b"bayesian", "brute_force", b"brute_force", "cma_es", b"cma_es", "constraints", b"constraints", "data", b"data", "evolutionary", b"evolutionary", "execution", b"execution", "generation_size", b"generation_size", "grid", b"grid", "objectives", b"objectives", "parameters", b"parameters", "pruning", b"pruning", "qmc", b"qmc", "random", b"random", "search", b"search", "seed", b"seed", "starting_points", b"starting_points", "stop_rule", b"stop_rule", "strategy", b"strategy", "trial_timeout", b"trial_timeout", "warm_start", b"warm_start"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__generation_size: _TypeAlias = _typing.Literal["generation_size"]  # noqa: Y015
     _WhichOneofArgType__generation_size: _TypeAlias = _typing.Literal["_generation_size", b"_generation_size"]  # noqa: Y015
     _WhichOneofReturnType__seed: _TypeAlias = _typing.Literal["seed"]  # noqa: Y015
     _WhichOneofArgType__seed: _TypeAlias = _typing.Literal["_seed", b"_seed"]  # noqa: Y015
-    _WhichOneofReturnType_search: _TypeAlias = _typing.Literal["grid", "random", "bayesian"]  # noqa: Y015
+    _WhichOneofReturnType_search: _TypeAlias = _typing.Literal["grid", "random", "bayesian", "qmc", "cma_es", "evolutionary", "brute_force"]  # noqa: Y015
     _WhichOneofArgType_search: _TypeAlias = _typing.Literal["search", b"search"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__generation_size) -> _WhichOneofReturnType__generation_size | None: ...
@@ -131,6 +197,292 @@ class StudySpec(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType_search) -> _WhichOneofReturnType_search | None: ...
 
 Global___StudySpec: _TypeAlias = StudySpec  # noqa: Y015
+
+@_typing.final
+class StartingPoint(_message.Message):
+    """A point given by the caller."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARAMETERS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def parameters(self) -> _containers.RepeatedCompositeFieldContainer[_strategy_pb2.ParameterAssignment]:
+        """Required. A value for every parameter of the spec that is not fixed, each once, inside its domain."""
+
+    def __init__(
+        self,
+        *,
+        parameters: _abc.Iterable[_strategy_pb2.ParameterAssignment] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["parameters", b"parameters"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StartingPoint: _TypeAlias = StartingPoint  # noqa: Y015
+
+@_typing.final
+class WarmStart(_message.Message):
+    """Earlier studies to learn from.
+
+    Their parameters that are searched here must be searched there too, with the same type, and the objectives must be
+    the same. Trials with values outside the domains of now are left out, failed ones too. What is learnt is stored with
+    the new study, so that deleting the old one changes nothing.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STUDIES_FIELD_NUMBER: _builtins.int
+    TRIAL_LIMIT_FIELD_NUMBER: _builtins.int
+    TRIALS_DIGESTS_FIELD_NUMBER: _builtins.int
+    trial_limit: _builtins.int
+    """Optional. Most trials taken from each study, the best first by its objective (for several objectives the Pareto
+    front first, then lower numbers), 1 to 10,000. Unset: 1,000.
+    """
+    @_builtins.property
+    def studies(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Required. 1 to 10 ended studies, "studies/{study}", in the order in which they are learnt."""
+
+    @_builtins.property
+    def trials_digests(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Optional. Digests of the studies' trials, in their order; CreateStudy pins them. Where given and different, the
+        study is refused with FIELD_INVALID. Unset: as they are now.
+        """
+
+    def __init__(
+        self,
+        *,
+        studies: _abc.Iterable[_builtins.str] | None = ...,
+        trial_limit: _builtins.int | None = ...,
+        trials_digests: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_trial_limit", b"_trial_limit", "trial_limit", b"trial_limit"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_trial_limit", b"_trial_limit", "studies", b"studies", "trial_limit", b"trial_limit", "trials_digests", b"trials_digests"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__trial_limit: _TypeAlias = _typing.Literal["trial_limit"]  # noqa: Y015
+    _WhichOneofArgType__trial_limit: _TypeAlias = _typing.Literal["_trial_limit", b"_trial_limit"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__trial_limit) -> _WhichOneofReturnType__trial_limit | None: ...
+
+Global___WarmStart: _TypeAlias = WarmStart  # noqa: Y015
+
+@_typing.final
+class PruningSpec(_message.Message):
+    """When a trial is given up.
+
+    The window's first bars are run first, in steps called rungs. At each rung the trial's objective over the bars so far
+    is compared with those of the trials of finished generations at the same rung; a worse one is given up: it is
+    STATE_PRUNED, and its metrics are those of the bars it ran. Trials that stay run over the whole window from its first
+    bar, so that their metrics are those of a plain backtest. An undefined objective at a rung gives nothing up.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MEDIAN_FIELD_NUMBER: _builtins.int
+    PERCENTILE_FIELD_NUMBER: _builtins.int
+    SUCCESSIVE_HALVING_FIELD_NUMBER: _builtins.int
+    STARTUP_TRIAL_COUNT_FIELD_NUMBER: _builtins.int
+    startup_trial_count: _builtins.int
+    """Optional. Trials that must have a value at a rung before anything is given up there, 1 to 10,000. Unset: 20."""
+    @_builtins.property
+    def median(self) -> Global___MedianPruning:
+        """Worse than the median at the rung."""
+
+    @_builtins.property
+    def percentile(self) -> Global___PercentilePruning:
+        """Worse than a percentile at the rung."""
+
+    @_builtins.property
+    def successive_halving(self) -> Global___SuccessiveHalvingPruning:
+        """Not among the best part at the rung, with rungs that grow by a factor."""
+
+    def __init__(
+        self,
+        *,
+        median: Global___MedianPruning | None = ...,
+        percentile: Global___PercentilePruning | None = ...,
+        successive_halving: Global___SuccessiveHalvingPruning | None = ...,
+        startup_trial_count: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_startup_trial_count", b"_startup_trial_count", "median", b"median", "percentile", b"percentile", "rule", b"rule", "startup_trial_count", b"startup_trial_count", "successive_halving", b"successive_halving"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_startup_trial_count", b"_startup_trial_count", "median", b"median", "percentile", b"percentile", "rule", b"rule", "startup_trial_count", b"startup_trial_count", "successive_halving", b"successive_halving"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__startup_trial_count: _TypeAlias = _typing.Literal["startup_trial_count"]  # noqa: Y015
+    _WhichOneofArgType__startup_trial_count: _TypeAlias = _typing.Literal["_startup_trial_count", b"_startup_trial_count"]  # noqa: Y015
+    _WhichOneofReturnType_rule: _TypeAlias = _typing.Literal["median", "percentile", "successive_halving"]  # noqa: Y015
+    _WhichOneofArgType_rule: _TypeAlias = _typing.Literal["rule", b"rule"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__startup_trial_count) -> _WhichOneofReturnType__startup_trial_count | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_rule) -> _WhichOneofReturnType_rule | None: ...
+
+Global___PruningSpec: _TypeAlias = PruningSpec  # noqa: Y015
+
+@_typing.final
+class MedianPruning(_message.Message):
+    """Gives up what is worse than the median of the values seen at a rung."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEGMENT_COUNT_FIELD_NUMBER: _builtins.int
+    segment_count: _builtins.int
+    """Optional. Equal chronological segments of the window, 2 to 16; the end of each but the last is a rung. Unset: 4."""
+    def __init__(
+        self,
+        *,
+        segment_count: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_segment_count", b"_segment_count", "segment_count", b"segment_count"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_segment_count", b"_segment_count", "segment_count", b"segment_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__segment_count: _TypeAlias = _typing.Literal["segment_count"]  # noqa: Y015
+    _WhichOneofArgType__segment_count: _TypeAlias = _typing.Literal["_segment_count", b"_segment_count"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__segment_count) -> _WhichOneofReturnType__segment_count | None: ...
+
+Global___MedianPruning: _TypeAlias = MedianPruning  # noqa: Y015
+
+@_typing.final
+class PercentilePruning(_message.Message):
+    """Gives up what is worse than a percentile of the values seen at a rung."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEPT_PERCENT_FIELD_NUMBER: _builtins.int
+    SEGMENT_COUNT_FIELD_NUMBER: _builtins.int
+    kept_percent: _builtins.float
+    """Required. Per cent of the trials to keep, above 0 and below 100: 25 keeps what is among the best quarter."""
+    segment_count: _builtins.int
+    """Optional. As in MedianPruning. Unset: 4."""
+    def __init__(
+        self,
+        *,
+        kept_percent: _builtins.float = ...,
+        segment_count: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_segment_count", b"_segment_count", "segment_count", b"segment_count"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_segment_count", b"_segment_count", "kept_percent", b"kept_percent", "segment_count", b"segment_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__segment_count: _TypeAlias = _typing.Literal["segment_count"]  # noqa: Y015
+    _WhichOneofArgType__segment_count: _TypeAlias = _typing.Literal["_segment_count", b"_segment_count"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__segment_count) -> _WhichOneofReturnType__segment_count | None: ...
+
+Global___PercentilePruning: _TypeAlias = PercentilePruning  # noqa: Y015
+
+@_typing.final
+class SuccessiveHalvingPruning(_message.Message):
+    """Keeps the best 1 / reduction_factor of the values seen at a rung; each rung is reduction_factor times as long as the
+    one before, the last one being the window divided by it.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REDUCTION_FACTOR_FIELD_NUMBER: _builtins.int
+    RUNG_COUNT_FIELD_NUMBER: _builtins.int
+    reduction_factor: _builtins.int
+    """Optional. By how much, 2 to 10. Unset: 2."""
+    rung_count: _builtins.int
+    """Optional. Number of rungs, 1 to 8. Unset: 3."""
+    def __init__(
+        self,
+        *,
+        reduction_factor: _builtins.int | None = ...,
+        rung_count: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_reduction_factor", b"_reduction_factor", "_rung_count", b"_rung_count", "reduction_factor", b"reduction_factor", "rung_count", b"rung_count"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_reduction_factor", b"_reduction_factor", "_rung_count", b"_rung_count", "reduction_factor", b"reduction_factor", "rung_count", b"rung_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__reduction_factor: _TypeAlias = _typing.Literal["reduction_factor"]  # noqa: Y015
+    _WhichOneofArgType__reduction_factor: _TypeAlias = _typing.Literal["_reduction_factor", b"_reduction_factor"]  # noqa: Y015
+    _WhichOneofReturnType__rung_count: _TypeAlias = _typing.Literal["rung_count"]  # noqa: Y015
+    _WhichOneofArgType__rung_count: _TypeAlias = _typing.Literal["_rung_count", b"_rung_count"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__reduction_factor) -> _WhichOneofReturnType__reduction_factor | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rung_count) -> _WhichOneofReturnType__rung_count | None: ...
+
+Global___SuccessiveHalvingPruning: _TypeAlias = SuccessiveHalvingPruning  # noqa: Y015
+
+@_typing.final
+class StopRule(_message.Message):
+    """When a study ends before all its trials are finished. Looked at after each generation; the first that holds ends the
+    study as STATE_SUCCEEDED, with its name as Study.stop_reason.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MAX_DURATION_FIELD_NUMBER: _builtins.int
+    PATIENCE_TRIAL_COUNT_FIELD_NUMBER: _builtins.int
+    TARGET_VALUE_FIELD_NUMBER: _builtins.int
+    patience_trial_count: _builtins.int
+    """Optional. "PATIENCE": trials in a row without a new best trial (for several objectives, without a change of the
+    Pareto front), 1 to 1,000,000. Unset: no end by patience.
+    """
+    target_value: _builtins.float
+    """Optional. "TARGET": the best trial's objective is at least as good as this, finite. Only for one objective. Unset:
+    no target.
+    """
+    @_builtins.property
+    def max_duration(self) -> _duration_pb2.Duration:
+        """Optional. "MAX_DURATION": time in STATE_RUNNING, summed over all owners, above 0 and up to 366 days. The trials
+        finished till then depend on the machines. Unset: no end by time.
+        """
+
+    def __init__(
+        self,
+        *,
+        max_duration: _duration_pb2.Duration | None = ...,
+        patience_trial_count: _builtins.int | None = ...,
+        target_value: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_patience_trial_count", b"_patience_trial_count", "_target_value", b"_target_value", "max_duration", b"max_duration", "patience_trial_count", b"patience_trial_count", "target_value", b"target_value"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_patience_trial_count", b"_patience_trial_count", "_target_value", b"_target_value", "max_duration", b"max_duration", "patience_trial_count", b"patience_trial_count", "target_value", b"target_value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__patience_trial_count: _TypeAlias = _typing.Literal["patience_trial_count"]  # noqa: Y015
+    _WhichOneofArgType__patience_trial_count: _TypeAlias = _typing.Literal["_patience_trial_count", b"_patience_trial_count"]  # noqa: Y015
+    _WhichOneofReturnType__target_value: _TypeAlias = _typing.Literal["target_value"]  # noqa: Y015
+    _WhichOneofArgType__target_value: _TypeAlias = _typing.Literal["_target_value", b"_target_value"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__patience_trial_count) -> _WhichOneofReturnType__patience_trial_count | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__target_value) -> _WhichOneofReturnType__target_value | None: ...
+
+Global___StopRule: _TypeAlias = StopRule  # noqa: Y015
+
+@_typing.final
+class StudyLimits(_message.Message):
+    """The limits of a study, which may change while it runs."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRIAL_COUNT_FIELD_NUMBER: _builtins.int
+    STOP_RULE_FIELD_NUMBER: _builtins.int
+    trial_count: _builtins.int
+    """Trials the study will have. For grid it is what the grid has and cannot be changed; brute_force cannot have more
+    than its space.
+    """
+    @_builtins.property
+    def stop_rule(self) -> Global___StopRule:
+        """When to end before. Unset: only when all are finished."""
+
+    def __init__(
+        self,
+        *,
+        trial_count: _builtins.int = ...,
+        stop_rule: Global___StopRule | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["stop_rule", b"stop_rule"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["stop_rule", b"stop_rule", "trial_count", b"trial_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StudyLimits: _TypeAlias = StudyLimits  # noqa: Y015
 
 @_typing.final
 class ParameterSpec(_message.Message):
@@ -278,7 +630,7 @@ Global___Categories: _TypeAlias = Categories  # noqa: Y015
 
 @_typing.final
 class Objective(_message.Message):
-    """What to make large or small."""
+    """What to make large or small: a metric, or an expression over metrics."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -307,19 +659,28 @@ class Objective(_message.Message):
 
     METRIC_FIELD_NUMBER: _builtins.int
     DIRECTION_FIELD_NUMBER: _builtins.int
+    EXPRESSION_FIELD_NUMBER: _builtins.int
     metric: _builtins.str
-    """Required. Name of a field of assay.backtest.v1.Metrics, for example "sharpe_ratio"."""
+    """Required. Name of a field of assay.backtest.v1.Metrics, for example "sharpe_ratio". With an expression: a name of
+    the caller's choice for it, 1 to 63 lower-case letters, digits and underscores beginning with a letter, no metric's.
+    """
     direction: Global___Objective.Direction.ValueType
     """Optional. Which way is better. Unset: larger."""
+    expression: _builtins.str
+    """Optional. Instead of a metric an arithmetic expression (+ - * / and parentheses over numbers and names of metrics),
+    at most 200 characters, for example "sharpe_ratio - 2 * max_drawdown_ratio". Computed exactly and rounded once;
+    undefined where a metric in it is undefined or a divisor is zero, which fails the trial. Unset: the metric.
+    """
     def __init__(
         self,
         *,
         metric: _builtins.str = ...,
         direction: Global___Objective.Direction.ValueType = ...,
+        expression: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["direction", b"direction", "metric", b"metric"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["direction", b"direction", "expression", b"expression", "metric", b"metric"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -327,7 +688,7 @@ Global___Objective: _TypeAlias = Objective  # noqa: Y015
 
 @_typing.final
 class GridSearch(_message.Message):
-    """Every point of the space once, the last parameter varying fastest. At most 10,000 points after the constraints on
+    """Every point of the space once, the last parameter varying fastest. At most 100,000 points after the constraints on
     parameters, and 1,000,000 before them where there are any.
     """
 
@@ -346,13 +707,13 @@ Global___GridSearch: _TypeAlias = GridSearch  # noqa: Y015
 
 @_typing.final
 class RandomSearch(_message.Message):
-    """Independent draws. A point may be drawn twice."""
+    """Independent draws. A point may be drawn twice; it is then not run twice."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     TRIAL_COUNT_FIELD_NUMBER: _builtins.int
     trial_count: _builtins.int
-    """Required. Trials to finish, 1 to 10,000."""
+    """Required. Trials to finish, 1 to 100,000."""
     def __init__(
         self,
         *,
@@ -368,31 +729,194 @@ Global___RandomSearch: _TypeAlias = RandomSearch  # noqa: Y015
 
 @_typing.final
 class BayesianSearch(_message.Message):
-    """Tree-structured Parzen estimator."""
+    """Tree-structured Parzen estimator: fits one density to the good trials and one to the others, and proposes what the
+    first makes likely and the second does not. For one objective its bits do not depend on the processor.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     TRIAL_COUNT_FIELD_NUMBER: _builtins.int
     STARTUP_TRIAL_COUNT_FIELD_NUMBER: _builtins.int
+    MULTIVARIATE_FIELD_NUMBER: _builtins.int
+    HISTORY_WINDOW_FIELD_NUMBER: _builtins.int
     trial_count: _builtins.int
-    """Required. Trials to finish, 1 to 10,000."""
+    """Required. Trials to finish, 1 to 100,000."""
     startup_trial_count: _builtins.int
     """Optional. Trials drawn at random before the estimator starts, 1 to 10,000. Unset: 10."""
+    multivariate: _builtins.bool
+    """Optional. Whether parameters are drawn together, so that how they interact is learnt. Unset: true for one
+    objective, false for several.
+    """
+    history_window: _builtins.int
+    """Optional. Most trials that are not good kept in the estimator, the latest ones, 10 to 100,000: bounds the time per
+    proposal however long the study. Unset: 256.
+    """
     def __init__(
         self,
         *,
         trial_count: _builtins.int = ...,
         startup_trial_count: _builtins.int | None = ...,
+        multivariate: _builtins.bool | None = ...,
+        history_window: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_startup_trial_count", b"_startup_trial_count", "startup_trial_count", b"startup_trial_count"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_history_window", b"_history_window", "_multivariate", b"_multivariate", "_startup_trial_count", b"_startup_trial_count", "history_window", b"history_window", "multivariate", b"multivariate", "startup_trial_count", b"startup_trial_count"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_startup_trial_count", b"_startup_trial_count", "startup_trial_count", b"startup_trial_count", "trial_count", b"trial_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_history_window", b"_history_window", "_multivariate", b"_multivariate", "_startup_trial_count", b"_startup_trial_count", "history_window", b"history_window", "multivariate", b"multivariate", "startup_trial_count", b"startup_trial_count", "trial_count", b"trial_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__history_window: _TypeAlias = _typing.Literal["history_window"]  # noqa: Y015
+    _WhichOneofArgType__history_window: _TypeAlias = _typing.Literal["_history_window", b"_history_window"]  # noqa: Y015
+    _WhichOneofReturnType__multivariate: _TypeAlias = _typing.Literal["multivariate"]  # noqa: Y015
+    _WhichOneofArgType__multivariate: _TypeAlias = _typing.Literal["_multivariate", b"_multivariate"]  # noqa: Y015
     _WhichOneofReturnType__startup_trial_count: _TypeAlias = _typing.Literal["startup_trial_count"]  # noqa: Y015
     _WhichOneofArgType__startup_trial_count: _TypeAlias = _typing.Literal["_startup_trial_count", b"_startup_trial_count"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__history_window) -> _WhichOneofReturnType__history_window | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__multivariate) -> _WhichOneofReturnType__multivariate | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__startup_trial_count) -> _WhichOneofReturnType__startup_trial_count | None: ...
 
 Global___BayesianSearch: _TypeAlias = BayesianSearch  # noqa: Y015
+
+@_typing.final
+class QmcSearch(_message.Message):
+    """A scrambled Sobol sequence."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRIAL_COUNT_FIELD_NUMBER: _builtins.int
+    trial_count: _builtins.int
+    """Required. Trials to finish, 1 to 100,000."""
+    def __init__(
+        self,
+        *,
+        trial_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["trial_count", b"trial_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QmcSearch: _TypeAlias = QmcSearch  # noqa: Y015
+
+@_typing.final
+class CmaEsSearch(_message.Message):
+    """CMA-ES. Words and parameters with one value cannot be adapted: words are drawn at random."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRIAL_COUNT_FIELD_NUMBER: _builtins.int
+    POPULATION_SIZE_FIELD_NUMBER: _builtins.int
+    INITIAL_SIGMA_RATIO_FIELD_NUMBER: _builtins.int
+    trial_count: _builtins.int
+    """Required. Trials to finish, 1 to 100,000. Needs one objective."""
+    population_size: _builtins.int
+    """Optional. Trials per generation, 4 to 1,024. Unset: 4 + floor(3 ln n) for n adapted parameters, at least 6."""
+    initial_sigma_ratio: _builtins.float
+    """Optional. Initial step, as part of each parameter's range, above 0 and up to 1. Unset: 1/6."""
+    def __init__(
+        self,
+        *,
+        trial_count: _builtins.int = ...,
+        population_size: _builtins.int | None = ...,
+        initial_sigma_ratio: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_initial_sigma_ratio", b"_initial_sigma_ratio", "_population_size", b"_population_size", "initial_sigma_ratio", b"initial_sigma_ratio", "population_size", b"population_size"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_initial_sigma_ratio", b"_initial_sigma_ratio", "_population_size", b"_population_size", "initial_sigma_ratio", b"initial_sigma_ratio", "population_size", b"population_size", "trial_count", b"trial_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__initial_sigma_ratio: _TypeAlias = _typing.Literal["initial_sigma_ratio"]  # noqa: Y015
+    _WhichOneofArgType__initial_sigma_ratio: _TypeAlias = _typing.Literal["_initial_sigma_ratio", b"_initial_sigma_ratio"]  # noqa: Y015
+    _WhichOneofReturnType__population_size: _TypeAlias = _typing.Literal["population_size"]  # noqa: Y015
+    _WhichOneofArgType__population_size: _TypeAlias = _typing.Literal["_population_size", b"_population_size"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__initial_sigma_ratio) -> _WhichOneofReturnType__initial_sigma_ratio | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__population_size) -> _WhichOneofReturnType__population_size | None: ...
+
+Global___CmaEsSearch: _TypeAlias = CmaEsSearch  # noqa: Y015
+
+@_typing.final
+class EvolutionarySearch(_message.Message):
+    """A genetic algorithm that keeps what is not dominated."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Algorithm:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _AlgorithmEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[EvolutionarySearch._Algorithm.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        ALGORITHM_UNSPECIFIED: EvolutionarySearch._Algorithm.ValueType  # 0
+        """Not given: ALGORITHM_NSGA_II."""
+        ALGORITHM_NSGA_II: EvolutionarySearch._Algorithm.ValueType  # 1
+        """Non-dominated sorting with crowding distance: for one to three objectives."""
+        ALGORITHM_NSGA_III: EvolutionarySearch._Algorithm.ValueType  # 2
+        """Non-dominated sorting with reference points: for three objectives and more."""
+
+    class Algorithm(_Algorithm, metaclass=_AlgorithmEnumTypeWrapper):
+        """Which one."""
+
+    ALGORITHM_UNSPECIFIED: EvolutionarySearch.Algorithm.ValueType  # 0
+    """Not given: ALGORITHM_NSGA_II."""
+    ALGORITHM_NSGA_II: EvolutionarySearch.Algorithm.ValueType  # 1
+    """Non-dominated sorting with crowding distance: for one to three objectives."""
+    ALGORITHM_NSGA_III: EvolutionarySearch.Algorithm.ValueType  # 2
+    """Non-dominated sorting with reference points: for three objectives and more."""
+
+    TRIAL_COUNT_FIELD_NUMBER: _builtins.int
+    POPULATION_SIZE_FIELD_NUMBER: _builtins.int
+    ALGORITHM_FIELD_NUMBER: _builtins.int
+    trial_count: _builtins.int
+    """Required. Trials to finish, 1 to 100,000."""
+    population_size: _builtins.int
+    """Optional. Trials per generation, 4 to 1,024. Unset: 50."""
+    algorithm: Global___EvolutionarySearch.Algorithm.ValueType
+    """Optional. Which one. Unset: NSGA-II."""
+    def __init__(
+        self,
+        *,
+        trial_count: _builtins.int = ...,
+        population_size: _builtins.int | None = ...,
+        algorithm: Global___EvolutionarySearch.Algorithm.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_population_size", b"_population_size", "population_size", b"population_size"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_population_size", b"_population_size", "algorithm", b"algorithm", "population_size", b"population_size", "trial_count", b"trial_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__population_size: _TypeAlias = _typing.Literal["population_size"]  # noqa: Y015
+    _WhichOneofArgType__population_size: _TypeAlias = _typing.Literal["_population_size", b"_population_size"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__population_size) -> _WhichOneofReturnType__population_size | None: ...
+
+Global___EvolutionarySearch: _TypeAlias = EvolutionarySearch  # noqa: Y015
+
+@_typing.final
+class BruteForceSearch(_message.Message):
+    """Every point of the space that fulfils the constraints on parameters, once, in an order drawn by chance: a random
+    search without repetition, to be ended early. At most 100,000 points after the constraints; every range needs a step.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRIAL_COUNT_FIELD_NUMBER: _builtins.int
+    trial_count: _builtins.int
+    """Optional. Trials to finish, 1 to the number of points. Unset: all points."""
+    def __init__(
+        self,
+        *,
+        trial_count: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_trial_count", b"_trial_count", "trial_count", b"trial_count"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_trial_count", b"_trial_count", "trial_count", b"trial_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__trial_count: _TypeAlias = _typing.Literal["trial_count"]  # noqa: Y015
+    _WhichOneofArgType__trial_count: _TypeAlias = _typing.Literal["_trial_count", b"_trial_count"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__trial_count) -> _WhichOneofReturnType__trial_count | None: ...
+
+Global___BruteForceSearch: _TypeAlias = BruteForceSearch  # noqa: Y015
 
 @_typing.final
 class Study(_message.Message):
@@ -423,7 +947,7 @@ class Study(_message.Message):
 
     class State(_State, metaclass=_StateEnumTypeWrapper):
         """The life of a study: PENDING, RUNNING, then SUCCEEDED or FAILED; or STOPPING, then STOPPED. STOPPED and FAILED
-        studies can be resumed.
+        studies can be resumed; SUCCEEDED ones too, once their limits leave something to do.
         """
 
     STATE_UNSPECIFIED: Study.State.ValueType  # 0
@@ -453,6 +977,9 @@ class Study(_message.Message):
     BEST_TRIALS_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
     CODE_VERSION_FIELD_NUMBER: _builtins.int
+    LIMITS_FIELD_NUMBER: _builtins.int
+    STOP_REASON_FIELD_NUMBER: _builtins.int
+    OWNER_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Output only. "studies/{study}"."""
     state: Global___Study.State.ValueType
@@ -463,6 +990,10 @@ class Study(_message.Message):
     """
     code_version: _builtins.str
     """Output only. Version of the code that runs it."""
+    stop_reason: _builtins.str
+    """Output only. Why it ended: "TRIAL_COUNT", "MAX_DURATION", "PATIENCE" or "TARGET". Set only in STATE_SUCCEEDED."""
+    owner: _builtins.str
+    """Output only. The replica of the optimizer that runs it, or ran it last. Empty while it waits for one."""
     @_builtins.property
     def spec(self) -> Global___StudySpec:
         """Output only. The spec with every default filled in and the data pinned."""
@@ -497,6 +1028,10 @@ class Study(_message.Message):
     def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Output only. What the user should know: gaps in the window, synthetic data, large generations, few trials."""
 
+    @_builtins.property
+    def limits(self) -> Global___StudyLimits:
+        """Output only. The limits of now: those of the spec, or as last updated."""
+
     def __init__(
         self,
         *,
@@ -512,10 +1047,13 @@ class Study(_message.Message):
         best_trials: _abc.Iterable[_builtins.str] | None = ...,
         warnings: _abc.Iterable[_builtins.str] | None = ...,
         code_version: _builtins.str = ...,
+        limits: Global___StudyLimits | None = ...,
+        stop_reason: _builtins.str = ...,
+        owner: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_time", b"end_time", "error", b"error", "progress", b"progress", "spec", b"spec", "start_time", b"start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_time", b"end_time", "error", b"error", "limits", b"limits", "progress", b"progress", "spec", b"spec", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["best_trials", b"best_trials", "code_version", b"code_version", "create_time", b"create_time", "end_time", b"end_time", "error", b"error", "name", b"name", "progress", b"progress", "spec", b"spec", "start_time", b"start_time", "state", b"state", "trials_digest", b"trials_digest", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["best_trials", b"best_trials", "code_version", b"code_version", "create_time", b"create_time", "end_time", b"end_time", "error", b"error", "limits", b"limits", "name", b"name", "owner", b"owner", "progress", b"progress", "spec", b"spec", "start_time", b"start_time", "state", b"state", "stop_reason", b"stop_reason", "trials_digest", b"trials_digest", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -590,19 +1128,28 @@ class StudyProgress(_message.Message):
     FINISHED_GENERATION_COUNT_FIELD_NUMBER: _builtins.int
     ELAPSED_DURATION_FIELD_NUMBER: _builtins.int
     REMAINING_DURATION_FIELD_NUMBER: _builtins.int
+    PRUNED_TRIAL_COUNT_FIELD_NUMBER: _builtins.int
+    REUSED_TRIAL_COUNT_FIELD_NUMBER: _builtins.int
+    EVALUATED_BAR_COUNT_FIELD_NUMBER: _builtins.int
     total_trial_count: _builtins.int
     """Output only. Trials the study will have when all are finished."""
     finished_trial_count: _builtins.int
-    """Output only. Trials finished: complete and failed."""
+    """Output only. Trials finished: complete, pruned and failed."""
     failed_trial_count: _builtins.int
     """Output only. Trials that failed."""
     infeasible_trial_count: _builtins.int
     """Output only. Complete trials that break a constraint on metrics."""
     finished_generation_count: _builtins.int
     """Output only. Generations finished."""
+    pruned_trial_count: _builtins.int
+    """Output only. Trials given up early."""
+    reused_trial_count: _builtins.int
+    """Output only. Trials that were not run because an earlier one has the same parameters: its outcome is theirs."""
+    evaluated_bar_count: _builtins.int
+    """Output only. Bars run by workers, summed over trials and rungs."""
     @_builtins.property
     def elapsed_duration(self) -> _duration_pb2.Duration:
-        """Output only. Time spent in STATE_RUNNING since the service last took the study up."""
+        """Output only. Time spent in STATE_RUNNING, summed over all owners."""
 
     @_builtins.property
     def remaining_duration(self) -> _duration_pb2.Duration:
@@ -618,10 +1165,13 @@ class StudyProgress(_message.Message):
         finished_generation_count: _builtins.int = ...,
         elapsed_duration: _duration_pb2.Duration | None = ...,
         remaining_duration: _duration_pb2.Duration | None = ...,
+        pruned_trial_count: _builtins.int = ...,
+        reused_trial_count: _builtins.int = ...,
+        evaluated_bar_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["elapsed_duration", b"elapsed_duration", "remaining_duration", b"remaining_duration"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["elapsed_duration", b"elapsed_duration", "failed_trial_count", b"failed_trial_count", "finished_generation_count", b"finished_generation_count", "finished_trial_count", b"finished_trial_count", "infeasible_trial_count", b"infeasible_trial_count", "remaining_duration", b"remaining_duration", "total_trial_count", b"total_trial_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["elapsed_duration", b"elapsed_duration", "evaluated_bar_count", b"evaluated_bar_count", "failed_trial_count", b"failed_trial_count", "finished_generation_count", b"finished_generation_count", "finished_trial_count", b"finished_trial_count", "infeasible_trial_count", b"infeasible_trial_count", "pruned_trial_count", b"pruned_trial_count", "remaining_duration", b"remaining_duration", "reused_trial_count", b"reused_trial_count", "total_trial_count", b"total_trial_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -645,6 +1195,8 @@ class Trial(_message.Message):
         """Ran; every objective has a value."""
         STATE_FAILED: Trial._State.ValueType  # 2
         """Did not run, or an objective is undefined; `failure_reason` says why."""
+        STATE_PRUNED: Trial._State.ValueType  # 3
+        """Given up at a rung; its metrics are those of the bars it ran. Never best."""
 
     class State(_State, metaclass=_StateEnumTypeWrapper):
         """How a trial ended."""
@@ -655,6 +1207,8 @@ class Trial(_message.Message):
     """Ran; every objective has a value."""
     STATE_FAILED: Trial.State.ValueType  # 2
     """Did not run, or an objective is undefined; `failure_reason` says why."""
+    STATE_PRUNED: Trial.State.ValueType  # 3
+    """Given up at a rung; its metrics are those of the bars it ran. Never best."""
 
     NAME_FIELD_NUMBER: _builtins.int
     NUMBER_FIELD_NUMBER: _builtins.int
@@ -668,6 +1222,8 @@ class Trial(_message.Message):
     GENERATION_NUMBER_FIELD_NUMBER: _builtins.int
     START_TIME_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
+    INTERMEDIATE_VALUES_FIELD_NUMBER: _builtins.int
+    REUSED_TRIAL_NUMBER_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Output only. "studies/{study}/trials/{number}"."""
     number: _builtins.int
@@ -675,24 +1231,28 @@ class Trial(_message.Message):
     state: Global___Trial.State.ValueType
     """Output only. How it ended."""
     feasible: _builtins.bool
-    """Output only. Whether every constraint on metrics holds. False for failed trials."""
+    """Output only. Whether every constraint on metrics holds. False for failed and pruned trials."""
     failure_reason: _builtins.str
-    """Output only. Reason of a failure: "OBJECTIVE_UNDEFINED", or as in assay.backtest.v1.SetFailure. Else empty."""
+    """Output only. Reason of a failure: "OBJECTIVE_UNDEFINED", "TRIAL_TIMED_OUT", or as in
+    assay.backtest.v1.SetFailure. Else empty.
+    """
     failure_message: _builtins.str
     """Output only. What happened, for people. Else empty."""
     generation_number: _builtins.int
     """Output only. Generation it belongs to, from 0."""
+    reused_trial_number: _builtins.int
+    """Output only. Number of the earlier trial with the same parameters whose outcome this is; unset for one of its own."""
     @_builtins.property
     def parameters(self) -> _containers.RepeatedCompositeFieldContainer[_strategy_pb2.ParameterAssignment]:
         """Output only. The searched and fixed parameters of the spec, in its order."""
 
     @_builtins.property
     def objective_values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
-        """Output only. Objective values in the order of the spec; empty where the trial failed."""
+        """Output only. Objective values in the order of the spec; empty where the trial failed or was pruned."""
 
     @_builtins.property
     def metrics(self) -> _metrics_pb2.Metrics:
-        """Output only. All metrics; unset where the trial did not run."""
+        """Output only. All metrics; unset where the trial did not run. Of a pruned trial over the bars of its last rung."""
 
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
@@ -701,6 +1261,10 @@ class Trial(_message.Message):
     @_builtins.property
     def end_time(self) -> _timestamp_pb2.Timestamp:
         """Output only. When its generation was evaluated."""
+
+    @_builtins.property
+    def intermediate_values(self) -> _containers.RepeatedCompositeFieldContainer[Global___IntermediateValue]:
+        """Output only. The objective at each rung the trial came to, in order. Empty without pruning."""
 
     def __init__(
         self,
@@ -717,14 +1281,46 @@ class Trial(_message.Message):
         generation_number: _builtins.int = ...,
         start_time: _timestamp_pb2.Timestamp | None = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
+        intermediate_values: _abc.Iterable[Global___IntermediateValue] | None = ...,
+        reused_trial_number: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "metrics", b"metrics", "start_time", b"start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_reused_trial_number", b"_reused_trial_number", "end_time", b"end_time", "metrics", b"metrics", "reused_trial_number", b"reused_trial_number", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "failure_message", b"failure_message", "failure_reason", b"failure_reason", "feasible", b"feasible", "generation_number", b"generation_number", "metrics", b"metrics", "name", b"name", "number", b"number", "objective_values", b"objective_values", "parameters", b"parameters", "start_time", b"start_time", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_reused_trial_number", b"_reused_trial_number", "end_time", b"end_time", "failure_message", b"failure_message", "failure_reason", b"failure_reason", "feasible", b"feasible", "generation_number", b"generation_number", "intermediate_values", b"intermediate_values", "metrics", b"metrics", "name", b"name", "number", b"number", "objective_values", b"objective_values", "parameters", b"parameters", "reused_trial_number", b"reused_trial_number", "start_time", b"start_time", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__reused_trial_number: _TypeAlias = _typing.Literal["reused_trial_number"]  # noqa: Y015
+    _WhichOneofArgType__reused_trial_number: _TypeAlias = _typing.Literal["_reused_trial_number", b"_reused_trial_number"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__reused_trial_number) -> _WhichOneofReturnType__reused_trial_number | None: ...
 
 Global___Trial: _TypeAlias = Trial  # noqa: Y015
+
+@_typing.final
+class IntermediateValue(_message.Message):
+    """A trial's objective over the first bars of the window."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BAR_COUNT_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    bar_count: _builtins.int
+    """Output only. Bars of the rung, from the window's first."""
+    value: _builtins.float
+    """Output only. The objective over them; unset where it is undefined."""
+    def __init__(
+        self,
+        *,
+        bar_count: _builtins.int = ...,
+        value: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_value", b"_value", "value", b"value"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_value", b"_value", "bar_count", b"bar_count", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__value: _TypeAlias = _typing.Literal["value"]  # noqa: Y015
+    _WhichOneofArgType__value: _TypeAlias = _typing.Literal["_value", b"_value"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__value) -> _WhichOneofReturnType__value | None: ...
+
+Global___IntermediateValue: _TypeAlias = IntermediateValue  # noqa: Y015
 
 @_typing.final
 class ParameterImportance(_message.Message):
@@ -739,7 +1335,7 @@ class ParameterImportance(_message.Message):
     metric: _builtins.str
     """Output only. The objective's metric."""
     evaluator: _builtins.str
-    """Output only. How it was judged: "PED-ANOVA"."""
+    """Output only. How it was judged: "PED-ANOVA" or "F-ANOVA"."""
     undefined_reason: _builtins.str
     """Output only. Why there are no shares: "FEWER_THAN_TWO_PARAMETERS", "FEWER_THAN_20_TRIALS", "CONSTANT_OBJECTIVE".
     Else empty.
@@ -772,23 +1368,277 @@ class ParameterShare(_message.Message):
 
     NAME_FIELD_NUMBER: _builtins.int
     SHARE_RATIO_FIELD_NUMBER: _builtins.int
+    BASELINE_SHARE_RATIO_FIELD_NUMBER: _builtins.int
+    SIGNIFICANT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Output only. The parameter's name."""
     share_ratio: _builtins.float
     """Output only. Its share, 0 to 1."""
+    baseline_share_ratio: _builtins.float
+    """Output only. The share that chance alone would give it: the 95th percentile over permutations of the objective
+    among the trials, on the scale of share_ratio.
+    """
+    significant: _builtins.bool
+    """Output only. Whether share_ratio is above baseline_share_ratio: what is not may be chance."""
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         share_ratio: _builtins.float = ...,
+        baseline_share_ratio: _builtins.float = ...,
+        significant: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "share_ratio", b"share_ratio"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["baseline_share_ratio", b"baseline_share_ratio", "name", b"name", "share_ratio", b"share_ratio", "significant", b"significant"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ParameterShare: _TypeAlias = ParameterShare  # noqa: Y015
+
+@_typing.final
+class ParameterInteraction(_message.Message):
+    """How two searched parameters act together: the best and mean objective over a grid of their values."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIRST_NAME_FIELD_NUMBER: _builtins.int
+    SECOND_NAME_FIELD_NUMBER: _builtins.int
+    FIRST_CELLS_FIELD_NUMBER: _builtins.int
+    SECOND_CELLS_FIELD_NUMBER: _builtins.int
+    TRIAL_COUNTS_FIELD_NUMBER: _builtins.int
+    MEAN_VALUES_FIELD_NUMBER: _builtins.int
+    BEST_VALUES_FIELD_NUMBER: _builtins.int
+    first_name: _builtins.str
+    """Output only. The first parameter."""
+    second_name: _builtins.str
+    """Output only. The second parameter."""
+    @_builtins.property
+    def first_cells(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Output only. Cells along the first parameter: words, or the lowest value of each cell as text, by rising value."""
+
+    @_builtins.property
+    def second_cells(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Output only. Cells along the second parameter."""
+
+    @_builtins.property
+    def trial_counts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Output only. Complete trials in each cell, the second parameter varying fastest."""
+
+    @_builtins.property
+    def mean_values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Output only. Mean objective of each cell, in the same order; 0 where trial_counts is 0."""
+
+    @_builtins.property
+    def best_values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Output only. Best objective of each cell, in the same order; 0 where trial_counts is 0."""
+
+    def __init__(
+        self,
+        *,
+        first_name: _builtins.str = ...,
+        second_name: _builtins.str = ...,
+        first_cells: _abc.Iterable[_builtins.str] | None = ...,
+        second_cells: _abc.Iterable[_builtins.str] | None = ...,
+        trial_counts: _abc.Iterable[_builtins.int] | None = ...,
+        mean_values: _abc.Iterable[_builtins.float] | None = ...,
+        best_values: _abc.Iterable[_builtins.float] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["best_values", b"best_values", "first_cells", b"first_cells", "first_name", b"first_name", "mean_values", b"mean_values", "second_cells", b"second_cells", "second_name", b"second_name", "trial_counts", b"trial_counts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ParameterInteraction: _TypeAlias = ParameterInteraction  # noqa: Y015
+
+@_typing.final
+class FreezeSuggestion(_message.Message):
+    """A parameter that matters so little that it can be fixed, and what fixing it would have cost."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    OBJECTIVE_COST_FIELD_NUMBER: _builtins.int
+    NEAR_TRIAL_COUNT_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Output only. The parameter's name."""
+    objective_cost: _builtins.float
+    """Output only. What the objective would have lost: the mean of the best tenth of all complete trials less that of
+    the best tenth of those near the value (the same word, or within a tenth of the range), 0 where nothing is lost;
+    in the objective's own unit.
+    """
+    near_trial_count: _builtins.int
+    """Output only. Complete trials near the value."""
+    @_builtins.property
+    def value(self) -> _strategy_pb2.ParameterValue:
+        """Output only. The value to fix it at: the best trial's."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        value: _strategy_pb2.ParameterValue | None = ...,
+        objective_cost: _builtins.float = ...,
+        near_trial_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "near_trial_count", b"near_trial_count", "objective_cost", b"objective_cost", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FreezeSuggestion: _TypeAlias = FreezeSuggestion  # noqa: Y015
+
+@_typing.final
+class ParetoAnalysis(_message.Message):
+    """What several objectives have to be traded for."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRADE_OFFS_FIELD_NUMBER: _builtins.int
+    KNEE_TRIAL_FIELD_NUMBER: _builtins.int
+    BEST_RANK_TRIAL_FIELD_NUMBER: _builtins.int
+    HYPERVOLUME_HISTORY_FIELD_NUMBER: _builtins.int
+    REFERENCE_POINT_FIELD_NUMBER: _builtins.int
+    knee_trial: _builtins.str
+    """Output only. Name of the knee: the front's trial farthest from the plane through the front's extremes, objectives
+    scaled to the front's ranges; the lowest number among equals. Empty where the front has fewer than three trials.
+    """
+    best_rank_trial: _builtins.str
+    """Output only. Name of the trial with the smallest sum of ranks over the objectives, the lowest number among equals.
+    Empty while there is no front.
+    """
+    @_builtins.property
+    def trade_offs(self) -> _containers.RepeatedCompositeFieldContainer[Global___TradeOff]:
+        """Output only. The front's trials with their trade-offs, by rising number, at most 100."""
+
+    @_builtins.property
+    def hypervolume_history(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Output only. Volume dominated after each generation, measured from reference_point, objectives in their own units.
+        Never falls. Empty while there is no feasible trial.
+        """
+
+    @_builtins.property
+    def reference_point(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Output only. For each objective its worst value among all feasible trials of the study so far."""
+
+    def __init__(
+        self,
+        *,
+        trade_offs: _abc.Iterable[Global___TradeOff] | None = ...,
+        knee_trial: _builtins.str = ...,
+        best_rank_trial: _builtins.str = ...,
+        hypervolume_history: _abc.Iterable[_builtins.float] | None = ...,
+        reference_point: _abc.Iterable[_builtins.float] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["best_rank_trial", b"best_rank_trial", "hypervolume_history", b"hypervolume_history", "knee_trial", b"knee_trial", "reference_point", b"reference_point", "trade_offs", b"trade_offs"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ParetoAnalysis: _TypeAlias = ParetoAnalysis  # noqa: Y015
+
+@_typing.final
+class TradeOff(_message.Message):
+    """One trial of the front."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRIAL_FIELD_NUMBER: _builtins.int
+    OBJECTIVE_VALUES_FIELD_NUMBER: _builtins.int
+    RANKS_FIELD_NUMBER: _builtins.int
+    REGRET_RATIOS_FIELD_NUMBER: _builtins.int
+    trial: _builtins.str
+    """Output only. The trial's name."""
+    @_builtins.property
+    def objective_values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Output only. Objective values in the order of the spec."""
+
+    @_builtins.property
+    def ranks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Output only. For each objective its rank on the front, 1 for the best; equals share the lower rank."""
+
+    @_builtins.property
+    def regret_ratios(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Output only. For each objective what is lost against the front's best, as part of the front's range, 0 to 1."""
+
+    def __init__(
+        self,
+        *,
+        trial: _builtins.str = ...,
+        objective_values: _abc.Iterable[_builtins.float] | None = ...,
+        ranks: _abc.Iterable[_builtins.int] | None = ...,
+        regret_ratios: _abc.Iterable[_builtins.float] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["objective_values", b"objective_values", "ranks", b"ranks", "regret_ratios", b"regret_ratios", "trial", b"trial"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TradeOff: _TypeAlias = TradeOff  # noqa: Y015
+
+@_typing.final
+class LedgerEntry(_message.Message):
+    """What was ever tried on a dataset with a strategy, deleted studies included: the more was tried, the more luck the
+    best result holds.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATASET_FIELD_NUMBER: _builtins.int
+    STRATEGY_FIELD_NUMBER: _builtins.int
+    STUDY_COUNT_FIELD_NUMBER: _builtins.int
+    TRIAL_COUNT_FIELD_NUMBER: _builtins.int
+    EVALUATED_TRIAL_COUNT_FIELD_NUMBER: _builtins.int
+    SHARPE_TRIAL_COUNT_FIELD_NUMBER: _builtins.int
+    MEAN_BAR_SHARPE_RATIO_FIELD_NUMBER: _builtins.int
+    BAR_SHARPE_VARIANCE_FIELD_NUMBER: _builtins.int
+    dataset: _builtins.str
+    """Output only. "datasets/{dataset}"."""
+    strategy: _builtins.str
+    """Output only. "strategies/{strategy}", or "definitions/" and the SHA-256 of a definition, in hexadecimal."""
+    study_count: _builtins.int
+    """Output only. Studies."""
+    trial_count: _builtins.int
+    """Output only. Trials finished, whatever their state."""
+    evaluated_trial_count: _builtins.int
+    """Output only. Trials that were run: those not reused."""
+    sharpe_trial_count: _builtins.int
+    """Output only. Run trials, pruned ones not among them, whose bar_sharpe_ratio is defined."""
+    mean_bar_sharpe_ratio: _builtins.float
+    """Output only. Mean of their bar_sharpe_ratio; unset while sharpe_trial_count is 0."""
+    bar_sharpe_variance: _builtins.float
+    """Output only. Variance of their bar_sharpe_ratio (divisor n - 1); unset while sharpe_trial_count is below 2."""
+    def __init__(
+        self,
+        *,
+        dataset: _builtins.str = ...,
+        strategy: _builtins.str = ...,
+        study_count: _builtins.int = ...,
+        trial_count: _builtins.int = ...,
+        evaluated_trial_count: _builtins.int = ...,
+        sharpe_trial_count: _builtins.int = ...,
+        mean_bar_sharpe_ratio: _builtins.float | None = ...,
+        bar_sharpe_variance: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_bar_sharpe_variance", b"_bar_sharpe_variance", "_mean_bar_sharpe_ratio", b"_mean_bar_sharpe_ratio", "bar_sharpe_variance", b"bar_sharpe_variance", "mean_bar_sharpe_ratio", b"mean_bar_sharpe_ratio"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_bar_sharpe_variance", b"_bar_sharpe_variance", "_mean_bar_sharpe_ratio", b"_mean_bar_sharpe_ratio", "bar_sharpe_variance", b"bar_sharpe_variance", "dataset", b"dataset", "evaluated_trial_count", b"evaluated_trial_count", "mean_bar_sharpe_ratio", b"mean_bar_sharpe_ratio", "sharpe_trial_count", b"sharpe_trial_count", "strategy", b"strategy", "study_count", b"study_count", "trial_count", b"trial_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__bar_sharpe_variance: _TypeAlias = _typing.Literal["bar_sharpe_variance"]  # noqa: Y015
+    _WhichOneofArgType__bar_sharpe_variance: _TypeAlias = _typing.Literal["_bar_sharpe_variance", b"_bar_sharpe_variance"]  # noqa: Y015
+    _WhichOneofReturnType__mean_bar_sharpe_ratio: _TypeAlias = _typing.Literal["mean_bar_sharpe_ratio"]  # noqa: Y015
+    _WhichOneofArgType__mean_bar_sharpe_ratio: _TypeAlias = _typing.Literal["_mean_bar_sharpe_ratio", b"_mean_bar_sharpe_ratio"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__bar_sharpe_variance) -> _WhichOneofReturnType__bar_sharpe_variance | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__mean_bar_sharpe_ratio) -> _WhichOneofReturnType__mean_bar_sharpe_ratio | None: ...
+
+Global___LedgerEntry: _TypeAlias = LedgerEntry  # noqa: Y015
 
 @_typing.final
 class StudyReport(_message.Message):
@@ -802,6 +1652,10 @@ class StudyReport(_message.Message):
     IMPORTANCES_FIELD_NUMBER: _builtins.int
     PARAMETERS_AT_EDGE_FIELD_NUMBER: _builtins.int
     BEST_VALUE_HISTORY_FIELD_NUMBER: _builtins.int
+    INTERACTIONS_FIELD_NUMBER: _builtins.int
+    FREEZE_SUGGESTIONS_FIELD_NUMBER: _builtins.int
+    PARETO_FIELD_NUMBER: _builtins.int
+    LEDGER_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def study(self) -> Global___Study:
         """Output only. The study."""
@@ -830,6 +1684,24 @@ class StudyReport(_message.Message):
     def best_value_history(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
         """Output only. Best objective value after each generation, for one objective; empty before the first feasible trial."""
 
+    @_builtins.property
+    def interactions(self) -> _containers.RepeatedCompositeFieldContainer[Global___ParameterInteraction]:
+        """Output only. How parameters act together, for the first objective: every pair of the (up to) four most important
+        searched parameters. Empty where importance is undefined.
+        """
+
+    @_builtins.property
+    def freeze_suggestions(self) -> _containers.RepeatedCompositeFieldContainer[Global___FreezeSuggestion]:
+        """Output only. Parameters that can be fixed, for one objective: those whose importance is not significant."""
+
+    @_builtins.property
+    def pareto(self) -> Global___ParetoAnalysis:
+        """Output only. The trade-offs; unset for one objective."""
+
+    @_builtins.property
+    def ledger(self) -> Global___LedgerEntry:
+        """Output only. All that was ever tried on the same dataset with the same strategy."""
+
     def __init__(
         self,
         *,
@@ -839,10 +1711,14 @@ class StudyReport(_message.Message):
         importances: _abc.Iterable[Global___ParameterImportance] | None = ...,
         parameters_at_edge: _abc.Iterable[_builtins.str] | None = ...,
         best_value_history: _abc.Iterable[_builtins.float] | None = ...,
+        interactions: _abc.Iterable[Global___ParameterInteraction] | None = ...,
+        freeze_suggestions: _abc.Iterable[Global___FreezeSuggestion] | None = ...,
+        pareto: Global___ParetoAnalysis | None = ...,
+        ledger: Global___LedgerEntry | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["buy_and_hold", b"buy_and_hold", "study", b"study"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["buy_and_hold", b"buy_and_hold", "ledger", b"ledger", "pareto", b"pareto", "study", b"study"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["best_trials", b"best_trials", "best_value_history", b"best_value_history", "buy_and_hold", b"buy_and_hold", "importances", b"importances", "parameters_at_edge", b"parameters_at_edge", "study", b"study"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["best_trials", b"best_trials", "best_value_history", b"best_value_history", "buy_and_hold", b"buy_and_hold", "freeze_suggestions", b"freeze_suggestions", "importances", b"importances", "interactions", b"interactions", "ledger", b"ledger", "parameters_at_edge", b"parameters_at_edge", "pareto", b"pareto", "study", b"study"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -6,8 +6,10 @@ import enum
 from dataclasses import dataclass
 from typing import Final
 
+from services.optimizer.core.limits import Limits
 from services.optimizer.core.objectives import Objective
 from services.optimizer.core.space import Domain
+from services.optimizer.core.trial import Point
 
 
 class SearchKind(enum.Enum):
@@ -16,6 +18,10 @@ class SearchKind(enum.Enum):
     GRID = "grid"
     RANDOM = "random"
     BAYESIAN = "bayesian"
+    QMC = "qmc"
+    CMA_ES = "cma_es"
+    EVOLUTIONARY = "evolutionary"
+    BRUTE_FORCE = "brute_force"
 
 
 DEFAULT_STARTUP_TRIALS: Final = 10
@@ -23,7 +29,62 @@ DEFAULT_GENERATION_SIZE: Final = {
     SearchKind.GRID: 256,
     SearchKind.RANDOM: 256,
     SearchKind.BAYESIAN: 8,
+    SearchKind.QMC: 256,
+    SearchKind.BRUTE_FORCE: 256,
 }
+"""CMA-ES and evolutionary search: their population."""
+
+
+@dataclass(frozen=True, slots=True)
+class SearchOptions:
+    """What single searches want to know; each field is used by the searches named.
+
+    Attributes:
+        startup_trial_count: bayesian: trials drawn at random before the estimator starts.
+        multivariate: bayesian: whether parameters are drawn together.
+        history_window: bayesian: most trials that are not good kept in the estimator.
+        population_size: cma_es, evolutionary: trials per generation, the generation size.
+        initial_sigma_ratio: cma_es: initial step as part of each range.
+        nsga3: evolutionary: NSGA-III instead of NSGA-II.
+    """
+
+    startup_trial_count: int = 10
+    multivariate: bool = True
+    history_window: int = 256
+    population_size: int = 50
+    initial_sigma_ratio: float = 1 / 6
+    nsga3: bool = False
+
+
+class PruningKind(enum.Enum):
+    """What worse means at a rung; the value is the field of `PruningSpec.rule`."""
+
+    MEDIAN = "median"
+    PERCENTILE = "percentile"
+    SUCCESSIVE_HALVING = "successive_halving"
+
+
+@dataclass(frozen=True, slots=True)
+class PruningRule:
+    """When a trial is given up.
+
+    Attributes:
+        kind: Which rule.
+        startup_trial_count: Trials with a value at a rung before anything is given up there.
+        segment_count: median, percentile: equal segments of the window.
+        kept_percent: percentile: per cent of the trials to keep.
+        reduction_factor: successive_halving: by how much trials are reduced and rungs grow.
+        rung_count: successive_halving: number of rungs.
+        rung_bar_counts: The rungs in bars of the window; empty until they are pinned.
+    """
+
+    kind: PruningKind
+    startup_trial_count: int = 20
+    segment_count: int = 4
+    kept_percent: float = 50.0
+    reduction_factor: int = 2
+    rung_count: int = 3
+    rung_bar_counts: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,20 +104,26 @@ class StudyDraft:
         constraints: The constraints as written.
         objectives: The objectives in order.
         search: Which search; None where none was given.
-        trial_count: Trials wanted; 0 for a grid.
-        startup_trial_count: Trials drawn at random before the Bayesian estimator starts.
+        limits: When it ends; its trial count is 0 for a grid and for brute force over all points.
+        options: What the search wants to know.
         seed: Seed of all randomness.
         generation_size: Trials asked for together.
+        starting_points: Points to try first, as given: searched parameters only, in any order.
+        pruning: When trials are given up; None: never.
+        trial_timeout_ms: Longest time of one trial; None: as long as it needs.
     """
 
     parameters: tuple[ParameterDraft, ...]
     constraints: tuple[str, ...]
     objectives: tuple[Objective, ...]
     search: SearchKind | None
-    trial_count: int
-    startup_trial_count: int
+    limits: Limits
+    options: SearchOptions
     seed: int
     generation_size: int
+    starting_points: tuple[Point, ...] = ()
+    pruning: PruningRule | None = None
+    trial_timeout_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from services.common.errors import AssayError, Code
 from services.optimizer.core.constraints import Constraints
-from services.optimizer.core.draft import SearchKind, StudyDraft
+from services.optimizer.core.draft import PruningRule, SearchKind, SearchOptions, StudyDraft
 from services.optimizer.core.draft_checks import constraints_of
+from services.optimizer.core.limits import Limits
 from services.optimizer.core.objectives import Objective
 from services.optimizer.core.ports import SearchedParameter, StudyShape
 from services.optimizer.core.random_search import check_feasible, space_infeasible
@@ -21,6 +22,7 @@ from services.optimizer.core.space import (
     Space,
     grid_point_count,
 )
+from services.optimizer.core.trial import Point
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,20 +34,31 @@ class StudyPlan:
         constraints: The constraints.
         objectives: The objectives.
         search: Which search.
-        trial_count: Trials the study has when it is finished.
-        startup_trial_count: Trials drawn at random before the Bayesian estimator starts.
+        options: What the search wants to know.
+        limits: When the study ends, as its spec says; the record has the limits of now.
         seed: Seed of all randomness.
         generation_size: Trials asked for together.
+        starting_points: The first trials, whole points; empty where the search chooses them all.
+        pruning: When trials are given up; None: never.
+        trial_timeout_ms: Longest time of one trial; None: as long as it needs.
     """
 
     space: Space
     constraints: Constraints
     objectives: tuple[Objective, ...]
     search: SearchKind
-    trial_count: int
-    startup_trial_count: int
+    options: SearchOptions
+    limits: Limits
     seed: int
     generation_size: int
+    starting_points: tuple[Point, ...] = ()
+    pruning: PruningRule | None = None
+    trial_timeout_ms: int | None = None
+
+    @property
+    def trial_count(self) -> int:
+        """Trials the study has when it is finished, as its spec says."""
+        return self.limits.trial_count
 
     @property
     def shape(self) -> StudyShape:
@@ -66,18 +79,24 @@ def make_plan(draft: StudyDraft, metrics: Sequence[str]) -> StudyPlan:
         tuple(Parameter(one.name, one.domain) for one in draft.parameters if one.domain is not None)
     )
     constraints, _ = constraints_of(draft, metrics)
-    count = draft.trial_count
-    if draft.search is SearchKind.GRID:
+    count = draft.limits.trial_count
+    if draft.search is SearchKind.GRID or (draft.search is SearchKind.BRUTE_FORCE and not count):
         count = _grid_trial_count(space, constraints)
     return StudyPlan(
         space=space,
         constraints=constraints,
         objectives=draft.objectives,
         search=draft.search,
-        trial_count=count,
-        startup_trial_count=draft.startup_trial_count,
+        options=draft.options,
+        limits=replace(draft.limits, trial_count=count),
         seed=draft.seed,
         generation_size=draft.generation_size,
+        starting_points=tuple(
+            {one.name: {**space.fixed, **point}[one.name] for one in space.parameters}
+            for point in draft.starting_points
+        ),
+        pruning=draft.pruning,
+        trial_timeout_ms=draft.trial_timeout_ms,
     )
 
 
@@ -87,7 +106,7 @@ def check_reachable(plan: StudyPlan, trial_limit: int) -> None:
     Raises:
         AssayError: INVALID_ARGUMENT/GRID_TOO_LARGE or INVALID_ARGUMENT/SPACE_INFEASIBLE.
     """
-    if plan.search is not SearchKind.GRID:
+    if plan.search not in {SearchKind.GRID, SearchKind.BRUTE_FORCE}:
         check_feasible(plan.space, plan.constraints.on_parameters, plan.seed)
     elif plan.trial_count > trial_limit:
         raise grid_too_large(plan.trial_count, trial_limit)

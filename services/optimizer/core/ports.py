@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from services.optimizer.core.limits import Limits
 from services.optimizer.core.trial import Outcome, Point, Trial
+from services.optimizer.core.trial_table import TrialTable
 
 
 class StudyState(enum.Enum):
@@ -19,6 +21,59 @@ class StudyState(enum.Enum):
     STOPPED = 4
     SUCCEEDED = 5
     FAILED = 6
+
+
+class LeaseLostError(Exception):
+    """Another owner has the study now: nothing was written, and nothing more may be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to write a study's trials and states, as long as nobody has a later one.
+
+    Attributes:
+        study_id: The study.
+        epoch: Counts its owners, from 1.
+    """
+
+    study_id: str
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerKey:
+    """What the trials of a study are counted under.
+
+    Attributes:
+        dataset: "datasets/{dataset}".
+        strategy: "strategies/{strategy}" or "definitions/{sha256}".
+    """
+
+    dataset: str
+    strategy: str
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """All that was ever tried under a key, deleted studies included.
+
+    Attributes:
+        key: Dataset and strategy.
+        study_count: Studies.
+        trial_count: Trials finished, whatever their state.
+        evaluated_trial_count: Those that were run, not reused.
+        sharpe_trial_count: Complete ones among them with a bar_sharpe_ratio.
+        sharpe_sum: Sum of their bar_sharpe_ratio.
+        sharpe_square_sum: Sum of its squares.
+    """
+
+    key: LedgerKey
+    study_count: int = 0
+    trial_count: int = 0
+    evaluated_trial_count: int = 0
+    sharpe_trial_count: int = 0
+    sharpe_sum: float = 0.0
+    sharpe_square_sum: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +95,12 @@ class StudyRecord:
         trials_digest: Digest over all trials; empty before a final state.
         outcome: Progress and best trials of the last final state, serialised; empty before. Kept
             so that listing studies reads no trials.
+        limits: When it ends; changed by `StudyStore.set_limits` alone.
+        stop_reason: Name of the `StopReason` that ended it; empty unless SUCCEEDED.
+        elapsed_ms: Time in RUNNING, summed over all owners, as of the last stored generation.
+        owner: The replica that has or last had it; empty while it waits for one.
+        lease_epoch: Counts its owners; 0 before the first. Changed by claims alone.
+        ledger_key: What its trials are counted under.
     """
 
     study_id: str
@@ -55,6 +116,17 @@ class StudyRecord:
     error: bytes = b""
     trials_digest: str = ""
     outcome: bytes = b""
+    limits: Limits = Limits(0)
+    stop_reason: str = ""
+    elapsed_ms: int = 0
+    owner: str = ""
+    lease_epoch: int = 0
+    ledger_key: LedgerKey = LedgerKey("", "")
+
+    @property
+    def lease(self) -> Lease:
+        """The lease under which this record was read."""
+        return Lease(self.study_id, self.lease_epoch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,17 +177,30 @@ class Search(Protocol):
     """
 
     def ask(self, generation_number: int, count: int) -> list[Point]:
-        """Return the next `count` points, or fewer where a finite search ends."""
+        """Return the generation's first `count` points, or fewer where a finite search ends.
+
+        For a smaller count they are the first ones of what a larger count would give: a generation
+        that a limit cut short is completed when the limit is raised.
+
+        Trial numbers follow from the generation: it begins with trial generation_number x
+        generation size.
+        """
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Learn from a finished generation, its trials in order."""
+        """Learn from a finished, whole generation, its trials in order."""
 
 
 class Workers(Protocol):
     """Evaluates points somewhere, in any order, any number of times."""
 
-    async def evaluate(self, points: Sequence[Point]) -> list[Outcome]:
+    async def evaluate(
+        self, points: Sequence[Point], bar_limit: int | None = None
+    ) -> list[Outcome]:
         """Return one outcome per point, in the order of the points.
+
+        Args:
+            points: The points.
+            bar_limit: Run only the first so many bars of the window; None: all.
 
         Raises:
             AssayError: the whole generation cannot be evaluated (data changed, bad request).
@@ -123,11 +208,48 @@ class Workers(Protocol):
         """
 
 
-class StudyStore(Protocol):
-    """Keeps studies, trials and events. Every method is one transaction; calls may be retried."""
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """A finished generation, or the part of one that completes it, with the events that tell it.
 
-    async def create(self, record: StudyRecord, shape: StudyShape) -> None:
-        """Store a new study; AssayError ALREADY_EXISTS/STUDY_EXISTS if the id is taken."""
+    Attributes:
+        trials: By rising number, following the stored ones.
+        events: Serialised events.
+    """
+
+    trials: Sequence[Trial]
+    events: Sequence[bytes] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What others may have changed about a running study.
+
+    Attributes:
+        state: RUNNING, or STOPPING where somebody asked for it.
+        limits: The limits of now.
+    """
+
+    state: StudyState
+    limits: Limits
+
+
+class StudyStore(Protocol):
+    """Keeps studies, trials, events and the ledger.
+
+    Every method is one transaction and may be repeated after an outage: it then changes nothing
+    that it changed before. Writes under a lease raise LeaseLostError, and write nothing, when
+    another owner has claimed the study since. Time is the database's own.
+    """
+
+    async def create(
+        self, record: StudyRecord, shape: StudyShape, priors: Sequence[Trial] = ()
+    ) -> None:
+        """Store a new study that waits for an owner, with the trials of others it learns from.
+
+        Raises:
+            AssayError: ALREADY_EXISTS/STUDY_EXISTS if the id is taken.
+        """
 
     async def get(self, study_id: str) -> StudyRecord | None:
         """Return a study, or None."""
@@ -140,19 +262,73 @@ class StudyStore(Protocol):
     ) -> Sequence[StudyRecord]:
         """Return studies, newest first."""
 
-    async def update(self, record: StudyRecord, events: Sequence[bytes] = ()) -> None:
-        """Replace a study's record and append events to its log."""
+    async def claim(
+        self, owner: str, lease_ms: int, most: int, study_id: str | None = None
+    ) -> Sequence[StudyRecord]:
+        """Take studies over, the oldest first, and return them with their new epochs.
 
-    async def append_generation(
-        self, study_id: str, trials: Sequence[Trial], events: Sequence[bytes]
-    ) -> None:
-        """Store a whole generation and its events, or nothing of it.
-
-        Trials already stored (by number) are left alone, so that a retry is harmless.
+        Only PENDING, RUNNING and STOPPING studies that no owner has, or whose lease has run out;
+        only `study_id`, if given. No two replicas get the same one.
         """
 
-    async def trials(self, study_id: str) -> Sequence[Trial]:
-        """Return all trials by rising number, exactly as they were appended."""
+    async def renew(self, leases: Sequence[Lease], lease_ms: int) -> Sequence[StudyRecord]:
+        """Prolong leases; return the studies of those that still hold, as they are now."""
+
+    async def release(self, leases: Sequence[Lease]) -> None:
+        """Give leases up, so that another replica takes the studies at once."""
+
+    async def update(
+        self,
+        record: StudyRecord,
+        events: Sequence[bytes],
+        expected: Collection[StudyState],
+        lease: Lease | None,
+    ) -> bool:
+        """Write a record's state, times, error, digest, outcome and stop reason, and events.
+
+        Only where the stored state is one of `expected`, or already the record's with the log
+        ending in these events (a repetition). Returns whether it is written; False means another
+        state. With a lease only under it. A final state gives the lease up; PENDING has none, so
+        that the study waits for an owner.
+
+        Raises:
+            LeaseLostError: see above.
+            AssayError: NOT_FOUND/STUDY_UNKNOWN.
+        """
+
+    async def set_limits(self, study_id: str, limits: Limits) -> StudyRecord:
+        """Replace a study's limits whatever its state; returns it as it is then.
+
+        Raises:
+            AssayError: NOT_FOUND/STUDY_UNKNOWN.
+        """
+
+    async def append(
+        self, lease: Lease, generations: Sequence[Generation], elapsed_ms: int
+    ) -> Standing:
+        """Store generations with their events and count them in the ledger, all or nothing.
+
+        Generations already stored (by number) are left alone, so that a retry is harmless. Returns
+        the study's standing, read in the same transaction.
+
+        Raises:
+            LeaseLostError: see above.
+            ValueError: the numbers do not follow the stored ones.
+        """
+
+    async def trials(
+        self, study_id: str, first_number: int = 0, limit: int | None = None
+    ) -> Sequence[Trial]:
+        """Return trials by rising number from a number on, exactly as they were appended."""
+
+    async def trials_numbered(self, study_id: str, numbers: Sequence[int]) -> Sequence[Trial]:
+        """Return the trials with these numbers, in this order; those there are none of left out."""
+
+    async def table(self, study_id: str, metrics: Sequence[str] = ()) -> TrialTable:
+        """Return all trials as columns, in bounded memory."""
+
+    async def priors(self, study_id: str) -> Sequence[Trial]:
+        """Return the trials of others the study was created with, in order."""
 
     async def events(
         self, study_id: str, after_number: int, limit: int
@@ -160,4 +336,9 @@ class StudyStore(Protocol):
         """Return events with their numbers (from 1, without holes) after `after_number`."""
 
     async def delete(self, study_id: str) -> bool:
-        """Delete a study with everything; False if there is none."""
+        """Delete an ended study with everything but its ledger; False if there is none."""
+
+    async def ledger(
+        self, limit: int, offset: int, dataset: str = "", strategy: str = ""
+    ) -> Sequence[LedgerEntry]:
+        """Return the ledger by dataset and strategy; only those given, where not empty."""

@@ -18,23 +18,45 @@ class TrialState(enum.Enum):
 
     COMPLETE = 1
     FAILED = 2
+    PRUNED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class IntermediateValue:
+    """A trial's objective over the first bars of the window.
+
+    Attributes:
+        bar_count: Bars of the rung, from the window's first.
+        value: The objective; None where it is undefined.
+    """
+
+    bar_count: int
+    value: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a worker says of one point.
+    """What workers say of one point.
 
     Attributes:
         metrics: Defined metrics by name, whole numbers as floats.
         undefined: Undefined metrics by name with the number of their UndefinedReason.
         failure_reason: Why the point could not be run, as in SetFailure; empty when it ran.
         failure_message: The same for people.
+        intermediate_values: The objective at each rung the point came to, in order; empty without
+            pruning.
+        pruned: Whether it was given up at the last of them; the metrics are then those of that
+            rung.
+        evaluated_bar_count: Bars run for it, over all rungs and the whole window.
     """
 
     metrics: Mapping[str, float] = field(default_factory=dict)
     undefined: Mapping[str, int] = field(default_factory=dict)
     failure_reason: str = ""
     failure_message: str = ""
+    intermediate_values: tuple[IntermediateValue, ...] = ()
+    pruned: bool = False
+    evaluated_bar_count: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +68,15 @@ class Trial:
         generation_number: Generation it was asked in, from 0.
         parameters: The point.
         state: How it ended.
-        objective_values: In the order of the objectives; empty when failed.
+        objective_values: In the order of the objectives; empty unless complete.
         constraint_values: One per constraint on metrics, at most 0 where it holds; empty when
-            failed or when a constraint's metric is undefined.
+            not complete or when a constraint's metric is undefined.
         feasible: Whether it is complete and every constraint on metrics holds.
         outcome: What the worker said.
         start_time_ms: When its generation was asked for, ms since the epoch.
         end_time_ms: When its generation was evaluated.
+        reused_trial_number: The earlier trial with the same parameters whose outcome this is; None
+            for one of its own. Its `evaluated_bar_count` is then 0.
     """
 
     number: int
@@ -65,3 +89,4 @@ class Trial:
     outcome: Outcome
     start_time_ms: int
     end_time_ms: int
+    reused_trial_number: int | None = None

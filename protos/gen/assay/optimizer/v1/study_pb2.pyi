@@ -283,6 +283,7 @@ class PruningSpec(_message.Message):
     PERCENTILE_FIELD_NUMBER: _builtins.int
     SUCCESSIVE_HALVING_FIELD_NUMBER: _builtins.int
     STARTUP_TRIAL_COUNT_FIELD_NUMBER: _builtins.int
+    RUNG_BAR_COUNTS_FIELD_NUMBER: _builtins.int
     startup_trial_count: _builtins.int
     """Optional. Trials that must have a value at a rung before anything is given up there, 1 to 10,000. Unset: 20."""
     @_builtins.property
@@ -297,6 +298,12 @@ class PruningSpec(_message.Message):
     def successive_halving(self) -> Global___SuccessiveHalvingPruning:
         """Not among the best part at the rung, with rungs that grow by a factor."""
 
+    @_builtins.property
+    def rung_bar_counts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Optional. The rungs: bars of the window from its first, rising, from 2 up to below the window's bars, at most 16.
+        Unset: as the rule says, rungs that fall together or below 2 bars left out; CreateStudy writes them here.
+        """
+
     def __init__(
         self,
         *,
@@ -304,10 +311,11 @@ class PruningSpec(_message.Message):
         percentile: Global___PercentilePruning | None = ...,
         successive_halving: Global___SuccessiveHalvingPruning | None = ...,
         startup_trial_count: _builtins.int | None = ...,
+        rung_bar_counts: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_startup_trial_count", b"_startup_trial_count", "median", b"median", "percentile", b"percentile", "rule", b"rule", "startup_trial_count", b"startup_trial_count", "successive_halving", b"successive_halving"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_startup_trial_count", b"_startup_trial_count", "median", b"median", "percentile", b"percentile", "rule", b"rule", "startup_trial_count", b"startup_trial_count", "successive_halving", b"successive_halving"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_startup_trial_count", b"_startup_trial_count", "median", b"median", "percentile", b"percentile", "rule", b"rule", "rung_bar_counts", b"rung_bar_counts", "startup_trial_count", b"startup_trial_count", "successive_halving", b"successive_halving"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__startup_trial_count: _TypeAlias = _typing.Literal["startup_trial_count"]  # noqa: Y015
     _WhichOneofArgType__startup_trial_count: _TypeAlias = _typing.Literal["_startup_trial_count", b"_startup_trial_count"]  # noqa: Y015

@@ -102,7 +102,7 @@ class BacktestServicer(backtest_service_pb2_grpc.BacktestServiceServicer):
                 job.strategy, job.direction, job.values, job.execution, interval
             ),
         )
-        loaded = await self._frames.load(choice, job.series)
+        loaded = (await self._frames.load(choice, job.series)).first_bars(job.bar_limit)
         refuse(job.curve_violations(loaded.frame.bar_count))
 
         def work(_: threading.Event) -> pb.RunBacktestResponse:
@@ -126,7 +126,7 @@ class BacktestServicer(backtest_service_pb2_grpc.BacktestServiceServicer):
                 job.strategy, job.direction, job.sets, job.execution, interval
             ),
         )
-        loaded = await self._frames.load(choice, job.series)
+        loaded = (await self._frames.load(choice, job.series)).first_bars(job.bar_limit)
 
         def work(cancelled: threading.Event) -> tuple[pb.RunBacktestBatchResponse, int]:
             began_ns = time.monotonic_ns()

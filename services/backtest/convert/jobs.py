@@ -32,6 +32,9 @@ MOST_CURVE_BARS: Final = 100_000
 MOST_CUTS: Final = 1_000
 DEFAULT_CUTS: Final = 32
 
+FEWEST_BARS: Final = 2
+"""A decision and its fill."""
+
 _METRICS: Final = frozenset(METRIC_NAMES)
 
 V = TypeVar("V")
@@ -51,6 +54,7 @@ class RunJob:
         given_execution: Execution parameters given among the parameters, in their order.
         execution: The execution model, those parameters included.
         detail: How much to tell, a `Detail`.
+        bar_limit: Bars of the window to run, the first ones; None: all.
     """
 
     choice: SnapshotChoice
@@ -62,6 +66,7 @@ class RunJob:
     given_execution: Mapping[str, Value]
     execution: Execution
     detail: int
+    bar_limit: int | None
 
     def curve_violations(self, bar_count: int) -> list[Violation]:
         """Return what is wrong with wanting a curve of so many bars."""
@@ -84,6 +89,7 @@ class BatchJob:
         execution: The execution model, equal execution parameters included.
         searched: Execution parameters that differ between the sets.
         metrics: Names of the metrics wanted, in the wanted order.
+        bar_limit: Bars of the window to run, the first ones; None: all.
     """
 
     choice: SnapshotChoice
@@ -94,6 +100,7 @@ class BatchJob:
     execution: Execution
     searched: Sequence[str]
     metrics: Sequence[str]
+    bar_limit: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +132,7 @@ def run_job(request: backtest_service_pb2.RunBacktestRequest) -> RunJob:
     found = problems_with_snapshot(request.snapshot)
     if request.detail not in backtest_service_pb2.Detail.values():
         found.append(Violation("detail", f"{request.detail} is not one of the choices"))
+    bar_limit = _bar_limit(request, found)
     choice = StrategyChoice(request.strategy, found, beside=EXECUTION_PARAMETERS)
     found += problems_with_series(request.execution)
     execution = read_execution(request.execution, found)
@@ -145,6 +153,7 @@ def run_job(request: backtest_service_pb2.RunBacktestRequest) -> RunJob:
         given_execution=searched.fixed,
         execution=execution,
         detail=request.detail,
+        bar_limit=bar_limit,
     )
 
 
@@ -159,6 +168,7 @@ def batch_job(request: backtest_service_pb2.RunBacktestBatchRequest) -> BatchJob
     if not 1 <= count <= MOST_SETS:
         found.append(Violation("set_count", f"must be from 1 to {MOST_SETS:,}"))
     metrics = _metrics(request.metrics, found)
+    bar_limit = _bar_limit(request, found)
     choice = StrategyChoice(request.strategy, found, beside=EXECUTION_PARAMETERS)
     found += problems_with_series(request.execution)
     execution = read_execution(request.execution, found)
@@ -181,6 +191,7 @@ def batch_job(request: backtest_service_pb2.RunBacktestBatchRequest) -> BatchJob
         execution=execution,
         searched=tuple(searched.columns),
         metrics=metrics,
+        bar_limit=bar_limit,
     )
 
 
@@ -205,6 +216,17 @@ def check_job(request: backtest_service_pb2.CheckLookAheadRequest) -> CheckJob:
         values=choice.complete(given),
         cut_count=cut_count,
     )
+
+
+def _bar_limit(
+    request: backtest_service_pb2.RunBacktestRequest | backtest_service_pb2.RunBacktestBatchRequest,
+    found: list[Violation],
+) -> int | None:
+    if not request.HasField("bar_limit"):
+        return None
+    if request.bar_limit < FEWEST_BARS:
+        found.append(Violation("bar_limit", f"must be at least {FEWEST_BARS}"))
+    return request.bar_limit
 
 
 def _of_execution(values: Mapping[str, V]) -> dict[str, V]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from services.backtest.convert.series import NO_SERIES, SeriesChoices
 from services.backtest.convert.snapshots import SnapshotChoice
@@ -26,3 +26,15 @@ class LoadedFrame:
     missing_bar_count: int
     synthetic: bool
     series: SeriesChoices = NO_SERIES
+
+    def first_bars(self, count: int | None) -> LoadedFrame:
+        """Return what a window of the first `count` bars would be; all of them with None.
+
+        The snapshot and the series stay those asked for.
+        """
+        if count is None or count >= self.frame.bar_count:
+            return self
+        frame = self.frame.first_bars(count)
+        times = frame.candles.open_time_ms
+        between = frame.interval.bars_between(int(times[0]), int(times[-1]))
+        return replace(self, frame=frame, missing_bar_count=between + 1 - len(times))

@@ -69,13 +69,13 @@ class RowTable:
         tile_count: Tiles of the window.
     """
 
-    def __init__(self, window_start: int, bar_count: int) -> None:
-        """Take a window by its first row in the frame and its length."""
+    def __init__(self, window_start: int, bar_count: int, memory_ratio: float = 1.0) -> None:
+        """Take a window by its first row in the frame and its length; see `Frame.memory_ratio`."""
         padded = -(-max(bar_count, 1) // WORD) * WORD
         self.tile_bars = padded if bar_count <= LONGEST_WHOLE else _TILE
         self.tile_count = -(-padded // self.tile_bars)
         self.stride = WORD + self.tile_bars
-        self.capacity = max(_FEWEST_ROWS, _MOST_BYTES // (8 * self.stride))
+        self.capacity = max(_FEWEST_ROWS, int(_MOST_BYTES * memory_ratio) // (8 * self.stride))
         self.flat: Numbers = aligned((0,), np.float64)
         self.whole: Bytes = np.zeros(self.capacity, np.uint8)
         self._window_start = window_start

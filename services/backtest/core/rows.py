@@ -36,7 +36,8 @@ from services.backtest.core.timeline import (
 from services.common.intervals import Interval
 
 _MOST_BYTES: Final = 48 * 2**20
-"""Rows beyond this are forgotten, least recently used first; to compute them again costs little."""
+"""Rows of a whole frame beyond this are forgotten, least recently used first; to compute them again
+costs little."""
 
 _BYTES_OF_A_ROW: Final = 1_024
 """About what a row costs beside its values, so that those without any are forgotten too."""
@@ -73,6 +74,7 @@ class Rows:
         self._longer: dict[Interval, Timeline] = {}
         self._means: dict[tuple[Interval, str], Means] = {}
         self._bytes = 0
+        self._memory_ratio = frame.memory_ratio
         self._made = 0
         self._lock = threading.RLock()
 
@@ -264,7 +266,8 @@ class Rows:
         """Keep rows, and forget others where they become too many bytes."""
         self._kept[key] = rows
         self._bytes += _bytes_of(rows)
-        while self._bytes > _MOST_BYTES and len(self._kept) > 1:
+        most = _MOST_BYTES * self._memory_ratio
+        while self._bytes > most and len(self._kept) > 1:
             _, forgotten = self._kept.popitem(last=False)
             self._bytes -= _bytes_of(forgotten)
         return rows

@@ -34,6 +34,7 @@ class Workbench:
         interval: Length of a bar.
         market: The window's bars and the time they span.
         funded: Whether positions pay funding.
+        memory_ratio: Share of a whole frame's memory that it takes at most.
     """
 
     def __init__(self, frame: Frame) -> None:
@@ -43,6 +44,7 @@ class Workbench:
         self.begins_dataset = frame.begins_dataset
         self.interval = frame.interval
         self.funded = frame.funding is not None
+        self.memory_ratio = frame.memory_ratio
         self.market: Market = market_of(frame)
         self._rows = Rows(frame)
         self._asked: WeakValueDictionary[RowKey, Row] = WeakValueDictionary()
@@ -59,7 +61,8 @@ class Workbench:
         """The row table of the calling thread."""
         table: RowTable | None = getattr(self._own, "table", None)
         if table is None:
-            table = self._own.table = RowTable(self.window_start, self.bar_count)
+            table = RowTable(self.window_start, self.bar_count, self.memory_ratio)
+            self._own.table = table
         return table
 
     def row(self, key: RowKey, scope: Callable[[], Scope]) -> Row:
@@ -82,7 +85,8 @@ class Workbench:
 
 _MOST_PROGRAMS: Final = 64
 _MOST_BENCHES: Final = 4
-"""Frames whose rows and tables are kept; others are worked out again when they return."""
+"""Frames whose rows and tables are kept, or shorter ones that take no more memory together; others
+are worked out again when they return."""
 
 _benches: WeakKeyDictionary[Frame, Workbench] = WeakKeyDictionary()
 _lock = threading.Lock()
@@ -92,7 +96,9 @@ def workbench_of(frame: Frame) -> Workbench:
     """Return the workbench of a frame: the same one while it is among those used last."""
     with _lock:
         bench = _benches.pop(frame, None) or Workbench(frame)
-        while len(_benches) >= _MOST_BENCHES:
+        while (
+            sum((one.memory_ratio for one in _benches.values()), bench.memory_ratio) > _MOST_BENCHES
+        ):
             # Dictionaries keep their order: the first is the one that was used longest ago.
             oldest = next(iter(_benches.keys()), None)
             if oldest is not None:

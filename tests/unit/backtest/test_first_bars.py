@@ -18,18 +18,17 @@ from services.backtest.core.frame import Detail, Frame, Funding
 from services.backtest.core.indicators.registry import INDICATORS
 from services.backtest.core.metrics import METRIC_NAMES
 from services.backtest.core.parameters import Value
-from services.backtest.core.strategies import STRATEGIES, Strategy
+from services.backtest.core.strategies import Strategy
 from services.backtest.core.workbench import workbench_of
 from services.common.errors import AssayError
 from services.common.frames import Candles
 from services.common.intervals import Interval
 from tests.unit.backtest import markets
+from tests.unit.backtest.engine_room import HOUR_MS
 from tests.unit.backtest.evaluation.planes_of import sets_of
 from tests.unit.backtest.evaluation.texts import Texts
-from tests.unit.backtest.engine_room import HOUR_MS
 from tests.unit.backtest.random_cases import MINUTES_15_MS, execution_of
 
-CROSSOVER = STRATEGIES["ma_crossover"]
 SETS: list[dict[str, Value]] = [{"n": n, "x": x} for n in (2, 5) for x in (-0.5, 1.0)]
 
 

@@ -4,7 +4,7 @@ SHA-256, in lower-case hexadecimal, over the trials by rising number. Each trial
 this order and with nothing between:
 
     number           8 bytes, unsigned, little-endian
-    state            1 byte: the number of Trial.State (1 complete, 2 failed)
+    state            1 byte: the number of Trial.State (1 complete, 2 failed, 3 pruned)
     infeasible       1 byte: 1 where `feasible` is false, else 0
     parameter count  4 bytes, unsigned, little-endian
     parameters       in the order of Trial.parameters, each: text(name), then
@@ -71,7 +71,7 @@ def canonical_bytes(trial: Trial) -> bytes:
         )
     ]
     for name, value in trial.parameters.items():
-        parts += [_text(name), _value(value)]
+        parts += [_text(name), value_bytes(value)]
     outcome = trial.outcome
     names = _in_order((*outcome.metrics, *outcome.undefined))
     parts.append(struct.pack("<I", len(names)))
@@ -94,7 +94,8 @@ def _text(text: str) -> bytes:
     return struct.pack("<I", len(encoded)) + encoded
 
 
-def _value(value: Value) -> bytes:
+def value_bytes(value: Value) -> bytes:
+    """Return a parameter's value with its type, every bit of it."""
     if isinstance(value, str):
         return b"c" + _text(value)
     if isinstance(value, int):

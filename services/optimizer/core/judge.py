@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -46,19 +46,23 @@ def judged(plan: StudyPlan, slot: Slot, point: Point, outcome: Outcome) -> Trial
 
     A trial whose objective is undefined has failed: nothing is put in its place.
     """
-    if not outcome.failure_reason:
-        outcome = _with_undefined_objective(plan, outcome)
-    complete = not outcome.failure_reason
     values: tuple[float, ...] = ()
     constraint_values: tuple[float, ...] | None = None
-    if complete:
-        values = tuple(outcome.metrics[one.metric] for one in plan.objectives)
+    state = TrialState.PRUNED if outcome.pruned else TrialState.COMPLETE
+    if not outcome.failure_reason and not outcome.pruned:
+        known = [one.value(outcome.metrics) for one in plan.objectives]
+        values = tuple(value for value in known if value is not None)
+        if len(values) < len(known):
+            outcome, values = _with_undefined_objective(plan, outcome, known), ()
+    if outcome.failure_reason:
+        state = TrialState.FAILED
+    elif state is TrialState.COMPLETE:
         constraint_values = plan.constraints.values(point, outcome.metrics)
     return Trial(
         number=slot.number,
         generation_number=slot.generation_number,
         parameters=point,
-        state=TrialState.COMPLETE if complete else TrialState.FAILED,
+        state=state,
         objective_values=values,
         constraint_values=constraint_values or (),
         feasible=constraint_values is not None and all(value <= 0 for value in constraint_values),
@@ -68,13 +72,30 @@ def judged(plan: StudyPlan, slot: Slot, point: Point, outcome: Outcome) -> Trial
     )
 
 
-def _with_undefined_objective(plan: StudyPlan, outcome: Outcome) -> Outcome:
-    """Return the outcome, marked as failed when an objective has no value."""
-    missing = [one.metric for one in plan.objectives if one.metric not in outcome.metrics]
-    if not missing:
-        return outcome
-    told = [
-        f"{metric} is undefined: {REASONS.get(outcome.undefined.get(metric, 0), 'no reason given')}"
-        for metric in missing
-    ]
+def again(trial: Trial, slot: Slot) -> Trial:
+    """Return the trial of a point that has been tried before, with the same outcome."""
+    first = trial.number if trial.reused_trial_number is None else trial.reused_trial_number
+    return replace(
+        trial,
+        number=slot.number,
+        generation_number=slot.generation_number,
+        outcome=replace(trial.outcome, evaluated_bar_count=0),
+        start_time_ms=slot.start_time_ms,
+        end_time_ms=slot.end_time_ms,
+        reused_trial_number=first,
+    )
+
+
+def _with_undefined_objective(
+    plan: StudyPlan, outcome: Outcome, known: Sequence[float | None]
+) -> Outcome:
+    """Return the outcome, marked as failed, with why some objectives have no value."""
+    told = []
+    for objective, value in zip(plan.objectives, known, strict=True):
+        if value is None:
+            why = outcome.undefined.get(objective.metric, 0)
+            reason = REASONS.get(why, "no reason given")
+            if objective.expression is not None:
+                reason = "a metric in its expression is undefined, or a divisor is zero"
+            told.append(f"{objective.metric} is undefined: {reason}")
     return replace(outcome, failure_reason=OBJECTIVE_UNDEFINED, failure_message="; ".join(told))

@@ -21,7 +21,7 @@ NEXT_STATES: Final[Mapping[StudyState, frozenset[StudyState]]] = {
     StudyState.STOPPING: frozenset({StudyState.STOPPED, StudyState.FAILED}),
     StudyState.STOPPED: frozenset({StudyState.PENDING}),
     StudyState.FAILED: frozenset({StudyState.PENDING}),
-    StudyState.SUCCEEDED: frozenset(),
+    StudyState.SUCCEEDED: frozenset({StudyState.PENDING}),
 }
 """What may follow each state."""
 

@@ -31,3 +31,38 @@ class Limits:
     max_duration_ms: int | None = None
     patience_trial_count: int | None = None
     target_value: float | None = None
+
+
+def reason_to_end(
+    limits: Limits,
+    *,
+    finished: int,
+    unchanged: int,
+    best_value: float | None,
+    maximize: bool,
+    elapsed_ms: int,
+) -> StopReason | None:
+    """Return why a study has come to its end; None while it has not.
+
+    Args:
+        limits: The limits of now.
+        finished: Trials finished.
+        unchanged: Trials since the best changed.
+        best_value: The best trial's objective, for one objective; None where there is none.
+        maximize: Whether larger is better.
+        elapsed_ms: Time in RUNNING so far.
+    """
+    if finished >= limits.trial_count:
+        return StopReason.TRIAL_COUNT
+    target = limits.target_value
+    if (
+        target is not None
+        and best_value is not None
+        and (best_value >= target if maximize else best_value <= target)
+    ):
+        return StopReason.TARGET
+    if limits.patience_trial_count is not None and unchanged >= limits.patience_trial_count:
+        return StopReason.PATIENCE
+    if limits.max_duration_ms is not None and elapsed_ms >= limits.max_duration_ms:
+        return StopReason.MAX_DURATION
+    return None

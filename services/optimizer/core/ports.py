@@ -116,12 +116,12 @@ class StudyRecord:
     error: bytes = b""
     trials_digest: str = ""
     outcome: bytes = b""
-    limits: Limits = Limits(0)
+    limits: Limits = field(default_factory=lambda: Limits(0))
     stop_reason: str = ""
     elapsed_ms: int = 0
     owner: str = ""
     lease_epoch: int = 0
-    ledger_key: LedgerKey = LedgerKey("", "")
+    ledger_key: LedgerKey = field(default_factory=lambda: LedgerKey("", ""))
 
     @property
     def lease(self) -> Lease:

@@ -9,6 +9,7 @@ from typing import Final
 
 from services.common.errors import Violation
 from services.optimizer.core.draft import ParameterRule, SearchKind
+from services.optimizer.core.search_checks import EXHAUSTIVE_SEARCHES
 from services.optimizer.core.space import (
     LARGEST_INT,
     Categories,
@@ -98,10 +99,13 @@ def _range_violations(
     if domain.log and (domain.low < 1 if smallest else domain.low <= 0):
         wanted = "at least 1" if smallest else "above 0"
         yield Violation(f"{path}.low", f"must be {wanted} with log, but is {domain.low}")
-    if search is SearchKind.GRID and domain.log:
-        yield Violation(f"{path}.log", "is not for a grid: give a step")
-    elif search is SearchKind.GRID and isinstance(domain, DoubleRange) and domain.step is None:
-        yield Violation(f"{path}.step", "is required for a grid")
+    if search not in EXHAUSTIVE_SEARCHES:
+        return
+    told = "a grid" if search is SearchKind.GRID else "brute force"
+    if domain.log:
+        yield Violation(f"{path}.log", f"is not for {told}: give a step")
+    elif isinstance(domain, DoubleRange) and domain.step is None:
+        yield Violation(f"{path}.step", f"is required for {told}")
 
 
 def _end_violations(path: str, end: float) -> Iterator[Violation]:

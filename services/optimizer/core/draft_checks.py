@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
@@ -10,8 +11,9 @@ from services.common.errors import Violation
 from services.optimizer.core.constraints import Constraints, read_constraints
 from services.optimizer.core.domain_checks import domain_violations, rule_violations
 from services.optimizer.core.draft import ParameterRule, SearchKind, StudyDraft
+from services.optimizer.core.expression import Expression, ExpressionError
 from services.optimizer.core.objectives import Objective
-from services.optimizer.core.seeds import SEED_LIMIT
+from services.optimizer.core.search_checks import search_violations
 from services.optimizer.core.space import Categories, Domain, Fixed
 from services.optimizer.core.spelling import did_you_mean
 
@@ -21,8 +23,7 @@ MOST_OBJECTIVES: Final = 4
 Rules = Mapping[str, ParameterRule | None]
 """What is known of each parameter that may be searched, by name."""
 
-LARGEST_GENERATION: Final = 1_024
-MOST_STARTUP_TRIALS: Final = 10_000
+_OWN_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 
 def draft_violations(
@@ -48,7 +49,7 @@ def draft_violations(
         *_parameter_violations(draft, rules),
         *_constraint_violations(draft, metrics),
         *_objective_violations(draft.objectives, metrics),
-        *_search_violations(draft, trial_limit),
+        *search_violations(draft, trial_limit),
     ]
 
 
@@ -131,33 +132,35 @@ def _objective_violations(
         )
     counts = Counter(one.metric for one in objectives)
     for index, objective in enumerate(objectives[:MOST_OBJECTIVES]):
-        path = f"spec.objectives[{index}].metric"
-        if objective.metric not in metrics:
-            hint = did_you_mean(objective.metric, metrics)
-            yield Violation(path, f"no metric is called {objective.metric!r}{hint}")
-        elif counts[objective.metric] > 1:
-            yield Violation(path, f"{objective.metric!r} is given more than once")
+        path = f"spec.objectives[{index}]"
+        name = objective.metric
+        if objective.expression is not None:
+            yield from _composite_violations(path, name, objective.expression, metrics)
+        elif name not in metrics:
+            hint = did_you_mean(name, metrics)
+            yield Violation(f"{path}.metric", f"no metric is called {name!r}{hint}")
+        if counts[name] > 1 and (name in metrics or objective.expression is not None):
+            yield Violation(f"{path}.metric", f"{name!r} is given more than once")
 
 
-def _search_violations(draft: StudyDraft, trial_limit: int) -> Iterator[Violation]:
-    search = draft.search
-    if search is None:
-        yield Violation("spec.search", "needs one of grid, random or bayesian")
-    elif search is not SearchKind.GRID and not 1 <= draft.trial_count <= trial_limit:
-        yield Violation(
-            f"spec.{search.value}.trial_count",
-            f"must be 1 to {trial_limit:,}, but is {draft.trial_count}",
-        )
-    startup = draft.startup_trial_count
-    if search is SearchKind.BAYESIAN and not 1 <= startup <= MOST_STARTUP_TRIALS:
-        yield Violation(
-            "spec.bayesian.startup_trial_count",
-            f"must be 1 to {MOST_STARTUP_TRIALS:,}, but is {startup}",
-        )
-    if not 0 <= draft.seed < SEED_LIMIT:
-        yield Violation("spec.seed", f"must be 0 to 2^63 - 1, but is {draft.seed}")
-    if not 1 <= draft.generation_size <= LARGEST_GENERATION:
-        yield Violation(
-            "spec.generation_size",
-            f"must be 1 to {LARGEST_GENERATION:,}, but is {draft.generation_size}",
-        )
+def _composite_violations(
+    path: str, name: str, expression: Expression, metrics: Sequence[str]
+) -> Iterator[Violation]:
+    if name in metrics:
+        told = f"{name!r} is a metric; an expression needs a name of its own"
+        yield Violation(f"{path}.metric", told)
+    elif not _OWN_NAME.fullmatch(name):
+        told = "must be 1 to 63 lower-case letters, digits and underscores, beginning with a letter"
+        yield Violation(f"{path}.metric", f"{told}: the name of the expression")
+    try:
+        names = expression.names
+    except ExpressionError as error:
+        yield Violation(f"{path}.expression", str(error))
+        return
+    if not names:
+        yield Violation(f"{path}.expression", "names no metric")
+    for unknown, place in names.items():
+        if unknown not in metrics:
+            hint = did_you_mean(unknown, metrics)
+            told = f"character {place}: no metric is called {unknown!r}{hint}"
+            yield Violation(f"{path}.expression", told)

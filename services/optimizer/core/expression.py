@@ -1,4 +1,4 @@
-"""The language of constraints: two arithmetic expressions and one comparison. Pure syntax.
+"""The language of constraints and of composite objectives. Pure syntax.
 
     comparison := sum ("<" | "<=" | ">" | ">=" | "==") sum
     sum        := product (("+" | "-") product)*
@@ -11,6 +11,7 @@ never handed to Python. Arithmetic is exact over decimals as they are written, s
 
 from __future__ import annotations
 
+import functools
 import operator
 import re
 from collections.abc import Callable, Mapping
@@ -43,7 +44,7 @@ _TOKEN: Final = re.compile(
 
 
 class ExpressionError(ValueError):
-    """A text that is no constraint; the message names the character, counted from 1."""
+    """A text that is not in the language; the message names the character, counted from 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,32 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
+class Expression:
+    """An arithmetic expression by its text, which may not be in the language.
+
+    Attributes:
+        text: The text as written.
+    """
+
+    text: str
+
+    @property
+    def names(self) -> Mapping[str, int]:
+        """Every name in it, with the place of its first letter, from 1; raises ExpressionError."""
+        return _parsed_sum(self.text)[1]
+
+    def value(self, values: Mapping[str, Exact]) -> Exact:
+        """Return its exact value.
+
+        Raises:
+            ExpressionError: it is too long, too deep or not in the language.
+            ZeroDivisionError: a divisor is zero.
+            KeyError: a name has no value.
+        """
+        return _parsed_sum(self.text)[0](values)
+
+
+@dataclass(frozen=True, slots=True)
 class _Token:
     kind: str
     text: str
@@ -78,9 +105,12 @@ def parse_comparison(text: str) -> Comparison:
     Raises:
         ExpressionError: it is too long, too deep or not in the language.
     """
-    if len(text) > LONGEST_TEXT:
-        raise ExpressionError(f"has {len(text)} characters, at most {LONGEST_TEXT} are allowed")
     return _Parser(text).comparison()
+
+
+@functools.lru_cache(maxsize=256)
+def _parsed_sum(text: str) -> tuple[Node, Mapping[str, int]]:
+    return _Parser(text).expression()
 
 
 def _tokens(text: str) -> list[_Token]:
@@ -103,6 +133,8 @@ class _Parser:
     """Recursive descent over the grammar above."""
 
     def __init__(self, text: str) -> None:
+        if len(text) > LONGEST_TEXT:
+            raise ExpressionError(f"has {len(text)} characters, at most {LONGEST_TEXT} are allowed")
         self._text = text
         self._tokens = _tokens(text)
         self._next = 0
@@ -114,10 +146,18 @@ class _Parser:
         if token.kind != "compare":
             raise _unexpected(token, "one of < <= > >= ==")
         right = self._sum(0)
+        self._end()
+        return Comparison(self._text, left, token.text, right, dict(self._names))
+
+    def expression(self) -> tuple[Node, Mapping[str, int]]:
+        node = self._sum(0)
+        self._end()
+        return node, dict(self._names)
+
+    def _end(self) -> None:
         end = self._take()
         if end.kind != "end":
             raise _unexpected(end, "the end")
-        return Comparison(self._text, left, token.text, right, dict(self._names))
 
     def _sum(self, depth: int) -> Node:
         node = self._product(depth)

@@ -2,21 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from services.optimizer.core.expression import Expression
+from services.optimizer.core.space import exact
 from services.optimizer.core.trial import Trial
 
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """A metric and whether larger is better."""
+    """A metric, or an expression over metrics, and whether larger is better.
+
+    Attributes:
+        metric: The metric; with an expression the name the caller chose for it.
+        maximize: Whether larger is better.
+        expression: What is computed of metrics; None: the metric itself.
+    """
 
     metric: str
     maximize: bool
+    expression: Expression | None = None
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The metrics it is made of."""
+        return (self.metric,) if self.expression is None else tuple(self.expression.names)
+
+    def value(self, metrics: Mapping[str, float]) -> float | None:
+        """Return its value where the metrics have these, None where it is undefined.
+
+        An expression is computed exactly, over the decimals the metrics are written as, and rounded
+        once. It is undefined where a metric in it is, where a divisor is zero, and where the value
+        is no finite double.
+        """
+        if self.expression is None:
+            return metrics.get(self.metric)
+        found = [(name, metrics.get(name)) for name in self.expression.names]
+        known = {name: value for name, value in found if value is not None}
+        if len(known) < len(found) or not all(map(math.isfinite, known.values())):
+            return None
+        try:
+            return float(self.expression.value({name: exact(known[name]) for name in known}))
+        except (ZeroDivisionError, OverflowError):
+            return None
 
 
 class Front:

@@ -32,13 +32,13 @@ class Slot:
         number: The trial's number.
         generation_number: Its generation.
         start_time_ms: When the generation was asked for.
-        end_time_ms: When it was evaluated.
+        end_time_ms: When it was evaluated; 0 where it is not yet.
     """
 
     number: int
     generation_number: int
     start_time_ms: int
-    end_time_ms: int
+    end_time_ms: int = 0
 
 
 def judged(plan: StudyPlan, slot: Slot, point: Point, outcome: Outcome) -> Trial:

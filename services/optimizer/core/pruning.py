@@ -40,7 +40,7 @@ class Pruner:
                     insort(self._costs[one.bar_count], self._sign * one.value)
 
     def gives_up(self, rung: int, value: float | None) -> bool:
-        """Tell whether a trial with this objective at a rung is given up; never an undefined one."""
+        """Tell whether a trial with this objective is given up; one without a value never is."""
         costs = self._costs[rung]
         if value is None or len(costs) < self._rule.startup_trial_count:
             return False

@@ -1,28 +1,39 @@
-"""One life of a study: from PENDING, or wherever a process was killed, to a final state."""
+"""One life of a study under one owner: up to a final state, or to a lost lease."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from services.common.errors import AssayError, Code
+from services.optimizer.core.evaluation import Engagement
 from services.optimizer.core.events import Clock, EventWriter
-from services.optimizer.core.lifecycle import may_become
-from services.optimizer.core.ports import StudyRecord, StudyState, StudyStore
-from services.optimizer.core.runner import Engagement, Runner, patiently
+from services.optimizer.core.limits import StopReason
+from services.optimizer.core.patience import patiently
+from services.optimizer.core.ports import (
+    LeaseLostError,
+    Standing,
+    StudyRecord,
+    StudyState,
+    StudyStore,
+)
+from services.optimizer.core.runner import Runner
 from services.optimizer.core.tally import Progress
 from services.optimizer.core.trial import Trial
 
 logger = logging.getLogger(__name__)
 
+Engage = Callable[[StudyRecord], Awaitable[Engagement]]
+"""Makes plan, search and workers of a stored study; the same record always gives the same."""
+
 
 class StudyLife:
-    """Owns a study's record while it runs.
+    """Carries a claimed study out. Whoever has a later lease ends it without a word.
 
     Attributes:
-        record: The study as it is stored.
+        record: The study as this owner last wrote it.
         task: The task it runs in; set by whoever starts it.
     """
 
@@ -34,115 +45,131 @@ class StudyLife:
         store: StudyStore,
         writer: EventWriter,
         clock: Clock,
-        stored: Callable[[str, Sequence[Trial]], None],
         notify: Callable[[str], None],
     ) -> None:
         self.record = record
         self._store = store
         self._writer = writer
         self._clock = clock
-        self._stored = stored
         self._notify = notify
         self._runner: Runner | None = None
         self._loaded = asyncio.Event()
-        self._stop_wanted = record.state is StudyState.STOPPING
-        # One writer of the record at a time: the life itself or a call that stops it.
-        self._writing = asyncio.Lock()
+        self._standing = Standing(record.state, record.limits)
 
-    async def live(self, engage: Callable[[StudyRecord], Awaitable[Engagement]]) -> None:
-        """Carry the study out; every error ends in FAILED, none is raised."""
+    async def live(self, engage: Engage) -> None:
+        """Carry the study out; every error but a lost lease ends in FAILED.
+
+        Raises:
+            LeaseLostError: another owner has the study; nothing was written since.
+        """
+        reason: StopReason | None = None
+        error: AssayError | None = None
         try:
-            error = await self._carry_out(engage)
+            reason = await self._carry_out(engage)
+        except LeaseLostError:
+            raise
         except AssayError as refused:
             error = refused
         except Exception as defect:  # noqa: BLE001 - the study fails, the service lives
             error = self._defect(defect)
-        await self._end(error)
+        await self._end(reason, error)
 
-    async def ask_to_stop(self) -> None:
-        """Write STOPPING, unless the study has ended, and let the runner know."""
-        async with self._writing:
-            if self.record.state in {StudyState.PENDING, StudyState.RUNNING}:
-                stopping = replace(self.record, state=StudyState.STOPPING)
-                await self._write(stopping, self._state_event(stopping))
-            if self.record.state is StudyState.STOPPING:
-                self._stop_wanted = True
-                if self._runner is not None:
-                    self._runner.stop.set()
+    def heed(self, standing: Standing) -> None:
+        """Mind what others have changed: a stop, the limits."""
+        self._standing = standing
+        if self._runner is not None:
+            self._runner.heed(standing)
 
     async def outcome(self) -> tuple[Progress, tuple[Trial, ...]]:
-        """Return progress and best trials, as soon as the stored trials are read."""
+        """Return progress and best trials as stored, once the stored trials are read."""
         await self._loaded.wait()
         if self._runner is None:
             return Progress(0), ()
-        return self._runner.progress(), self._runner.tally.best
+        return self._runner.progress(), self._runner.stored.best
 
-    async def _carry_out(
-        self, engage: Callable[[StudyRecord], Awaitable[Engagement]]
-    ) -> AssayError | None:
+    async def save(self) -> None:
+        """Wait until all that has finished is stored."""
+        if self._runner is not None:
+            await self._runner.flush()
+
+    async def _carry_out(self, engage: Engage) -> StopReason | None:
         try:
             runner = Runner(
-                self.record.study_id,
+                self.record,
                 await engage(self.record),
                 self._store,
                 self._writer,
                 self._clock,
-                self._take_note,
+                self._notify,
             )
             await runner.load()
             self._runner = runner
         finally:
             self._loaded.set()
-        async with self._writing:
-            if self._stop_wanted:
-                runner.stop.set()
-            elif self.record.state is StudyState.PENDING:
-                now = self._clock.now_ms()
-                begun = replace(
-                    self.record,
-                    state=StudyState.RUNNING,
-                    start_time_ms=self.record.start_time_ms or now,
-                )
-                event = self._state_event(begun)
-                await patiently(lambda: self._write(begun, event), self._clock, "store")
-        await runner.run()
-        return None
+        runner.heed(self._standing)
+        if self.record.state is StudyState.PENDING:
+            await self._begin(runner)
+        return await runner.run()
 
-    async def _end(self, error: AssayError | None) -> None:
+    async def _begin(self, runner: Runner) -> None:
+        """Write RUNNING, unless somebody has asked the study to stop meanwhile."""
+        begun = replace(
+            self.record,
+            state=StudyState.RUNNING,
+            start_time_ms=self.record.start_time_ms or self._clock.now_ms(),
+        )
+        event = self._writer.state_changed(begun.state, self._clock.now_ms())
+        if not await self._write(begun, event, {StudyState.PENDING}):
+            runner.stop.set()
+
+    async def _end(self, reason: StopReason | None, error: AssayError | None) -> None:
         progress, best = await self.outcome()
         runner = self._runner
-        async with self._writing:
-            state = StudyState.SUCCEEDED
-            if error is not None:
-                state = StudyState.FAILED
-            elif self.record.state is StudyState.STOPPING:
-                state = StudyState.STOPPED
-            ended = replace(
-                self.record,
-                state=state,
-                end_time_ms=self._clock.now_ms(),
-                error=self._writer.failure(error) if error else b"",
-                trials_digest=runner.tally.digest.hexdigest() if runner else "",
-                outcome=self._writer.outcome(self.record.study_id, progress, best),
+        if error is not None and runner is not None:
+            # What has finished before the failure is kept.
+            await runner.flush()
+            progress, best = await self.outcome()
+        outcome = self._writer.outcome(self.record.study_id, progress, best)
+        ended = replace(
+            self.record,
+            end_time_ms=self._clock.now_ms(),
+            error=self._writer.failure(error) if error else b"",
+            trials_digest=runner.stored.digest.hexdigest() if runner else "",
+            outcome=outcome,
+            elapsed_ms=progress.elapsed_ms,
+            limits=runner.limits if runner else self.record.limits,
+        )
+        if error is not None:
+            await self._finish(replace(ended, state=StudyState.FAILED), _LIVING)
+        elif reason is None or not await self._finish(
+            replace(ended, state=StudyState.SUCCEEDED, stop_reason=reason.name),
+            _LIVING - {StudyState.STOPPING},
+        ):
+            # Asked to stop, perhaps only while the end was being written.
+            await self._finish(replace(ended, state=StudyState.STOPPED), _LIVING)
+
+    async def _finish(self, ended: StudyRecord, expected: frozenset[StudyState]) -> bool:
+        event = self._writer.study_finished(ended, self._clock.now_ms())
+        written = await self._write(ended, event, expected)
+        if written:
+            logger.info(
+                "study.finished", extra={"study": ended.study_id, "state": ended.state.name}
             )
-            event = self._writer.study_finished(ended, self._clock.now_ms())
-            await patiently(lambda: self._write(ended, event), self._clock, "store")
-        logger.info("study.finished", extra={"study": self.record.study_id, "state": state.name})
+        return written
 
-    async def _write(self, record: StudyRecord, event: bytes) -> None:
-        if not may_become(self.record.state, record.state):
-            raise RuntimeError(f"{self.record.state.name} cannot become {record.state.name}")
+    async def _write(
+        self, record: StudyRecord, event: bytes, expected: frozenset[StudyState] | set[StudyState]
+    ) -> bool:
         # The event is made by the caller, once: a retry must not tell it twice.
-        await self._store.update(record, [event])
-        self.record = record
-        self._notify(record.study_id)
-
-    def _state_event(self, record: StudyRecord) -> bytes:
-        return self._writer.state_changed(record.state, self._clock.now_ms())
-
-    def _take_note(self, trials: Sequence[Trial]) -> None:
-        self._stored(self.record.study_id, trials)
-        self._notify(self.record.study_id)
+        written = await patiently(
+            lambda: self._store.update(record, [event], expected, self.record.lease),
+            self._clock,
+            "store",
+        )
+        if written:
+            self.record = record
+            self._notify(record.study_id)
+        return written
 
     def _defect(self, error: Exception) -> AssayError:
         identity = f"study:{self.record.study_id}:{self._clock.now_ms()}"
@@ -153,3 +180,6 @@ class StudyLife:
             f"internal error; the service's log has it under {identity}",
             metadata={"request_id": identity},
         )
+
+
+_LIVING = frozenset({StudyState.PENDING, StudyState.RUNNING, StudyState.STOPPING})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import socket
 import sys
 import time
 
@@ -17,19 +18,19 @@ from services.common.settings import SettingsError, read_settings
 from services.common.telemetry import configure_logging
 from services.optimizer.adapters.backtest_client import BacktestClient
 from services.optimizer.adapters.importance import importances
-from services.optimizer.adapters.optuna_search import TpeSearch
 from services.optimizer.adapters.optuna_store import OptunaStore
+from services.optimizer.adapters.searches import search_of
+from services.optimizer.adapters.study_workers import StudyWorkers
 from services.optimizer.adapters.worker_pool import WorkerPool
 from services.optimizer.convert.events import DOMAIN, MessageWriter
 from services.optimizer.convert.specs import stored_plan
+from services.optimizer.core.evaluation import Engagement
 from services.optimizer.core.events import Clock
-from services.optimizer.core.plan import StudyPlan
-from services.optimizer.core.ports import Search, StudyRecord
-from services.optimizer.core.runner import Engagement, patiently
-from services.optimizer.core.search import plain_search
-from services.optimizer.core.space import accepts
-from services.optimizer.core.supervisor import Engage, Supervisor
-from services.optimizer.core.trial_cache import TrialCache
+from services.optimizer.core.ownership import Replica
+from services.optimizer.core.patience import patiently
+from services.optimizer.core.ports import StudyRecord, StudyStore
+from services.optimizer.core.study_life import Engage
+from services.optimizer.core.supervisor import Supervisor
 from services.optimizer.servicer import Collaborators, OptimizerServicer
 from services.optimizer.settings import OptimizerSettings
 
@@ -43,34 +44,27 @@ CLOCK = Clock(
 )
 
 
-def search_of(plan: StudyPlan) -> Search:
-    """Return the search a plan asks for."""
-    plain = plain_search(plan)
-    if plain is not None:
-        return plain
-    filters = plan.constraints.on_parameters
-    return TpeSearch(
-        searched=plan.shape.searched,
-        fixed=plan.space.fixed,
-        order=tuple(one.name for one in plan.space.parameters),
-        maximize=plan.shape.maximize,
-        constraint_count=len(plan.constraints.on_metrics),
-        seed=plan.seed,
-        startup_trial_count=plan.startup_trial_count,
-        accept=lambda point: accepts(point, filters),
-    )
-
-
-def engaging(pool: WorkerPool) -> Engage:
+def engaging(pool: WorkerPool, store: StudyStore) -> Engage:
     """Return the function that makes plan, search and workers of a stored study."""
 
     async def engage(record: StudyRecord) -> Engagement:
         plan = await asyncio.to_thread(stored_plan, record.spec)
-        search = await asyncio.to_thread(search_of, plan)
-        workers = pool.workers_for(study_pb2.StudySpec.FromString(record.spec))
-        return Engagement(plan, search, workers)
+        spec = study_pb2.StudySpec.FromString(record.spec)
+        priors = await store.priors(record.study_id) if spec.HasField("warm_start") else ()
+        search = await asyncio.to_thread(search_of, plan, priors)
+        return Engagement(plan, search, StudyWorkers.of(pool, spec))
 
     return engage
+
+
+def replica_of(settings: OptimizerSettings) -> Replica:
+    """Return what tells this process from other replicas."""
+    made_up = f"{socket.gethostname()[:40]}-{os.getpid()}-{secrets.token_hex(3)}"
+    return Replica(
+        name=settings.replica_name or made_up,
+        lease_ms=round(settings.lease_seconds * 1000),
+        study_limit=settings.study_limit,
+    )
 
 
 def application(settings: OptimizerSettings, store: OptunaStore) -> Application:
@@ -78,13 +72,13 @@ def application(settings: OptimizerSettings, store: OptunaStore) -> Application:
     channel = connect(
         settings.worker_target, BACKTEST_SERVICE, timeout_seconds=settings.rpc_timeout_seconds
     )
-    trials = TrialCache(store)
-    supervisor = Supervisor(store, engaging(WorkerPool(channel)), MessageWriter(), CLOCK, trials)
+    supervisor = Supervisor(
+        store, engaging(WorkerPool(channel), store), MessageWriter(), CLOCK, replica_of(settings)
+    )
     servicer = OptimizerServicer(
         Collaborators(
             store=store,
             supervisor=supervisor,
-            trials=trials,
             backtests=BacktestClient(channel),
             importances=importances,
             clock=CLOCK,
@@ -97,8 +91,8 @@ def application(settings: OptimizerSettings, store: OptunaStore) -> Application:
     def register(server: grpc.aio.Server) -> None:
         optimizer_service_pb2_grpc.add_OptimizerServiceServicer_to_server(servicer, server)
 
-    async def take_up() -> None:
-        await patiently(supervisor.take_up, CLOCK, "store")
+    async def begin() -> None:
+        supervisor.begin()
 
     async def close() -> None:
         await supervisor.close()
@@ -106,7 +100,7 @@ def application(settings: OptimizerSettings, store: OptunaStore) -> Application:
         await store.close()
 
     return Application(
-        NAME, SERVICE, DOMAIN, register, take_up, close, drain=supervisor.release_watchers
+        NAME, SERVICE, DOMAIN, register, begin, close, drain=supervisor.release_watchers
     )
 
 

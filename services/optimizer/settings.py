@@ -19,6 +19,10 @@ class OptimizerSettings(ServiceSettings):
         backtest_address: Where the workers are: `host:port`, several with commas between, or any
             name gRPC resolves, such as `dns:///backtest:50052`.
         trial_limit: Most trials of a study.
+        study_limit: Most studies this replica runs at once; others wait, or run elsewhere.
+        replica_name: Name of this replica, unlike any other's; None: made from host and process.
+        lease_seconds: How long a study stays this replica's own without being renewed: the time
+            after which another takes it over when this one dies.
         rpc_timeout_seconds: Longest wait for a worker's answer.
     """
 
@@ -26,7 +30,10 @@ class OptimizerSettings(ServiceSettings):
     home: str = "./assay-home"
     database_url: str | None = None
     backtest_address: str = "127.0.0.1:50052"
-    trial_limit: int = 10_000
+    trial_limit: int = 100_000
+    study_limit: int = 16
+    replica_name: str | None = None
+    lease_seconds: float = 15.0
     rpc_timeout_seconds: float = 60.0
 
     def __post_init__(self) -> None:
@@ -35,6 +42,9 @@ class OptimizerSettings(ServiceSettings):
             f"ASSAY_{name.upper()} must be {wanted}"
             for name, wanted, good in (
                 ("trial_limit", "1 to 1,000,000", 1 <= self.trial_limit <= 1_000_000),
+                ("study_limit", "1 to 10,000", 1 <= self.study_limit <= 10_000),
+                ("lease_seconds", "0.3 to 3,600", 0.3 <= self.lease_seconds <= 3_600),
+                ("replica_name", "1 to 63 characters", 1 <= len(self.replica_name or "-") <= 63),
                 ("rpc_timeout_seconds", "above 0", self.rpc_timeout_seconds > 0),
             )
             if not good

@@ -30,11 +30,15 @@ class BatchMaker:
         if spec.HasField("execution"):
             self._equal.execution.CopyFrom(spec.execution)
 
-    def request(self, points: Sequence[Point]) -> pb.RunBacktestBatchRequest:
-        """Return the request that runs these points and asks for all metrics."""
+    def request(
+        self, points: Sequence[Point], bar_limit: int | None = None
+    ) -> pb.RunBacktestBatchRequest:
+        """Return the request that runs these points, perhaps only the window's first bars."""
         request = pb.RunBacktestBatchRequest()
         request.CopyFrom(self._equal)
         request.set_count = len(points)
+        if bar_limit is not None:
+            request.bar_limit = bar_limit
         request.columns.extend(
             column_message(name, [point[name] for point in points]) for name in self._searched
         )
@@ -51,18 +55,21 @@ def outcomes_of(response: pb.RunBacktestBatchResponse, set_count: int) -> list[O
     undefined: list[dict[str, int]] = [{} for _ in range(set_count)]
     for column in response.columns:
         reasons = column.undefined_reasons or [0] * set_count
-        defined = [place for place, reason in enumerate(reasons) if not reason]
-        if len(reasons) != set_count or len(defined) != len(column.values):
+        places = [place for place, reason in enumerate(reasons) if not reason]
+        if len(reasons) != set_count or len(places) != len(column.values):
             raise ValueError(
                 f"the worker's column of {column.metric} does not hold {set_count} sets"
             )
-        for place, value in zip(defined, column.values, strict=True):
+        for place, value in zip(places, column.values, strict=True):
             metrics[place][column.metric] = value
-        if len(defined) < set_count:
+        if len(places) < set_count:
             for place, reason in enumerate(reasons):
                 if reason:
                     undefined[place][column.metric] = reason
-    outcomes = [Outcome(*told) for told in zip(metrics, undefined, strict=True)]
+    outcomes = [
+        Outcome(known, reasons, evaluated_bar_count=response.bar_count)
+        for known, reasons in zip(metrics, undefined, strict=True)
+    ]
     for failure in response.failures:
         outcomes[failure.index] = Outcome(
             failure_reason=failure.reason, failure_message=failure.message

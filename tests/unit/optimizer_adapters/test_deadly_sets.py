@@ -10,6 +10,7 @@ from pathlib import Path
 
 import grpc
 
+from services.optimizer.adapters.study_workers import StudyWorkers
 from services.optimizer.adapters.worker_pool import WorkerPool
 from tests.private_servers import free_port
 from tests.unit.optimizer_adapters.standin_worker import DEADLY, outcome_of
@@ -55,7 +56,7 @@ async def test_a_set_that_kills_its_worker_is_given_up_and_its_neighbours_are_no
     alive = asyncio.create_task(worker.keep_alive())
     try:
         wanted = points(3, first=DEADLY - 1)
-        outcomes = await WorkerPool(channel, 4, QUICK).workers_for(SPEC).evaluate(wanted)
+        outcomes = await StudyWorkers.of(WorkerPool(channel, 4, QUICK), SPEC).evaluate(wanted)
     finally:
         alive.cancel()
         with suppress(asyncio.CancelledError):

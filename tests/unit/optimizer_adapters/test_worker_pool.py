@@ -13,6 +13,7 @@ from google.protobuf import json_format
 from services.common.errors import AssayError, Code, unavailable
 from services.optimizer.adapters.batch_messages import outcomes_of
 from services.optimizer.adapters.worker_pace import FIRST_SET_COUNT, MOST_SET_COUNT, Pace
+from services.optimizer.adapters.study_workers import StudyWorkers
 from services.optimizer.adapters.worker_pool import Patience
 from tests.private_servers import free_port
 from tests.unit.optimizer_adapters.standin_worker import DEADLY, outcome_of, points_of
@@ -33,7 +34,7 @@ async def test_outcomes_come_back_in_the_order_of_the_points(
 ) -> None:
     """Metrics, undefined metrics and failures are the same for any number of workers and calls."""
     workers = [await fleet.start() for _ in range(worker_count)]
-    study = fleet.pool(max_in_flight).workers_for(SPEC)
+    study = StudyWorkers.of(fleet.pool(max_in_flight), SPEC)
     for generation in (points(400), points(1), points(8, first=99), []):
         assert await study.evaluate(generation) == expected(generation)
     assert all(worker.requests for worker in workers)
@@ -42,7 +43,7 @@ async def test_outcomes_come_back_in_the_order_of_the_points(
 async def test_a_request_says_everything_the_study_pinned(fleet: Fleet) -> None:
     """Typed columns for searched parameters, fixed ones apart, the snapshot with its digest."""
     worker = await fleet.start()
-    await fleet.pool().workers_for(SPEC).evaluate(points(3))
+    await StudyWorkers.of(fleet.pool(), SPEC).evaluate(points(3))
     assert worker.requests == [
         json_format.ParseDict(
             {
@@ -83,7 +84,7 @@ async def test_a_refusal_of_the_whole_study_is_raised(fleet: Fleet) -> None:
 
     await fleet.start(refuse)
     with pytest.raises(AssayError) as refused:
-        await fleet.pool().workers_for(SPEC).evaluate(points(100))
+        await StudyWorkers.of(fleet.pool(), SPEC).evaluate(points(100))
     error = refused.value
     assert (error.code, error.reason) == (Code.ABORTED, "DATASET_CHANGED")
     assert error.domain == "data.assay"
@@ -99,7 +100,7 @@ async def test_busy_workers_are_asked_again(fleet: Fleet) -> None:
             raise unavailable(reason, "later", retry_after_ms=1)
 
     worker = await fleet.start(busy_at_first)
-    assert await fleet.pool(2).workers_for(SPEC).evaluate(points(8)) == expected(points(8))
+    assert await StudyWorkers.of(fleet.pool(2), SPEC).evaluate(points(8)) == expected(points(8))
     assert len(worker.requests) > 24 // 4
 
 
@@ -120,7 +121,7 @@ async def test_a_study_waits_for_its_first_worker(
     handler = Notice()
     logger.addHandler(handler)
     caplog.set_level(logging.INFO, logger.name)
-    study = fleet.pool().workers_for(SPEC)
+    study = StudyWorkers.of(fleet.pool(), SPEC)
     evaluation = asyncio.create_task(study.evaluate(points(64)))
     await asyncio.wait_for(waiting.wait(), 30)
     await fleet.start(port=port)
@@ -139,7 +140,7 @@ async def test_calls_of_a_worker_that_ends_are_run_by_another(fleet: Fleet) -> N
 
     await fleet.start(never_answer)
     await fleet.start()
-    study = fleet.pool(4).workers_for(SPEC)
+    study = StudyWorkers.of(fleet.pool(4), SPEC)
     evaluation = asyncio.create_task(study.evaluate(points(200)))
     await held.wait()
     await fleet.stop(0)
@@ -156,7 +157,7 @@ async def test_a_set_that_breaks_its_call_is_given_up_and_its_neighbours_are_not
             raise RuntimeError("a defect")
 
     await fleet.start(stumble)
-    outcomes = await fleet.pool().workers_for(SPEC).evaluate(points(100))
+    outcomes = await StudyWorkers.of(fleet.pool(), SPEC).evaluate(points(100))
     for place in (DEADLY, 57):
         assert outcomes[place].failure_reason == "SET_FAILED"
         assert "INTERNAL" in outcomes[place].failure_message
@@ -175,7 +176,7 @@ async def test_a_call_without_an_answer_is_halved_and_sent_again(fleet: Fleet) -
 
     await fleet.start(hang_once)
     patience = Patience(call_seconds=0.5, first_pause_seconds=0.01, longest_pause_seconds=0.05)
-    study = fleet.pool(patience=patience).workers_for(SPEC)
+    study = StudyWorkers.of(fleet.pool(patience=patience), SPEC)
     assert await study.evaluate(points(16)) == expected(points(16))
     assert hung == [16]
 
@@ -193,7 +194,7 @@ async def test_cancelling_an_evaluation_cancels_its_calls(fleet: Fleet) -> None:
 
     await fleet.start(wait_for_ever)
     pool = fleet.pool(2)
-    evaluation = asyncio.create_task(pool.workers_for(SPEC).evaluate(points(64)))
+    evaluation = asyncio.create_task(StudyWorkers.of(pool, SPEC).evaluate(points(64)))
     await held.wait()
     evaluation.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -214,7 +215,7 @@ async def test_studies_share_the_pool_s_places(fleet: Fleet) -> None:
 
     await fleet.start(count)
     pool = fleet.pool(3)
-    studies = [pool.workers_for(SPEC) for _ in range(4)]
+    studies = [StudyWorkers.of(pool, SPEC) for _ in range(4)]
     await asyncio.gather(*(study.evaluate(points(100)) for study in studies))
     assert on_their_way[1] == 3
 

@@ -2,20 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final, Protocol
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeAlias
 
+import numpy as np
+import numpy.typing as npt
 from assay.backtest.v1 import backtest_service_pb2, metrics_pb2, strategy_pb2
-from assay.optimizer.v1 import study_pb2
+from assay.optimizer.v1 import optimizer_service_pb2, study_pb2
 
-from services.optimizer.convert.studies import MOST_BEST_TRIALS, trial_message
-from services.optimizer.core.objectives import best_first
+from services.common.errors import Violation
+from services.optimizer.convert.report_parts import (
+    freeze_message,
+    importance_message,
+    interaction_message,
+    ledger_message,
+    pareto_message,
+)
+from services.optimizer.convert.studies import trial_message
+from services.optimizer.core.best_history import (
+    Hypervolume,
+    best_value_history,
+    hypervolume_history,
+)
+from services.optimizer.core.freezing import freeze_suggestions
+from services.optimizer.core.importance import Evaluator, Importance
+from services.optimizer.core.interactions import interactions
+from services.optimizer.core.pareto import reference_point, trade_offs
 from services.optimizer.core.plan import StudyPlan
-from services.optimizer.core.tally import tally_of
+from services.optimizer.core.ports import LedgerEntry, StudyShape
 from services.optimizer.core.trial import Trial
 from services.optimizer.core.trial_order import parameters_at_edge
+from services.optimizer.core.trial_table import TrialTable
 
-EVALUATOR = "PED-ANOVA"
+_EVALUATORS: Final = {
+    optimizer_service_pb2.GetStudyReportRequest.IMPORTANCE_EVALUATOR_UNSPECIFIED: (
+        Evaluator.PED_ANOVA
+    ),
+    optimizer_service_pb2.GetStudyReportRequest.IMPORTANCE_EVALUATOR_PED_ANOVA: Evaluator.PED_ANOVA,
+    optimizer_service_pb2.GetStudyReportRequest.IMPORTANCE_EVALUATOR_F_ANOVA: Evaluator.F_ANOVA,
+}
 
 _NOT_COMPARED: Final = (
     "stop_loss_ratio",
@@ -38,20 +64,33 @@ _NOT_COMPARED: Final = (
 """What buy-and-hold does without: exits, sizes, leverage. Costs, funding among them, it pays."""
 
 
-class ImportanceLike(Protocol):
-    """How much each parameter matters for one objective."""
+Importances: TypeAlias = Callable[[StudyShape, TrialTable, int, Evaluator], Sequence[Importance]]
+"""Judges parameters by finished trials: shape, trials, the study's seed, how. Blocks."""
 
-    @property
-    def metric(self) -> str:
-        """The objective's metric."""
 
-    @property
-    def shares(self) -> Sequence[tuple[str, float]]:
-        """Parameters with their shares, by falling importance; empty where undefined."""
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What a report is made from.
 
-    @property
-    def undefined_reason(self) -> str:
-        """Why there are no shares; else empty."""
+    Attributes:
+        study: The study as it is told, with its spec.
+        plan: Its plan.
+        table: All its trials; no metrics are needed.
+        best: What `best_numbers` says of the table, whole.
+        best_trials: The trials of the first `MOST_BEST_TRIALS` of them, in this order.
+        buy_and_hold: What the study is compared with.
+        ledger: All that was ever tried on the same dataset with the same strategy.
+        evaluator: How importance is judged.
+    """
+
+    study: study_pb2.Study
+    plan: StudyPlan
+    table: TrialTable
+    best: npt.NDArray[np.int64]
+    best_trials: Sequence[Trial]
+    buy_and_hold: metrics_pb2.Metrics
+    ledger: LedgerEntry
+    evaluator: Evaluator = Evaluator.PED_ANOVA
 
 
 def buy_and_hold_request(spec: study_pb2.StudySpec) -> backtest_service_pb2.RunBacktestRequest:
@@ -68,34 +107,51 @@ def buy_and_hold_request(spec: study_pb2.StudySpec) -> backtest_service_pb2.RunB
     return request
 
 
+def evaluator_of(
+    request: optimizer_service_pb2.GetStudyReportRequest,
+) -> tuple[Evaluator, list[Violation]]:
+    """Return how importance is to be judged, and what is wrong with the choice."""
+    chosen = request.importance_evaluator
+    if chosen in _EVALUATORS:
+        return _EVALUATORS[chosen], []
+    wrong = Violation("importance_evaluator", f"{chosen} is not one of the choices")
+    return Evaluator.PED_ANOVA, [wrong]
+
+
 def report_message(
-    study: study_pb2.Study,
-    plan: StudyPlan,
-    trials: Sequence[Trial],
-    buy_and_hold: metrics_pb2.Metrics,
-    importances: Sequence[ImportanceLike],
+    findings: Findings, importances: Importances, hypervolume: Hypervolume
 ) -> study_pb2.StudyReport:
-    """Return the report of a study with these trials."""
-    study_id = study.name.removeprefix("studies/")
-    best = best_first(trials, plan.objectives)
-    alone = len(plan.objectives) == 1
-    return study_pb2.StudyReport(
-        study=study,
-        best_trials=[trial_message(study_id, trial) for trial in best[:MOST_BEST_TRIALS]],
-        buy_and_hold=buy_and_hold,
-        importances=map(_importance_message, importances),
-        parameters_at_edge=parameters_at_edge(plan, best[0]) if best and alone else (),
-        best_value_history=tally_of(trials, plan).history,
+    """Return the report of a study. Blocks, for seconds where there are many trials."""
+    plan, table = findings.plan, findings.table
+    study_id = findings.study.name.removeprefix("studies/")
+    judged = importances(plan.shape, table, plan.seed, findings.evaluator)
+    report = study_pb2.StudyReport(
+        study=findings.study,
+        best_trials=[trial_message(study_id, trial) for trial in findings.best_trials],
+        buy_and_hold=findings.buy_and_hold,
+        importances=map(importance_message, judged),
+        interactions=map(interaction_message, interactions(plan, table, judged[0])),
+        ledger=ledger_message(findings.ledger),
     )
+    if len(plan.objectives) > 1:
+        report.pareto.CopyFrom(_pareto(study_id, findings, hypervolume))
+        return report
+    report.best_value_history.extend(best_value_history(table, plan.objectives[0]))
+    if findings.best_trials:
+        best = findings.best_trials[0]
+        suggested = freeze_suggestions(plan, table, judged[0], best)
+        report.parameters_at_edge.extend(parameters_at_edge(plan, best))
+        report.freeze_suggestions.extend(map(freeze_message, suggested))
+    return report
 
 
-def _importance_message(importance: ImportanceLike) -> study_pb2.ParameterImportance:
-    return study_pb2.ParameterImportance(
-        metric=importance.metric,
-        evaluator=EVALUATOR,
-        shares=[
-            study_pb2.ParameterShare(name=name, share_ratio=share)
-            for name, share in importance.shares
-        ],
-        undefined_reason=importance.undefined_reason,
+def _pareto(
+    study_id: str, findings: Findings, hypervolume: Hypervolume
+) -> study_pb2.ParetoAnalysis:
+    table, objectives = findings.table, findings.plan.objectives
+    return pareto_message(
+        study_id,
+        trade_offs(table, findings.best, objectives),
+        reference_point(table, objectives),
+        hypervolume_history(table, objectives, hypervolume),
     )

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
 
 from services.optimizer.core.plan import StudyPlan
 from services.optimizer.core.space import DoubleRange, IntRange
 from services.optimizer.core.spelling import did_you_mean
 from services.optimizer.core.trial import Trial, TrialState
+from services.optimizer.core.trial_table import TrialTable
 
 BY_NUMBER = "number"
 
@@ -38,25 +42,21 @@ def read_order(text: str, metrics: Collection[str]) -> TrialOrder:
     return TrialOrder(words[0], falling=len(words) == 2)
 
 
-def ordered(trials: Sequence[Trial], order: TrialOrder, state: TrialState | None) -> list[Trial]:
-    """Return the trials in a state (None: all), those without the metric last.
+def ordered(
+    table: TrialTable, order: TrialOrder, state: TrialState | None
+) -> npt.NDArray[np.int64]:
+    """Return the numbers of the trials in a state (None: all), those without the metric last.
 
-    Equals come by rising number, whichever the order.
+    Equals come by rising number, whichever the order. The table must hold the order's metric.
     """
-    wanted = [trial for trial in trials if state is None or trial.state is state]
-    return sorted(wanted, key=_key(order))
-
-
-def _key(order: TrialOrder) -> Callable[[Trial], tuple[bool, float, int]]:
-    sign = -1 if order.falling else 1
+    rows = np.arange(len(table))
+    if state is not None:
+        rows = rows[table.states == state.value]
     if order.key == BY_NUMBER:
-        return lambda trial: (False, sign * trial.number, 0)
-
-    def key(trial: Trial) -> tuple[bool, float, int]:
-        value = trial.outcome.metrics.get(order.key)
-        return (value is None, sign * (value or 0.0), trial.number)
-
-    return key
+        return table.numbers[rows[::-1] if order.falling else rows]
+    keys = table.metrics[order.key][rows]
+    # NaN, which is what undefined metrics are, is sorted last whatever its sign.
+    return table.numbers[rows[np.argsort(-keys if order.falling else keys, kind="stable")]]
 
 
 def parameters_at_edge(plan: StudyPlan, best: Trial) -> list[str]:

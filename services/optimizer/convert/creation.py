@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
+from collections.abc import Iterable
+
 from assay.backtest.v1 import backtest_service_pb2, strategy_pb2
 from assay.optimizer.v1 import optimizer_service_pb2, study_pb2
 
 from services.common.errors import AssayError, Code, Violation, refuse, unknown
 from services.optimizer.convert.requests import (
+    name_violations,
     request_digest,
     request_id_violations,
     study_id_violations,
 )
 from services.optimizer.convert.spec_checks import spec_violations
-from services.optimizer.convert.specs import draft_of, plan_of, rule_of, rules_of_definition
+from services.optimizer.convert.specs import (
+    draft_of,
+    given_points,
+    plan_of,
+    rule_of,
+    rules_of_definition,
+)
 from services.optimizer.convert.values import METRIC_NAMES
-from services.optimizer.core.draft import ParameterRule
+from services.optimizer.core.draft import ParameterRule, SearchKind
 from services.optimizer.core.draft_checks import draft_violations
 from services.optimizer.core.plan import StudyPlan, check_reachable
-from services.optimizer.core.ports import StudyRecord
+from services.optimizer.core.point_checks import point_violations
+from services.optimizer.core.ports import LedgerKey, StudyRecord
 
 Catalog = backtest_service_pb2.ListStrategiesResponse
 
@@ -27,8 +39,16 @@ def check_request(
     filled: study_pb2.StudySpec,
     catalog: Catalog,
     trial_limit: int,
+    more: Iterable[Violation] = (),
 ) -> None:
     """Refuse a request with everything that is wrong with it.
+
+    Args:
+        request: The request.
+        filled: Its spec with every default written out.
+        catalog: What can be searched.
+        trial_limit: Most trials of a study.
+        more: What else is known to be wrong.
 
     Raises:
         AssayError: INVALID_ARGUMENT/FIELD_INVALID; NOT_FOUND/STRATEGY_UNKNOWN, in the backtest
@@ -36,10 +56,13 @@ def check_request(
             with the execution model is the workers' to tell.
     """
     rules = _rules(catalog, filled.strategy)
+    draft = draft_of(filled)
     violations = [
         *id_violations(request),
         *spec_violations(filled),
-        *draft_violations(draft_of(filled), METRIC_NAMES, rules, trial_limit),
+        *draft_violations(draft, METRIC_NAMES, rules, trial_limit),
+        *point_violations(draft, given_points(filled)),
+        *more,
     ]
     if rules is None and not any(one.field.startswith("spec.strategy") for one in violations):
         unknown = _strategy_unknown(catalog, filled.strategy.name)
@@ -50,22 +73,53 @@ def check_request(
 
 
 def id_violations(request: optimizer_service_pb2.CreateStudyRequest) -> list[Violation]:
-    """Return what is wrong with the ids a caller chose."""
-    return [
+    """Return what is wrong with the ids a caller chose, and with the study to run again."""
+    violations = [
         *study_id_violations(request.study_id),
         *request_id_violations(request.request_id),
     ]
+    if request.rerun_of:
+        violations += name_violations("rerun_of", request.rerun_of)
+        if request.HasField("spec"):
+            told = "is given beside spec; only one of them can be"
+            violations.append(Violation("rerun_of", told))
+    return violations
 
 
 def reachable_plan(filled: study_pb2.StudySpec, trial_limit: int) -> StudyPlan:
     """Return the plan of a checked spec; may take seconds for a large grid with constraints.
 
     Raises:
-        AssayError: INVALID_ARGUMENT/GRID_TOO_LARGE or INVALID_ARGUMENT/SPACE_INFEASIBLE.
+        AssayError: INVALID_ARGUMENT/GRID_TOO_LARGE, INVALID_ARGUMENT/SPACE_INFEASIBLE, or
+            INVALID_ARGUMENT/FIELD_INVALID for a brute force with more trials than points.
     """
     plan = plan_of(filled)
-    check_reachable(plan, trial_limit)
+    if plan.search is not SearchKind.BRUTE_FORCE:
+        check_reachable(plan, trial_limit)
+        return plan
+    whole = plan_of_all_points(filled.SerializeToString(deterministic=True))
+    check_reachable(whole, trial_limit)
+    if plan.trial_count > whole.trial_count:
+        told = f"must be 1 to {whole.trial_count:,}, the points there are"
+        refuse([Violation("spec.brute_force.trial_count", f"{told}, but is {plan.trial_count}")])
     return plan
+
+
+@functools.lru_cache(maxsize=16)
+def plan_of_all_points(spec: bytes) -> StudyPlan:
+    """Return the plan of a brute force over all points, however many its spec asks for."""
+    message = study_pb2.StudySpec.FromString(spec)
+    message.brute_force.ClearField("trial_count")
+    return plan_of(message)
+
+
+def ledger_key_of(spec: study_pb2.StudySpec) -> LedgerKey:
+    """Return what the trials of a study are counted under."""
+    strategy = spec.strategy.name
+    if spec.strategy.HasField("definition"):
+        text = spec.strategy.definition.SerializeToString(deterministic=True)
+        strategy = f"definitions/{hashlib.sha256(text).hexdigest()}"
+    return LedgerKey(spec.data[0].dataset, strategy)
 
 
 def check_repetition(

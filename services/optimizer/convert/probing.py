@@ -9,7 +9,7 @@ from assay.backtest.v1 import backtest_service_pb2, strategy_pb2
 from assay.optimizer.v1 import study_pb2
 
 from services.common.errors import AssayError, Code, Violation, fields_invalid
-from services.optimizer.convert.studies import duration_of
+from services.optimizer.convert.durations import duration_of
 from services.optimizer.convert.values import assignments, column_message
 from services.optimizer.core.draft import SearchKind
 from services.optimizer.core.plan import StudyPlan
@@ -18,13 +18,7 @@ from services.optimizer.core.trial import Point
 TPE_SECONDS_PER_TRIAL: Final = 0.006
 """What a suggestion costs beside its evaluation, roughly: 3 to 13 ms were measured."""
 
-FEW_TRIALS: Final = 20
-"""Below this no parameter importance is told."""
-
 INT64_LIMIT: Final = 2**63
-
-GENERATIONS_TO_LEARN: Final = 8
-"""Fewer generations than this leave a Bayesian search little to learn from."""
 
 _DATA_FIELDS: Final[Mapping[str, str]] = {
     "DATASET_UNKNOWN": "spec.data[0].dataset",
@@ -142,33 +136,6 @@ def in_terms_of_spec(error: AssayError, points: Sequence[Point]) -> AssayError:
         Violation(_spec_path(item.field, names), item.description) for item in error.violations
     ]
     return fields_invalid(violations)
-
-
-def warnings_of(
-    plan: StudyPlan, response: backtest_service_pb2.RunBacktestBatchResponse
-) -> tuple[str, ...]:
-    """Return what the user should know before a study runs."""
-    found = []
-    if response.synthetic:
-        found.append("The data are synthetic: nothing found here says anything about a market.")
-    if response.missing_bar_count:
-        found.append(
-            f"{response.missing_bar_count} bars are missing in the window and its lookback; "
-            "nothing is filled in for them."
-        )
-    bayesian = plan.search is SearchKind.BAYESIAN
-    if bayesian and plan.generation_size * GENERATIONS_TO_LEARN > plan.trial_count:
-        found.append(
-            f"Generations of {plan.generation_size} in a study of {plan.trial_count} trials leave "
-            f"fewer than {GENERATIONS_TO_LEARN} to learn from; a smaller generation_size finds "
-            "more."
-        )
-    if plan.trial_count < FEW_TRIALS:
-        found.append(
-            f"{plan.trial_count} trials are few: below {FEW_TRIALS} no parameter importance is "
-            "told."
-        )
-    return tuple(found)
 
 
 def estimate_message(

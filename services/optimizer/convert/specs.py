@@ -1,24 +1,31 @@
-"""Study specs: their defaults, and what the core sees of them."""
+"""Study specs, as the core sees them."""
 
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 
-from assay.backtest.v1 import backtest_service_pb2, strategy_pb2
+from assay.backtest.v1 import strategy_pb2
 from assay.optimizer.v1 import study_pb2
 
+from services.optimizer.convert.durations import milliseconds_of
+from services.optimizer.convert.limits import limits_of
 from services.optimizer.convert.values import METRIC_NAMES, value_of
 from services.optimizer.core.draft import (
-    DEFAULT_GENERATION_SIZE,
-    DEFAULT_STARTUP_TRIALS,
     ParameterDraft,
     ParameterRule,
+    PruningKind,
+    PruningRule,
     SearchKind,
+    SearchOptions,
     StudyDraft,
 )
 from services.optimizer.core.draft_checks import MOST_PARAMETERS
+from services.optimizer.core.expression import Expression
 from services.optimizer.core.objectives import Objective
 from services.optimizer.core.plan import StudyPlan, make_plan
+from services.optimizer.core.point_checks import GivenPoint
+from services.optimizer.core.search_checks import MOST_STARTING_POINTS
 from services.optimizer.core.space import Categories, Domain, DoubleRange, Fixed, IntRange
 
 _KINDS = {
@@ -28,54 +35,37 @@ _KINDS = {
 }
 
 
-def with_defaults(spec: study_pb2.StudySpec, seed: int) -> study_pb2.StudySpec:
-    """Return a copy with every default written out; `seed` is taken where none is given.
-
-    The defaults of the execution model are the workers' to fill in; see `pin`.
-    """
-    filled = study_pb2.StudySpec()
-    filled.CopyFrom(spec)
-    if not filled.strategy.direction:
-        filled.strategy.direction = strategy_pb2.DIRECTION_LONG
-    for parameter in filled.parameters:
-        steps = parameter.int_range
-        if parameter.HasField("int_range") and not steps.log and not steps.HasField("step"):
-            steps.step = 1
-    for objective in filled.objectives:
-        if not objective.direction:
-            objective.direction = study_pb2.Objective.DIRECTION_MAXIMIZE
-    if filled.HasField("bayesian") and not filled.bayesian.HasField("startup_trial_count"):
-        filled.bayesian.startup_trial_count = DEFAULT_STARTUP_TRIALS
-    if not filled.HasField("seed"):
-        filled.seed = seed
-    kind = _search_kind(filled)
-    if kind is not None and not filled.HasField("generation_size"):
-        filled.generation_size = DEFAULT_GENERATION_SIZE[kind]
-    return filled
-
-
 def draft_of(spec: study_pb2.StudySpec) -> StudyDraft:
     """Return what the core checks of a spec whose defaults are filled in."""
     kind = _search_kind(spec)
-    counts = {
-        SearchKind.RANDOM: spec.random.trial_count,
-        SearchKind.BAYESIAN: spec.bayesian.trial_count,
-    }
     return StudyDraft(
         parameters=tuple(
             ParameterDraft(parameter.name, _domain_of(parameter)) for parameter in spec.parameters
         ),
         constraints=tuple(spec.constraints),
-        objectives=tuple(
-            Objective(one.metric, one.direction != study_pb2.Objective.DIRECTION_MINIMIZE)
-            for one in spec.objectives
-        ),
+        objectives=tuple(map(_objective_of, spec.objectives)),
         search=kind,
-        trial_count=counts.get(kind, 0) if kind else 0,
-        startup_trial_count=spec.bayesian.startup_trial_count,
+        limits=limits_of(_trial_count_of(spec, kind), spec.stop_rule),
+        options=_options_of(spec, kind),
         seed=spec.seed,
         generation_size=spec.generation_size if spec.HasField("generation_size") else 1,
+        starting_points=tuple(
+            {name: value for name, value in point if value is not None}
+            for point in given_points(spec)
+        ),
+        pruning=_rule_of(spec.pruning) if spec.HasField("pruning") else None,
+        trial_timeout_ms=(
+            milliseconds_of(spec.trial_timeout) if spec.HasField("trial_timeout") else None
+        ),
     )
+
+
+def given_points(spec: study_pb2.StudySpec) -> list[GivenPoint]:
+    """Return the starting points as they were given, up to the limit of both."""
+    return [
+        [(one.name, value_of(one.value)) for one in point.parameters[: 2 * MOST_PARAMETERS]]
+        for point in spec.starting_points[: MOST_STARTING_POINTS + 1]
+    ]
 
 
 def plan_of(spec: study_pb2.StudySpec) -> StudyPlan:
@@ -115,16 +105,71 @@ def rules_of_definition(
     }
 
 
-def pin(spec: study_pb2.StudySpec, response: backtest_service_pb2.RunBacktestBatchResponse) -> None:
-    """Write into a spec what a worker resolved: candles and series with their digests, defaults."""
-    spec.data[0].CopyFrom(response.snapshot)
-    if response.HasField("execution"):
-        spec.execution.CopyFrom(response.execution)
-
-
 def _search_kind(spec: study_pb2.StudySpec) -> SearchKind | None:
     field = spec.WhichOneof("search")
     return None if field is None else SearchKind(field)
+
+
+def _trial_count_of(spec: study_pb2.StudySpec, kind: SearchKind | None) -> int:
+    """Return the trials asked for; 0 where the space says how many."""
+    if kind is None or kind is SearchKind.GRID:
+        return 0
+    count: int = getattr(spec, kind.value).trial_count
+    return count
+
+
+def _objective_of(message: study_pb2.Objective) -> Objective:
+    return Objective(
+        message.metric,
+        message.direction != study_pb2.Objective.DIRECTION_MINIMIZE,
+        Expression(message.expression) if message.expression else None,
+    )
+
+
+def _options_of(spec: study_pb2.StudySpec, kind: SearchKind | None) -> SearchOptions:
+    if kind is SearchKind.BAYESIAN:
+        learnt = spec.bayesian
+        return SearchOptions(
+            startup_trial_count=learnt.startup_trial_count,
+            multivariate=learnt.multivariate,
+            history_window=learnt.history_window,
+        )
+    if kind is SearchKind.CMA_ES:
+        return SearchOptions(
+            population_size=spec.cma_es.population_size,
+            initial_sigma_ratio=spec.cma_es.initial_sigma_ratio,
+        )
+    if kind is SearchKind.EVOLUTIONARY:
+        return SearchOptions(
+            population_size=spec.evolutionary.population_size,
+            nsga3=spec.evolutionary.algorithm == study_pb2.EvolutionarySearch.ALGORITHM_NSGA_III,
+        )
+    return SearchOptions()
+
+
+def _rule_of(pruning: study_pb2.PruningSpec) -> PruningRule | None:
+    field = pruning.WhichOneof("rule")
+    if field is None:
+        return None
+    kind = PruningKind(field)
+    common = PruningRule(
+        kind,
+        startup_trial_count=pruning.startup_trial_count,
+        rung_bar_counts=tuple(pruning.rung_bar_counts),
+    )
+    if kind is PruningKind.MEDIAN:
+        return replace(common, segment_count=pruning.median.segment_count)
+    if kind is PruningKind.PERCENTILE:
+        return replace(
+            common,
+            segment_count=pruning.percentile.segment_count,
+            kept_percent=pruning.percentile.kept_percent,
+        )
+    return replace(
+        common,
+        reduction_factor=pruning.successive_halving.reduction_factor,
+        rung_count=pruning.successive_halving.rung_count,
+    )
 
 
 def _domain_of(parameter: study_pb2.ParameterSpec) -> Domain | None:

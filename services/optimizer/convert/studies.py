@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from assay.optimizer.v1 import study_pb2
-from google.protobuf.duration_pb2 import Duration
 
 from services.common.frames_codec import timestamp_from_ms
+from services.optimizer.convert.durations import duration_of
+from services.optimizer.convert.limits import limits_message
 from services.optimizer.convert.values import assignments, metrics_message
 from services.optimizer.core.ports import StudyRecord
 from services.optimizer.core.tally import Progress
@@ -42,6 +43,11 @@ def trial_message(study_id: str, trial: Trial) -> study_pb2.Trial:
         generation_number=trial.generation_number,
         start_time=timestamp_from_ms(trial.start_time_ms),
         end_time=timestamp_from_ms(trial.end_time_ms),
+        intermediate_values=[
+            study_pb2.IntermediateValue(bar_count=one.bar_count, value=one.value)
+            for one in trial.outcome.intermediate_values
+        ],
+        reused_trial_number=trial.reused_trial_number,
     )
 
 
@@ -57,6 +63,9 @@ def progress_message(progress: Progress) -> study_pb2.StudyProgress:
         remaining_duration=(
             None if progress.remaining_ms is None else duration_of(progress.remaining_ms)
         ),
+        pruned_trial_count=progress.pruned_trial_count,
+        reused_trial_count=progress.reused_trial_count,
+        evaluated_bar_count=progress.evaluated_bar_count,
     )
 
 
@@ -80,7 +89,13 @@ def study_message(record: StudyRecord, outcome: study_pb2.Study) -> study_pb2.St
         best_trials=outcome.best_trials,
         warnings=record.warnings,
         code_version=record.code_version,
+        limits=limits_message(record.limits),
+        stop_reason=record.stop_reason,
+        owner=record.owner,
     )
+    # The outcome tells what was known when it was written; limits may have changed since.
+    progress = study.progress
+    progress.total_trial_count = max(record.limits.trial_count, progress.finished_trial_count)
     if record.start_time_ms is not None:
         study.start_time.CopyFrom(timestamp_from_ms(record.start_time_ms))
     if record.end_time_ms is not None:
@@ -88,10 +103,3 @@ def study_message(record: StudyRecord, outcome: study_pb2.Study) -> study_pb2.St
     if record.error:
         study.error.ParseFromString(record.error)
     return study
-
-
-def duration_of(milliseconds: int) -> Duration:
-    """Return a duration."""
-    duration = Duration()
-    duration.FromMilliseconds(milliseconds)
-    return duration

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import decimal
 import functools
+import math
 from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
@@ -64,19 +65,32 @@ class RandomSearch:
 
     def point(self, number: int) -> Point:
         """Return the point of a trial: the first of its draws that fulfils the constraints."""
-        for attempt in range(ATTEMPT_LIMIT):
-            point = drawn_point(self._space, self._seed, number, attempt)
-            if accepts(point, self._filters):
-                return point
-        raise space_infeasible(f"{ATTEMPT_LIMIT:,} draws fulfilled the constraints not once")
+        return feasible_point(self._space, self._filters, self._seed, "random", number)
 
 
-def drawn_point(space: Space, seed: int, number: int, attempt: int) -> Point:
-    """Return one draw for a trial, whether or not it fulfils any constraint."""
+def feasible_point(space: Space, filters: Sequence[Filter], seed: int, *names: object) -> Point:
+    """Return the first uniform draw for a purpose that fulfils the constraints.
+
+    Args:
+        space: The parameters.
+        filters: The constraints.
+        seed: The study's seed.
+        names: What the point is for, as for `seeds.draw`.
+
+    Raises:
+        AssayError: INVALID_ARGUMENT/SPACE_INFEASIBLE, no draw fulfils the constraints.
+    """
+    for attempt in range(ATTEMPT_LIMIT):
+        point = drawn_point(space, seed, *names, attempt)
+        if accepts(point, filters):
+            return point
+    raise space_infeasible(f"{ATTEMPT_LIMIT:,} draws fulfilled the constraints not once")
+
+
+def drawn_point(space: Space, seed: int, *names: object) -> Point:
+    """Return one uniform draw for a purpose, whether or not it fulfils any constraint."""
     return {
-        parameter.name: value_of(
-            parameter.domain, draw(seed, "random", number, attempt, parameter.name)
-        )
+        parameter.name: value_of(parameter.domain, draw(seed, *names, parameter.name))
         for parameter in space.parameters
     }
 
@@ -91,7 +105,7 @@ def check_feasible(space: Space, filters: Sequence[Filter], seed: int) -> None:
         return
     accepted = 0
     for attempt in range(CHECK_DRAWS):
-        accepted += accepts(drawn_point(space, seed, -1, attempt), filters)
+        accepted += accepts(drawn_point(space, seed, "random", -1, attempt), filters)
         if accepted == CHECK_ACCEPTED:
             return
     raise space_infeasible(
@@ -118,11 +132,51 @@ def value_of(domain: Domain, fraction: int) -> Value:
     raise TypeError(f"{domain!r} is no domain")
 
 
-def _on_logarithm(domain: IntRange | DoubleRange, fraction: int) -> Value:
-    """Return low x (high / low)^fraction; whole numbers own half a step to both sides."""
+def fraction_of(domain: Domain, value: Value) -> int:
+    """Return a draw that `value_of` turns into this value of the domain, or next to it.
+
+    The middle of the draws that a value of a lattice owns; next to it only where a range without
+    lattice is searched by its logarithm.
+    """
+    if isinstance(domain, (IntRange, DoubleRange)) and not isinstance(value, str):
+        if domain.log:
+            return _from_logarithm(domain, value)
+        low, high = exact(domain.low), exact(domain.high)
+        if domain.step is None and isinstance(domain, DoubleRange):
+            share = Fraction(exact(value) - low) / (high - low) if high > low else Fraction(0)
+            return _bounded(math.floor(share * RESOLUTION))
+        index = round((exact(value) - low) / Fraction(exact(domain.step or 1)))
+    else:
+        index = domain.values.index(str(value)) if isinstance(domain, Categories) else 0
+    return (2 * index + 1) * RESOLUTION // (2 * (domain.point_count or 1))
+
+
+def _bounded(fraction: int) -> int:
+    return min(max(fraction, 0), RESOLUTION - 1)
+
+
+def _ends(domain: IntRange | DoubleRange) -> tuple[Decimal, Decimal]:
+    """Return the logarithms between which draws lie; a whole number owns half a step around it."""
     half = Decimal("0.5") if isinstance(domain, IntRange) else Decimal(0)
-    low, high = Decimal(repr(domain.low)) - half, Decimal(repr(domain.high)) + half
-    first, last = _logarithm(low), _logarithm(high)
+    return (
+        _logarithm(Decimal(repr(domain.low)) - half),
+        _logarithm(Decimal(repr(domain.high)) + half),
+    )
+
+
+def _from_logarithm(domain: IntRange | DoubleRange, value: float) -> int:
+    first, last = _ends(domain)
+    if first == last:
+        return 0
+    beyond = _DECIMALS.subtract(_logarithm(Decimal(repr(value))), first)
+    share = _DECIMALS.divide(beyond, _DECIMALS.subtract(last, first))
+    scaled = _DECIMALS.multiply(share, Decimal(RESOLUTION))
+    return _bounded(int(scaled.to_integral_value(decimal.ROUND_HALF_EVEN)))
+
+
+def _on_logarithm(domain: IntRange | DoubleRange, fraction: int) -> Value:
+    """Return low x (high / low)^fraction."""
+    first, last = _ends(domain)
     share = _DECIMALS.divide(Decimal(fraction), Decimal(RESOLUTION))
     exponent = _DECIMALS.fma(_DECIMALS.subtract(last, first), share, first)
     drawn = _DECIMALS.exp(exponent)

@@ -165,6 +165,18 @@ class Space:
             parameter.name: value for parameter, value in zip(self.parameters, values, strict=True)
         }
 
+    def point_at(self, rank: int) -> Point:
+        """Return a point of the full grid by its rank, the last parameter varying fastest.
+
+        Raises:
+            ValueError: a range has no step.
+        """
+        values: list[Value] = []
+        for parameter in reversed(self.parameters):
+            rank, index = divmod(rank, parameter.domain.point_count or 0)
+            values.append(_value_at(parameter.domain, index))
+        return self.point(values[::-1])
+
 
 def exact_values(point: Mapping[str, Value]) -> dict[str, Exact]:
     """Return the numbers of a point as exact decimals; words are left out."""
@@ -179,17 +191,18 @@ def accepts(point: Mapping[str, Value], filters: Sequence[Filter]) -> bool:
     return all(condition.holds(values) for condition in filters)
 
 
-def grid_points(space: Space, filters: Sequence[Filter]) -> Iterator[tuple[Value, ...]]:
-    """Yield the grid's points that fulfil the filters, the last parameter varying fastest.
+def grid_ranks(space: Space, filters: Sequence[Filter]) -> Iterator[int]:
+    """Yield the ranks of the grid's points that fulfil the filters, by rising rank.
 
-    A filter is asked as soon as every parameter it names has a value, so that one refusal spares
-    everything behind it.
+    The rank of a point is its place in the full grid, the last parameter varying fastest. A filter
+    is asked as soon as every parameter it names has a value, so that one refusal spares everything
+    behind it.
     """
-    return _Walk(space, filters).points()
+    return _Walk(space, filters).ranks()
 
 
-def grid_point_count(space: Space, filters: Sequence[Filter]) -> int:
-    """Return how many points `grid_points` would yield, enumerating no further than needed.
+def constrained_head(space: Space, filters: Sequence[Filter]) -> tuple[Space, int]:
+    """Return the parameters up to the last one filtered, and the points of those behind it.
 
     Raises:
         ValueError: a range has no step.
@@ -200,10 +213,20 @@ def grid_point_count(space: Space, filters: Sequence[Filter]) -> int:
         if any(parameter.name in condition.names for condition in filters)
     ]
     head = Space(space.parameters[: max(constrained, default=-1) + 1])
-    tail = Space(space.parameters[len(head.parameters) :]).point_count
-    if tail is None or head.point_count is None:
+    tail_count = Space(space.parameters[len(head.parameters) :]).point_count
+    if tail_count is None or head.point_count is None:
         raise ValueError("a range without a step has no lattice")
-    return tail * sum(1 for _ in grid_points(head, filters))
+    return head, tail_count
+
+
+def grid_point_count(space: Space, filters: Sequence[Filter]) -> int:
+    """Return how many points `grid_ranks` would yield, enumerating no further than needed.
+
+    Raises:
+        ValueError: a range has no step.
+    """
+    head, tail_count = constrained_head(space, filters)
+    return tail_count * sum(1 for _ in grid_ranks(head, filters))
 
 
 class _Walk:
@@ -218,28 +241,27 @@ class _Walk:
         for condition in filters:
             self._due[max(place[name] for name in condition.names)].append(condition)
         self._watched = frozenset(name for condition in filters for name in condition.names)
-        self._chosen: list[Value] = []
         self._numbers: dict[str, Exact] = {}
 
-    def points(self, depth: int = 0) -> Iterator[tuple[Value, ...]]:
-        """Yield every completion of the values chosen so far."""
+    def ranks(self, depth: int = 0, rank: int = 0) -> Iterator[int]:
+        """Yield the rank of every completion of the values chosen so far."""
         if depth == len(self._names):
-            yield tuple(self._chosen)
+            yield rank
             return
         name, due = self._names[depth], self._due[depth]
-        for value, number in self._values(depth):
+        first = rank * self._counts[depth]
+        for index, number in enumerate(self._values(depth)):
             if number is not None:
                 self._numbers[name] = number
             if all(condition.holds(self._numbers) for condition in due):
-                self._chosen.append(value)
-                yield from self.points(depth + 1)
-                self._chosen.pop()
+                yield from self.ranks(depth + 1, first + index)
 
-    def _values(self, depth: int) -> Iterator[tuple[Value, Exact | None]]:
+    def _values(self, depth: int) -> Iterator[Exact | None]:
+        """Yield the numbers of a domain; None where no filter asks for them."""
         domain, watched = self._domains[depth], self._names[depth] in self._watched
         for index in range(self._counts[depth]):
-            value = _value_at(domain, index)
-            yield value, exact(value) if watched and not isinstance(value, str) else None
+            value = _value_at(domain, index) if watched else ""
+            yield None if isinstance(value, str) else exact(value)
 
 
 @functools.lru_cache(maxsize=65_536)

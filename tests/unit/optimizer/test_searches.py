@@ -1,9 +1,10 @@
-"""Grid and random search."""
+"""Random search, its draws, and which spaces suit a search."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -12,9 +13,14 @@ from hypothesis import strategies as st
 
 from services.common.errors import AssayError
 from services.optimizer.core.draft import SearchKind
-from services.optimizer.core.grid_search import GridSearch
-from services.optimizer.core.plan import check_reachable
-from services.optimizer.core.random_search import RandomSearch, check_feasible, value_of
+from services.optimizer.core.limits import Limits
+from services.optimizer.core.plan import StudyPlan, check_reachable
+from services.optimizer.core.random_search import (
+    RandomSearch,
+    check_feasible,
+    fraction_of,
+    value_of,
+)
 from services.optimizer.core.seeds import RESOLUTION, draw
 from services.optimizer.core.space import (
     Categories,
@@ -23,8 +29,9 @@ from services.optimizer.core.space import (
     IntRange,
     Parameter,
     Space,
+    grid_point_count,
 )
-from tests.unit.optimizer.in_memory import CROSSOVER, make_plan, search_of
+from tests.unit.optimizer.plans import CROSSOVER, plan_of
 
 MIXED = Space(
     (
@@ -39,26 +46,6 @@ MIXED = Space(
 )
 
 fractions = st.integers(0, RESOLUTION - 1)
-
-
-def test_a_grid_gives_every_point_once_in_generations() -> None:
-    """The last generation is shorter, and the one after it is empty."""
-    plan = make_plan(
-        constraints=["fast_period < slow_period"], search=SearchKind.GRID, generation_size=40
-    )
-    search = search_of(plan)
-    generations = [search.ask(number, 40) for number in range(4)]
-
-    assert [len(one) for one in generations] == [40, 40, 10, 0]
-    points = [tuple(point.values()) for one in generations for point in one]
-    assert len(set(points)) == 90
-    assert points == sorted(points)
-    assert all(float(fast) < float(slow) for fast, slow in points)
-
-
-def test_a_grid_may_be_entered_anywhere() -> None:
-    """A resumed study asks for its next generation and gets what it would have got."""
-    assert GridSearch(CROSSOVER, (), 8).ask(5, 8) == GridSearch(CROSSOVER, (), 40).ask(1, 8)
 
 
 def test_a_random_trial_depends_on_seed_and_number_alone() -> None:
@@ -137,11 +124,44 @@ def test_the_ends_of_a_logarithmic_range_of_whole_numbers_are_reached() -> None:
     assert value_of(domain, RESOLUTION - 1) == 100
 
 
+@given(
+    places=st.integers(0, 4),
+    low=st.integers(-5_000, 5_000),
+    count=st.integers(1, 500),
+    index=st.integers(0, 499),
+)
+def test_a_value_of_a_lattice_comes_back_from_its_fraction(
+    places: int, low: int, count: int, index: int
+) -> None:
+    """The inverse of a draw, for whole numbers, stepped numbers and words."""
+    unit = 10**places
+    stepped = DoubleRange(low / unit, (low + count - 1) / unit, 1 / unit)
+    words = Categories(tuple(f"word{place}" for place in range(count)))
+    for domain in (IntRange(low, low + count - 1), stepped, words, Fixed(7)):
+        value = domain.value_at(index % count)
+        assert value_of(domain, fraction_of(domain, value)) == value
+
+
+@given(fraction=fractions, low=st.floats(1e-6, 1e3), ratio=st.floats(1.0, 1e6))
+def test_a_number_comes_back_from_its_fraction(fraction: int, low: float, ratio: float) -> None:
+    """Exactly without a logarithm and for whole numbers, to the last digit with one."""
+    linear, logarithmic = DoubleRange(low, low * ratio), DoubleRange(low, low * ratio, log=True)
+    value = value_of(linear, fraction)
+    assert value_of(linear, fraction_of(linear, value)) == value
+    value = value_of(logarithmic, fraction)
+    assert value_of(logarithmic, fraction_of(logarithmic, value)) == pytest.approx(value, rel=1e-15)
+    counted = IntRange(1, 1 + round(ratio), log=True)
+    value = value_of(counted, fraction)
+    assert value_of(counted, fraction_of(counted, value)) == value
+
+
 def test_constrained_draws_fulfil_the_constraints() -> None:
     """Draws that do not are thrown away, trial by trial."""
-    plan = make_plan(constraints=["fast_period * 4 < slow_period"])
+    filters = plan_of(
+        SearchKind.RANDOM, CROSSOVER, ["fast_period * 4 < slow_period"]
+    ).constraints.on_parameters
 
-    points = search_of(plan).ask(0, 200)
+    points = RandomSearch(CROSSOVER, filters, 7, 200).ask(0, 200)
     assert all(float(one["fast_period"]) * 4 < float(one["slow_period"]) for one in points)
 
 
@@ -150,7 +170,7 @@ def test_a_space_chance_cannot_find_is_refused(search: SearchKind) -> None:
     """None of the points, and too few of them, both."""
     wide = Space((Parameter("x", IntRange(0, 99_999)),))
     for space, text in ((CROSSOVER, "fast_period > slow_period * 3"), (wide, "x == 5")):
-        plan = make_plan(space, [text], search=search)
+        plan = plan_of(search, space, [text])
         with pytest.raises(AssayError, match="at least 10 are needed") as refused:
             check_reachable(plan, 10_000)
         assert refused.value.reason == "SPACE_INFEASIBLE"
@@ -158,14 +178,20 @@ def test_a_space_chance_cannot_find_is_refused(search: SearchKind) -> None:
 
 def test_a_space_of_one_point_in_a_hundred_is_taken() -> None:
     """Rare is not too rare."""
-    plan = make_plan(constraints=["fast_period == 5", "slow_period == 20"])
+    plan = plan_of(SearchKind.RANDOM, CROSSOVER, ["fast_period == 5", "slow_period == 20"])
 
     check_feasible(plan.space, plan.constraints.on_parameters, plan.seed)
 
 
+def _grid(text: str) -> StudyPlan:
+    """Return a plan of the grid with its points counted."""
+    plan = plan_of(SearchKind.GRID, CROSSOVER, [text])
+    return replace(plan, limits=Limits(grid_point_count(CROSSOVER, plan.constraints.on_parameters)))
+
+
 def test_an_empty_grid_is_refused() -> None:
     """With the reason that says so."""
-    plan = make_plan(constraints=["fast_period > slow_period * 3"], search=SearchKind.GRID)
+    plan = _grid("fast_period > slow_period * 3")
 
     with pytest.raises(AssayError) as refused:
         check_reachable(plan, 10_000)
@@ -174,7 +200,7 @@ def test_an_empty_grid_is_refused() -> None:
 
 def test_a_grid_above_the_limit_is_refused_with_both_counts() -> None:
     """The count is that after the constraints."""
-    plan = make_plan(constraints=["fast_period < slow_period"], search=SearchKind.GRID)
+    plan = _grid("fast_period < slow_period")
 
     check_reachable(plan, 90)
     with pytest.raises(AssayError) as refused:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
 
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.optimizer.core.constraints import Condition, read_constraints
+from services.optimizer.core.lattice import Lattice
 from services.optimizer.core.space import (
     Categories,
     DoubleRange,
@@ -20,10 +22,11 @@ from services.optimizer.core.space import (
     Space,
     exact,
     grid_point_count,
-    grid_points,
+    grid_ranks,
     reachable_high,
 )
-from tests.unit.optimizer.in_memory import CROSSOVER
+from services.optimizer.core.trial import Value
+from tests.unit.optimizer.plans import CROSSOVER
 
 
 def conditions(*texts: str, names: frozenset[str]) -> tuple[Condition, ...]:
@@ -36,6 +39,12 @@ def conditions(*texts: str, names: frozenset[str]) -> tuple[Condition, ...]:
 FAST_BELOW_SLOW = conditions(
     "fast_period < slow_period", names=frozenset({"fast_period", "slow_period"})
 )
+
+
+def _points(space: Space, filters: Sequence[Condition]) -> list[tuple[Value, ...]]:
+    """Return all points of a lattice as tuples."""
+    lattice = Lattice(space, filters)
+    return [tuple(lattice.point(number).values()) for number in range(len(lattice))]
 
 
 def test_a_float_is_the_decimal_it_is_written_as() -> None:
@@ -99,7 +108,7 @@ def test_the_example_grid_has_100_points_of_which_90_fulfil_the_constraint() -> 
     """fast_period 5..50 by 5 and slow_period 20..200 by 20."""
     assert CROSSOVER.point_count == 100
     assert grid_point_count(CROSSOVER, FAST_BELOW_SLOW) == 90
-    assert len(list(grid_points(CROSSOVER, FAST_BELOW_SLOW))) == 90
+    assert len(list(grid_ranks(CROSSOVER, FAST_BELOW_SLOW))) == 90
 
 
 def test_the_last_parameter_varies_fastest() -> None:
@@ -113,9 +122,7 @@ def test_the_last_parameter_varies_fastest() -> None:
         )
     )
 
-    assert list(grid_points(space, ())) == list(
-        itertools.product([1, 2], ["x", "y"], [7], [0.0, 0.5])
-    )
+    assert _points(space, ()) == list(itertools.product([1, 2], ["x", "y"], [7], [0.0, 0.5]))
 
 
 @given(
@@ -138,7 +145,10 @@ def test_grids_equal_a_filtered_product(sizes: list[int], texts: list[str]) -> N
         if all(one.holds(dict(zip(names, point, strict=True))) for one in filters)
     ]
 
-    assert list(grid_points(space, filters)) == wanted
+    assert _points(space, filters) == wanted
+    assert [space.point_at(rank) for rank in grid_ranks(space, filters)] == [
+        space.point(one) for one in wanted
+    ]
     assert grid_point_count(space, filters) == len(wanted)
 
 

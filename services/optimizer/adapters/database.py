@@ -13,7 +13,7 @@ from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 
 from services.common.errors import AssayError, unavailable
-from services.optimizer.adapters.study_tables import METADATA
+from services.optimizer.adapters.schema_upgrade import bring_up_to_date
 
 _SCHEMA_LOCK = 0x0A55A7
 """Key of PostgreSQL's advisory lock under which the tables are made."""
@@ -73,7 +73,7 @@ class Database:
             yield connection
 
     def make_tables(self) -> None:
-        """Make Optuna's tables and ours where they are missing.
+        """Make Optuna's tables and ours where they are missing, and complete older ones.
 
         Raises:
             AssayError: UNAVAILABLE/STORE_UNAVAILABLE.
@@ -101,7 +101,8 @@ class Database:
         )
         storage.remove_session()
         storage.engine.dispose()
-        METADATA.create_all(self._engine)
+        with self._writing.begin() as connection:
+            bring_up_to_date(connection)
 
     def close(self) -> None:
         """Close all connections."""

@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from services.common.errors import AssayError, Code, unavailable
+from services.common.errors import AssayError, Code
 from services.optimizer.core.constraints import read_constraints
-from services.optimizer.core.draft import SearchKind
+from services.optimizer.core.draft import PruningRule, SearchKind, SearchOptions
 from services.optimizer.core.events import Clock, GenerationReport
+from services.optimizer.core.limits import Limits
 from services.optimizer.core.objectives import Objective
 from services.optimizer.core.plan import StudyPlan
-from services.optimizer.core.ports import Search, StudyRecord, StudyShape, StudyState
+from services.optimizer.core.ports import Search, StudyRecord, StudyState
 from services.optimizer.core.search import plain_search
 from services.optimizer.core.space import Fixed, IntRange, Parameter, Space, grid_point_count
 from services.optimizer.core.tally import Progress
@@ -31,6 +32,10 @@ CROSSOVER = Space(
 """The example grid of 100 points, of which 90 have fast_period < slow_period."""
 
 
+WINDOW_BARS = 1_000
+"""Bars of the window that scripted workers run."""
+
+
 def make_plan(
     space: Space = CROSSOVER,
     constraints: Sequence[str] = (),
@@ -39,6 +44,7 @@ def make_plan(
     trial_count: int = 20,
     generation_size: int = 4,
     seed: int = 7,
+    pruning: PruningRule | None = None,
 ) -> StudyPlan:
     """Return a plan with sensible defaults."""
     numbers = frozenset(
@@ -49,7 +55,15 @@ def make_plan(
     if search is SearchKind.GRID:
         trial_count = grid_point_count(space, found.on_parameters)
     return StudyPlan(
-        space, found, tuple(objectives), search, trial_count, 10, seed, generation_size
+        space,
+        found,
+        tuple(objectives),
+        search,
+        SearchOptions(),
+        Limits(trial_count),
+        seed,
+        generation_size,
+        pruning=pruning,
     )
 
 
@@ -76,95 +90,6 @@ def outcome_of(point: Point) -> Outcome:
     return Outcome(metrics)
 
 
-class MemoryStore:
-    """A `StudyStore` in memory.
-
-    While `outage` is above 0 each call takes one off and fails; while `lost_answers` is, each
-    update of a record takes one off, is made, and fails nevertheless. `gate` holds updates up.
-    """
-
-    def __init__(self) -> None:
-        self.records: dict[str, StudyRecord] = {}
-        self.shapes: dict[str, StudyShape] = {}
-        self.log: dict[str, list[bytes]] = {}
-        self.kept: dict[str, list[Trial]] = {}
-        self.outage = 0
-        self.lost_answers = 0
-        self.gate = asyncio.Event()
-        self.gate.set()
-        self.appended: Callable[[], None] = lambda: None
-
-    def _answer(self) -> None:
-        if self.outage:
-            self.outage -= 1
-            raise unavailable("STORE_UNAVAILABLE", "away")
-
-    async def create(self, record: StudyRecord, shape: StudyShape) -> None:
-        """Store a new study."""
-        self._answer()
-        self.records[record.study_id] = record
-        self.shapes[record.study_id] = shape
-
-    async def get(self, study_id: str) -> StudyRecord | None:
-        """Return a study, or None."""
-        self._answer()
-        return self.records.get(study_id)
-
-    async def find_request(self, request_id: str) -> StudyRecord | None:
-        """Return the study a request made, or None."""
-        self._answer()
-        found = [one for one in self.records.values() if one.request_id == request_id]
-        return found[0] if found else None
-
-    async def update(self, record: StudyRecord, events: Sequence[bytes] = ()) -> None:
-        """Replace a record and append events."""
-        self._answer()
-        await self.gate.wait()
-        self.records[record.study_id] = record
-        self.log.setdefault(record.study_id, []).extend(events)
-        if self.lost_answers:
-            self.lost_answers -= 1
-            raise unavailable("STORE_UNAVAILABLE", "answer lost")
-
-    async def append_generation(
-        self, study_id: str, trials: Sequence[Trial], events: Sequence[bytes]
-    ) -> None:
-        """Store a generation once."""
-        self._answer()
-        kept = self.kept.setdefault(study_id, [])
-        fresh = [trial for trial in trials if trial.number >= len(kept)]
-        kept += fresh
-        if fresh:
-            self.log.setdefault(study_id, []).extend(events)
-        self.appended()
-
-    async def trials(self, study_id: str) -> Sequence[Trial]:
-        """Return all trials."""
-        self._answer()
-        return list(self.kept.get(study_id, []))
-
-    async def events(
-        self, study_id: str, after_number: int, limit: int
-    ) -> Sequence[tuple[int, bytes]]:
-        """Return events after a number."""
-        self._answer()
-        found = list(enumerate(self.log.get(study_id, []), start=1))
-        return found[after_number : after_number + limit]
-
-    async def delete(self, study_id: str) -> bool:
-        """Delete a study."""
-        self._answer()
-        return self.records.pop(study_id, None) is not None
-
-    async def list(
-        self, limit: int, offset: int, state: StudyState | None
-    ) -> Sequence[StudyRecord]:
-        """Return studies, newest first."""
-        self._answer()
-        found = [one for one in self.records.values() if state is None or one.state is state]
-        return found[::-1][offset : offset + limit]
-
-
 @dataclass
 class ScriptedWorkers:
     """`Workers` that finish their points in a shuffled order and may fail or hang.
@@ -183,8 +108,10 @@ class ScriptedWorkers:
     calls: list[list[Point]] = field(default_factory=list)
     called: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def evaluate(self, points: Sequence[Point]) -> list[Outcome]:
-        """Return one outcome per point."""
+    async def evaluate(
+        self, points: Sequence[Point], bar_limit: int | None = None
+    ) -> list[Outcome]:
+        """Return one outcome per point, the same over any number of bars."""
         self.calls.append(list(points))
         self.called.set()
         if self.failures:
@@ -196,7 +123,9 @@ class ScriptedWorkers:
         random.Random(self.shuffle + len(self.calls)).shuffle(order)
         for index in order:
             await asyncio.sleep(0)
-            found[index] = outcome_of(points[index])
+            found[index] = replace(
+                outcome_of(points[index]), evaluated_bar_count=bar_limit or WINDOW_BARS
+            )
         return [found[index] for index in range(len(points))]
 
 

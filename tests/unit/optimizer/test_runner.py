@@ -4,26 +4,31 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
 from services.common.errors import AssayError, unavailable
 from services.optimizer.core.digest import trials_digest
 from services.optimizer.core.draft import SearchKind
+from services.optimizer.core.evaluation import STOP_PATIENCE_SECONDS, Engagement
+from services.optimizer.core.limits import StopReason
 from services.optimizer.core.plan import StudyPlan
-from services.optimizer.core.runner import STOP_PATIENCE_SECONDS, Engagement, Runner
+from services.optimizer.core.ports import Search, StudyState
+from services.optimizer.core.runner import Runner
 from services.optimizer.core.trial import Point, Trial, TrialState
 from tests.unit.optimizer.in_memory import (
-    MemoryStore,
     ScriptedWorkers,
     TextWriter,
     TickingClock,
     data_changed,
     make_plan,
+    pending,
     search_of,
     timeless,
     words,
 )
+from tests.unit.optimizer.memory_store import MemoryStore
 
 PLAN = make_plan(constraints=["trade_count >= 60"], trial_count=22)
 
@@ -62,20 +67,28 @@ class Study:
         self.store = store or MemoryStore()
         self.workers = workers or ScriptedWorkers()
         self.time = TickingClock()
-        self.noted: list[Trial] = []
-        self.runner = Runner(
-            "one",
-            Engagement(plan, HistorySearch(), self.workers),
+        self.plan = plan
+        self.runner = self.runner_of(HistorySearch())
+
+    def runner_of(self, search: Search) -> Runner:
+        """Claim the study and return a runner of it."""
+        record = self.store.records.setdefault("one", pending())
+        self.record = self.store.records["one"] = replace(
+            record, lease_epoch=record.lease_epoch + 1, state=StudyState.RUNNING
+        )
+        return Runner(
+            self.record,
+            Engagement(self.plan, search, self.workers),
             self.store,
             TextWriter(),
             self.time.clock,
-            self.noted.extend,
+            lambda _: None,
         )
 
     async def finish(self) -> list[Trial]:
         """Load and run to the end; returns the stored trials."""
         await self.runner.load()
-        assert await self.runner.run()
+        assert await self.runner.run() is StopReason.TRIAL_COUNT
         return self.store.kept["one"]
 
 
@@ -86,9 +99,9 @@ async def test_a_study_has_exactly_its_trials() -> None:
 
     assert [trial.number for trial in trials] == list(range(22))
     assert [trial.generation_number for trial in trials] == [n // 4 for n in range(22)]
-    assert [len(points) for points in study.workers.calls] == [4, 4, 4, 4, 4, 2]
-    assert study.noted == trials
-    assert {trial.state for trial in trials} == set(TrialState)
+    run = [trial for trial in trials if trial.reused_trial_number is None]
+    assert sum(map(len, study.workers.calls)) == len(run)
+    assert {trial.state for trial in trials} == {TrialState.COMPLETE, TrialState.FAILED}
 
 
 async def test_the_trials_do_not_depend_on_who_finishes_first() -> None:
@@ -97,7 +110,7 @@ async def test_the_trials_do_not_depend_on_who_finishes_first() -> None:
     for shuffle in range(8):
         study = Study(workers=ScriptedWorkers(shuffle))
         await study.finish()
-        digests.add(study.runner.tally.digest.hexdigest())
+        digests.add(study.runner.stored.digest.hexdigest())
 
     assert len(digests) == 1
 
@@ -127,7 +140,7 @@ async def test_a_killed_study_goes_on_as_if_nothing_had_happened(killed_after: i
     trials = await second.finish()
 
     assert timeless(trials) == timeless(wanted)
-    assert second.runner.tally.digest.hexdigest() == whole.runner.tally.digest.hexdigest()
+    assert second.runner.stored.digest.hexdigest() == whole.runner.stored.digest.hexdigest()
     assert len(second.workers.calls) == 6 - killed_after
     events = [words(event) for event in store.log["one"]]
     assert [event["finished"] for event in events] == [4, 8, 12, 16, 20, 22]
@@ -139,7 +152,7 @@ async def test_an_outage_of_the_store_loses_nothing() -> None:
     study = Study()
     await study.runner.load()
     study.store.outage = 7
-    assert await study.runner.run()
+    assert await study.runner.run() is StopReason.TRIAL_COUNT
 
     assert timeless(study.store.kept["one"]) == timeless(wanted)
     assert len(study.workers.calls) == 6
@@ -175,17 +188,19 @@ async def test_a_refusal_of_the_workers_ends_the_study() -> None:
         await study.runner.run()
     assert refused.value.reason == "DATASET_CHANGED"
     assert len(study.store.kept["one"]) == 4
-    assert study.runner.tally.finished == 4
+    assert study.runner.stored.finished == 4
 
 
 async def test_a_stop_finishes_the_generation_in_hand() -> None:
-    """And keeps it."""
+    """And keeps it: what workers have run is stored, to the last trial."""
     study = Study()
     study.store.appended = study.runner.stop.set
     await study.runner.load()
 
-    assert not await study.runner.run()
-    assert len(study.store.kept["one"]) == 4
+    assert await study.runner.run() is None
+    run = [one for one in study.store.kept["one"] if one.reused_trial_number is None]
+    assert len(run) == sum(map(len, study.workers.calls))
+    assert 4 <= len(study.store.kept["one"]) <= 8
 
 
 async def test_a_stop_does_not_wait_for_ever_for_workers() -> None:
@@ -236,14 +251,7 @@ async def test_a_grid_finishes_every_point_once() -> None:
         constraints=["fast_period < slow_period"], search=SearchKind.GRID, generation_size=32
     )
     study = Study(plan=plan)
-    study.runner = Runner(
-        "one",
-        Engagement(plan, search_of(plan), study.workers),
-        study.store,
-        TextWriter(),
-        study.time.clock,
-        study.noted.extend,
-    )
+    study.runner = study.runner_of(search_of(plan))
     trials = await study.finish()
 
     assert len({tuple(trial.parameters.values()) for trial in trials}) == len(trials) == 90
@@ -252,15 +260,7 @@ async def test_a_grid_finishes_every_point_once() -> None:
 async def test_a_search_that_gives_too_few_points_is_a_defect() -> None:
     """It must not run for ever, nor end with fewer trials."""
     plan = make_plan(search=SearchKind.GRID)
-    longer = make_plan(trial_count=101)
-    runner = Runner(
-        "one",
-        Engagement(longer, search_of(plan), ScriptedWorkers()),
-        MemoryStore(),
-        TextWriter(),
-        TickingClock().clock,
-        lambda _: None,
-    )
+    runner = Study(plan=make_plan(trial_count=101)).runner_of(search_of(plan))
     await runner.load()
 
     with pytest.raises(RuntimeError, match="0 points, not 1"):

@@ -22,6 +22,8 @@ from services.optimizer.core.trial import Trial, TrialState, Value
 CONSTRAINT_PREFIX = "constraints:"
 """Optuna 5 keeps each constraint of a trial as a system attribute of this prefix and its name."""
 
+NUMPY_SEED_LIMIT = 2**32
+"""Seeds of Optuna's samplers, and of `cmaes`, lie below this."""
 
 FINEST_LATTICE = 10_000_000
 """Values of a stepped range above which Optuna's float arithmetic takes some for out of step."""

@@ -195,9 +195,11 @@ class Supervisor:
         """Whether a study has succeeded with all its trials, so that nothing is left to do."""
         if record.state is not StudyState.SUCCEEDED:
             return False
-        last = record.limits.trial_count - 1
+        count = record.limits.trial_count
+        if not count:
+            return True
         return record.stop_reason == StopReason.TRIAL_COUNT.name and bool(
-            await self._store.trials(record.study_id, last, 1)
+            await self._store.trials(record.study_id, count - 1, 1)
         )
 
     async def _unknown(self, study_id: str) -> AssayError:

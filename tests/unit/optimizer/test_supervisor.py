@@ -13,12 +13,12 @@ import pytest
 from services.common.errors import AssayError
 from services.optimizer.core import supervisor
 from services.optimizer.core.digest import trials_digest
+from services.optimizer.core.evaluation import Engagement
+from services.optimizer.core.limits import Limits
+from services.optimizer.core.ownership import Replica
 from services.optimizer.core.ports import StudyRecord, StudyState
-from services.optimizer.core.runner import Engagement
 from services.optimizer.core.supervisor import Supervisor
-from services.optimizer.core.trial_cache import TrialCache
 from tests.unit.optimizer.in_memory import (
-    MemoryStore,
     ScriptedWorkers,
     TextWriter,
     TickingClock,
@@ -29,6 +29,7 @@ from tests.unit.optimizer.in_memory import (
     timeless,
     words,
 )
+from tests.unit.optimizer.memory_store import MemoryStore
 
 PLAN = make_plan(trial_count=12)
 
@@ -36,14 +37,15 @@ PLAN = make_plan(trial_count=12)
 class Process:
     """One process of the optimizer on a store that outlives it."""
 
-    def __init__(self, store: MemoryStore, workers: ScriptedWorkers) -> None:
+    def __init__(
+        self, store: MemoryStore, workers: ScriptedWorkers, name: str = "a", limit: int = 16
+    ) -> None:
         self.store = store
         self.workers = workers
         self.time = TickingClock()
         self.defect: Exception | None = None
-        self.trials = TrialCache(store)
         self.supervisor = Supervisor(
-            store, self._engage, TextWriter(), self.time.clock, self.trials
+            store, self._engage, TextWriter(), self.time.clock, Replica(name, study_limit=limit)
         )
 
     async def _engage(self, record: StudyRecord) -> Engagement:
@@ -53,13 +55,17 @@ class Process:
 
     async def begin(self, study_id: str = "one") -> None:
         """Store a study and start it."""
-        record = pending(study_id)
-        await self.store.create(record, PLAN.shape)
-        self.supervisor.start(record)
+        await self.store.create(pending(study_id), PLAN.shape)
+        self.supervisor.wake()
 
     async def watched(self, study_id: str = "one", after: int = 0) -> list[dict[str, object]]:
         """Return all events up to the end."""
         return [dict(words(event)) async for _, event in self.supervisor.watch(study_id, after)]
+
+    def freeze(self) -> None:
+        """Renew and claim nothing more, as a process that was halted."""
+        for loop in self.supervisor._ownership._loops:
+            loop.cancel()
 
     def state(self, study_id: str = "one") -> StudyState:
         """Return the stored state."""
@@ -68,10 +74,14 @@ class Process:
 
 @asynccontextmanager
 async def process(
-    store: MemoryStore | None = None, workers: ScriptedWorkers | None = None
+    store: MemoryStore | None = None,
+    workers: ScriptedWorkers | None = None,
+    name: str = "a",
+    limit: int = 16,
 ) -> AsyncIterator[Process]:
     """Run a process until the end of the block."""
-    one = Process(store or MemoryStore(), workers or ScriptedWorkers())
+    one = Process(store or MemoryStore(), workers or ScriptedWorkers(), name, limit)
+    one.supervisor.begin()
     yield one
     await one.supervisor.close()
 
@@ -144,21 +154,14 @@ async def test_a_stopped_study_resumes_as_if_it_had_never_stopped() -> None:
     assert one.store.records["one"].start_time_ms == stopped.start_time_ms
 
 
-async def test_another_process_takes_up_what_a_killed_one_left() -> None:
-    """Pending and running studies go on, stopping ones are stopped, finished ones are left."""
+async def test_another_replica_takes_up_what_a_dead_one_left() -> None:
+    """Once its lease has run out: pending and running studies go on, stopping ones are stopped."""
     store = MemoryStore()
-    first = Process(store, ScriptedWorkers())
+    hang = asyncio.Event()
+    first = Process(store, ScriptedWorkers(hang=hang))
+    first.supervisor.begin()
     await first.begin("running")
-    task = first.supervisor._lives["running"].task
-
-    def kill() -> None:
-        task.cancel()
-
-    store.appended = kill
-    await asyncio.wait({task})
-    store.appended = lambda: None
-    assert store.records["running"].state is StudyState.RUNNING
-    assert len(store.kept["running"]) == 4
+    await first.workers.called.wait()
     for study_id, state in (
         ("pending", StudyState.PENDING),
         ("stopping", StudyState.STOPPING),
@@ -167,11 +170,17 @@ async def test_another_process_takes_up_what_a_killed_one_left() -> None:
     ):
         await store.create(replace(pending(study_id), state=state), PLAN.shape)
 
-    async with process(store) as second:
-        await second.supervisor.take_up()
-        await second.supervisor.take_up()
+    first.freeze()
+    async with process(store, name="b") as second:
+        store.now_ms += 20_000
+        second.supervisor.wake()
         for study_id in ("running", "pending", "stopping"):
             await second.watched(study_id)
+        taken = store.records["running"]
+        kept = timeless(store.kept["running"])
+        hang.set()
+        await asyncio.sleep(0)
+        await first.supervisor.close()
 
     states = {study_id: record.state.name for study_id, record in store.records.items()}
     assert states == {
@@ -181,8 +190,84 @@ async def test_another_process_takes_up_what_a_killed_one_left() -> None:
         "stopped": "STOPPED",
         "failed": "FAILED",
     }
-    assert timeless(store.kept["running"]) == timeless(store.kept["pending"])
+    assert (taken.owner, taken.lease_epoch) == ("b", 2)
+    assert timeless(store.kept["running"]) == kept == timeless(store.kept["pending"])
     assert "stopping" not in store.kept
+
+
+async def test_a_replica_that_drains_gives_its_studies_back() -> None:
+    """Another one has them at once, without waiting for the lease to run out."""
+    store = MemoryStore()
+    first = Process(store, ScriptedWorkers(hang=asyncio.Event()))
+    first.supervisor.begin()
+    await first.begin()
+    await first.workers.called.wait()
+    await first.supervisor.close()
+    async with process(store, name="b") as second:
+        await second.watched()
+
+    assert store.records["one"].owner == "b"
+    assert second.state() is StudyState.SUCCEEDED
+
+
+async def test_a_full_replica_leaves_studies_waiting() -> None:
+    """Until one of its own has ended; a stop need not wait for that."""
+    hang = asyncio.Event()
+    async with process(workers=ScriptedWorkers(hang=hang), limit=1) as one:
+        await one.begin("first")
+        await one.workers.called.wait()
+        await one.begin("second")
+        await one.begin("third")
+        await one.supervisor.stop("third")
+        await one.watched("third")
+        waiting = one.state("second")
+        hang.set()
+        await one.watched("second")
+
+    assert waiting is StudyState.PENDING
+    assert one.state("third") is StudyState.STOPPED
+    assert one.state("second") is StudyState.SUCCEEDED
+
+
+async def test_any_replica_stops_limits_and_watches_a_study() -> None:
+    """Its owner heeds what it finds with its next write or renewal."""
+    store = MemoryStore()
+    hang = asyncio.Event()
+    async with process(store, ScriptedWorkers(hang=hang)) as owner:
+        await owner.begin("stopped")
+        await owner.begin("limited")
+        await owner.workers.called.wait()
+        async with process(store, name="b") as other:
+            await other.supervisor.stop("stopped")
+            await other.supervisor.set_limits("limited", Limits(5))
+            watching = asyncio.ensure_future(other.watched("stopped"))
+            hang.set()
+            stopped = await watching
+            await other.watched("limited")
+
+    assert stopped[-1] == {"end": "STOPPED"}
+    assert store.records["stopped"].owner == "a"
+    assert len(store.kept["limited"]) < 12
+
+
+async def test_a_succeeded_study_resumes_once_its_limits_leave_something_to_do() -> None:
+    """With the trials it would have had at once."""
+    async with process() as one:
+        await one.store.create(replace(pending(), limits=Limits(6)), PLAN.shape)
+        one.supervisor.wake()
+        first_life = await one.watched()
+        with pytest.raises(AssayError) as refused:
+            await one.supervisor.resume("one")
+        await one.supervisor.set_limits("one", Limits(12))
+        await one.supervisor.resume("one")
+        await one.watched(after=len(first_life))
+        await one.begin("whole")
+        await one.watched("whole")
+
+    assert reason(refused) == "STUDY_STATE_WRONG"
+    assert timeless(one.store.kept["one"]) == timeless(one.store.kept["whole"])
+    assert one.store.records["one"].stop_reason == "TRIAL_COUNT"
+    assert one.store.records["one"].trials_digest == one.store.records["whole"].trials_digest
 
 
 async def test_a_refusal_fails_the_study_with_its_reason() -> None:
@@ -222,24 +307,35 @@ async def test_a_defect_fails_one_study_and_the_service_lives() -> None:
     assert one.state("sound") is StudyState.SUCCEEDED
 
 
+async def persistently_watched(one: Process) -> list[dict[str, object]]:
+    """Watch as clients do: again after an outage, from where they were."""
+    events: list[dict[str, object]] = []
+    while not events or "end" not in events[-1]:
+        with suppress(AssayError):
+            async for _, event in one.supervisor.watch("one", len(events)):
+                events.append(dict(words(event)))
+        await asyncio.sleep(0)
+    return events
+
+
 async def test_an_outage_at_any_write_changes_nothing() -> None:
     """The store is away at every second call: the study ends as it would have."""
     async with process() as whole:
         await whole.begin()
         await whole.watched()
     async with process() as one:
-        record = pending()
-        await one.store.create(record, PLAN.shape)
+        await one.store.create(pending(), PLAN.shape)
         one.store.outage = 2
 
         def fail_twice() -> None:
             one.store.outage = 2
 
         one.store.appended = fail_twice
-        one.supervisor.start(record)
-        await asyncio.wait({one.supervisor._lives["one"].task})
+        one.supervisor.wake()
+        events = await persistently_watched(one)
 
     assert one.state() is StudyState.SUCCEEDED
+    assert events[-1] == {"end": "SUCCEEDED"}
     assert timeless(one.store.kept["one"]) == timeless(whole.store.kept["one"])
     assert len(one.store.log["one"]) == len(whole.store.log["one"])
 
@@ -262,6 +358,7 @@ async def test_only_studies_at_rest_are_deleted(state: StudyState) -> None:
     """Others are refused with their state."""
     async with process() as one:
         await one.store.create(replace(pending(), state=state), PLAN.shape)
+        one.store.expiry_ms["one"] = 1
         with pytest.raises(AssayError) as refused:
             await one.supervisor.delete("one")
 
@@ -321,6 +418,7 @@ async def test_resuming_a_running_study_leaves_it_alone() -> None:
 async def test_a_closing_process_ends_its_watchers() -> None:
     """They are told to come again, and the study is left running for the next process."""
     one = Process(MemoryStore(), ScriptedWorkers(hang=asyncio.Event()))
+    one.supervisor.begin()
     await one.begin()
     watching = asyncio.ensure_future(one.watched())
     await one.workers.called.wait()
@@ -330,21 +428,6 @@ async def test_a_closing_process_ends_its_watchers() -> None:
         await watching
     assert reason(refused) == "STORE_UNAVAILABLE"
     assert one.state() is StudyState.RUNNING
-
-
-async def test_pages_of_trials_read_a_study_once() -> None:
-    """Also while it runs: what is stored meanwhile is added."""
-    async with process() as one:
-        await one.begin()
-        lengths = set()
-        async for _ in one.supervisor.watch("one", 0):
-            trials = await one.trials.trials("one")
-            lengths.add(len(trials))
-            assert [trial.number for trial in trials] == list(range(len(trials)))
-        one.store.outage = 1
-        assert len(await one.trials.trials("one")) == 12
-
-    assert max(lengths) == 12
 
 
 @asynccontextmanager
@@ -410,6 +493,6 @@ async def test_watching_leaves_nothing_behind() -> None:
         for name in ("one", "other", "another"):
             with suppress(AssayError):
                 await one.watched(name)
-        left = dict(one.supervisor._signals)
+        left = dict(one.supervisor._signals._signals)
 
     assert left == {}

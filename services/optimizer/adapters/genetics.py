@@ -32,6 +32,9 @@ from services.optimizer.core.trial import Trial
 SMALLEST_POPULATION: Final = 2
 """Optuna crosses two different parents."""
 
+COMPETITORS_AT_ONCE: Final = 1_000
+"""Trials of others that compete together: sorting all of 100,000 by dominance takes minutes."""
+
 
 class _Recalled:
     """What a sampler would look up in its study, handed to it instead.
@@ -98,8 +101,8 @@ class Genetics:
         self._nsga3 = nsga3
         self._study = optuna.create_study(directions=["minimize"] * len(self._signs))
 
-    def survivors(self, competitors: Sequence[Trial], seed: int) -> list[Trial]:
-        """Return the best of complete trials, at most the population size.
+    def survivors(self, competitors: Sequence[Trial], seed: int) -> list[int]:
+        """Return the places of the best of complete trials, at most the population size.
 
         Feasible ones come before others, less dominated ones before more dominated ones; among
         equals those in thinly settled parts of the front (NSGA-II) or next to the least used
@@ -117,7 +120,7 @@ class Genetics:
         ]
         with np.errstate(all="ignore"):
             chosen = sampler.select_parent(self._study, 1)
-        return [competitors[one.number] for one in chosen]
+        return [one.number for one in chosen]
 
     def heredities(
         self, parents: Sequence[Trial], names: Sequence[str], seed: int

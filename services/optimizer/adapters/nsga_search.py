@@ -12,7 +12,7 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Final
 
-from services.optimizer.adapters.genetics import SMALLEST_POPULATION, Genetics
+from services.optimizer.adapters.genetics import COMPETITORS_AT_ONCE, SMALLEST_POPULATION, Genetics
 from services.optimizer.core.plan import StudyPlan
 from services.optimizer.core.random_search import feasible_point, value_of
 from services.optimizer.core.seeds import draw
@@ -21,9 +21,6 @@ from services.optimizer.core.trial import Point, Trial, TrialState, Value
 
 _CHILDREN_PER_POINT: Final = 20
 """Children bred for a point till one fulfils the constraints on parameters and is new."""
-
-_PRIORS_AT_ONCE: Final = 1_000
-"""Trials of others that compete together: sorting all of 100,000 by dominance takes minutes."""
 
 
 class NsgaSearch:
@@ -50,8 +47,8 @@ class NsgaSearch:
         )
         self._names = tuple(one.name for one in plan.space.searched if one.domain.point_count != 1)
         self._parents: list[Trial] = []
-        for first in range(0, len(priors), _PRIORS_AT_ONCE):
-            self._select(priors[first : first + _PRIORS_AT_ONCE], ("priors", first))
+        for first in range(0, len(priors), COMPETITORS_AT_ONCE):
+            self._select(priors[first : first + COMPETITORS_AT_ONCE], ("priors", first))
 
     def ask(self, generation_number: int, count: int) -> list[Point]:
         """Return the generation's first points.
@@ -83,7 +80,9 @@ class NsgaSearch:
     def _select(self, trials: Sequence[Trial], purpose: tuple[object, ...]) -> None:
         complete = [trial for trial in trials if trial.state is TrialState.COMPLETE]
         seed = draw(self._seed, "nsga survivors", *purpose)
-        self._parents = self._genetics.survivors([*complete, *self._parents], seed)
+        competitors = [*complete, *self._parents]
+        chosen = self._genetics.survivors(competitors, seed)
+        self._parents = [competitors[place] for place in chosen]
 
     def _bred(
         self,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Final, TypeVar
+from typing import Final
 
 from google.protobuf.message import Message
 
@@ -21,8 +21,6 @@ _STUDY_ID: Final = re.compile(r"[a-z][a-z0-9-]{0,62}")
 _TOKEN_BYTES: Final = 8
 _LARGEST_OFFSET: Final = 2**63 - 1
 """What a database takes as OFFSET."""
-
-T = TypeVar("T")
 
 
 def study_id_violations(study_id: str) -> Iterator[Violation]:
@@ -81,16 +79,16 @@ class Page:
     size: int
     binding: bytes
 
-    def cut(self, entries: Sequence[T]) -> tuple[Sequence[T], str]:
-        """Return the page of a whole list and the token of the next one."""
-        end = self.offset + self.size
-        return entries[self.offset : end], self.next_token(more=end < len(entries))
+    @property
+    def end(self) -> int:
+        """Entries up to its last."""
+        return self.offset + self.size
 
     def next_token(self, *, more: bool) -> str:
         """Return the token of the next page; empty when there is none."""
         if not more:
             return ""
-        offset = (self.offset + self.size).to_bytes(_TOKEN_BYTES, "big")
+        offset = self.end.to_bytes(_TOKEN_BYTES, "big")
         return base64.urlsafe_b64encode(offset + self.binding).decode()
 
 

@@ -23,8 +23,10 @@ from services.optimizer.convert.limits import stop_rule_shape_violations
 from services.optimizer.convert.requests import name_violations
 from services.optimizer.core.draft_checks import MOST_OBJECTIVES
 
-_DATASET: Final = re.compile(r"datasets/[a-z0-9]([a-z0-9._-]*[a-z0-9])?")
-_STRATEGY: Final = re.compile(r"strategies/[a-z][a-z0-9_]{0,62}")
+DATASET: Final = re.compile(r"datasets/[a-z0-9]([a-z0-9._-]*[a-z0-9])?")
+"""Names of datasets."""
+STRATEGY: Final = re.compile(r"strategies/[a-z][a-z0-9_]{0,62}")
+"""Names of strategies."""
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _MOST_LOOKBACK: Final = 1_000_000
 _MOST_EARLIER_STUDIES: Final = 10
@@ -97,7 +99,7 @@ def _strategy_violations(strategy: strategy_pb2.StrategyChoice) -> Iterator[Viol
         if strategy.name:
             told = "is given beside a definition; exactly one of them must be"
             yield Violation("spec.strategy.name", told)
-    elif not _STRATEGY.fullmatch(strategy.name):
+    elif not STRATEGY.fullmatch(strategy.name):
         yield Violation(
             "spec.strategy.name",
             f'must have the form "strategies/{{strategy}}", but is {strategy.name[:80]!r}',
@@ -105,7 +107,7 @@ def _strategy_violations(strategy: strategy_pb2.StrategyChoice) -> Iterator[Viol
 
 
 def _snapshot_violations(path: str, snapshot: candles_pb2.CandleSnapshot) -> Iterator[Violation]:
-    if not _DATASET.fullmatch(snapshot.dataset):
+    if not DATASET.fullmatch(snapshot.dataset):
         yield Violation(
             f"{path}.dataset",
             f'must have the form "datasets/{{dataset}}", but is {snapshot.dataset!r}',

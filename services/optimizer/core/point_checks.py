@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
 
 from services.common.errors import Violation
 from services.optimizer.core.domain_checks import domain_violations
@@ -45,8 +46,10 @@ def is_inside(value: Value, domain: Domain) -> bool:
     kind = int if isinstance(domain, IntRange) else float
     if not isinstance(value, kind) or not domain.low <= value <= domain.high:
         return False
-    step = domain.step
-    return step is None or (exact(value) - exact(domain.low)) % exact(step) == 0
+    if domain.step is None:
+        return True
+    place = (exact(value) - exact(domain.low)) / Fraction(exact(domain.step))
+    return domain.value_at(round(place)) == value
 
 
 def _one_point(

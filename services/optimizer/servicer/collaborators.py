@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from assay.backtest.v1 import backtest_service_pb2
 
-from services.optimizer.convert.reports import ImportanceLike
+from services.optimizer.convert.reports import Importances
+from services.optimizer.core.best_history import Hypervolume
 from services.optimizer.core.events import Clock
-from services.optimizer.core.ports import StudyShape, StudyStore
+from services.optimizer.core.plan import StudyPlan
+from services.optimizer.core.ports import StudyStore
 from services.optimizer.core.supervisor import Supervisor
 from services.optimizer.core.trial import Trial
-from services.optimizer.core.trial_cache import TrialCache
+
+
+Export: TypeAlias = Callable[[StudyPlan, int, AsyncIterator[Sequence[Trial]]], AsyncIterator[bytes]]
 
 
 class Backtests(Protocol):
@@ -43,9 +47,10 @@ class Collaborators:
     Attributes:
         store: Studies, trials and events.
         supervisor: Runs the studies.
-        trials: Reads trials.
         backtests: The workers.
         importances: Judges parameters by finished trials, one entry per objective; blocks.
+        hypervolume: Measures what a front dominates; blocks.
+        export: Makes files of trials.
         clock: Time.
         draw_seed: Draws a seed for a study that gives none.
         make_study_id: Makes an id for a study that chooses none.
@@ -54,9 +59,10 @@ class Collaborators:
 
     store: StudyStore
     supervisor: Supervisor
-    trials: TrialCache
     backtests: Backtests
-    importances: Callable[[StudyShape, Sequence[Trial]], Sequence[ImportanceLike]]
+    importances: Importances
+    hypervolume: Hypervolume
+    export: Export
     clock: Clock
     draw_seed: Callable[[], int]
     make_study_id: Callable[[], str]

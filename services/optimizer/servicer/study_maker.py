@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
@@ -10,21 +11,27 @@ from assay.backtest.v1 import backtest_service_pb2
 from assay.optimizer.v1 import optimizer_service_pb2 as pb
 from assay.optimizer.v1 import study_pb2
 
-from services.common.errors import AssayError
+from services.common.errors import AssayError, refuse
 from services.optimizer.convert import probing
 from services.optimizer.convert.creation import (
     check_repetition,
     check_request,
     id_violations,
+    ledger_key_of,
     reachable_plan,
     study_exists,
 )
+from services.optimizer.convert.defaults import pin, pin_counts, with_defaults
 from services.optimizer.convert.requests import request_digest
-from services.optimizer.convert.specs import draft_of, pin, with_defaults
+from services.optimizer.convert.specs import draft_of
+from services.optimizer.convert.warnings import warnings_of
+from services.optimizer.core.limits import Limits
 from services.optimizer.core.plan import StudyPlan
 from services.optimizer.core.ports import StudyRecord, StudyState
 from services.optimizer.core.probe import corner_points, low_point
+from services.optimizer.core.trial import Trial
 from services.optimizer.servicer.collaborators import Collaborators
+from services.optimizer.servicer.earlier_studies import EarlierStudies
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +41,26 @@ class _Examined:
     Attributes:
         spec: Its spec with every default and the pinned data.
         plan: Its plan.
+        origin: The study it is a rerun of; None for a spec of its own.
         probe: The trial run of a few points.
         response: What the trial run said.
     """
 
     spec: study_pb2.StudySpec
     plan: StudyPlan
+    origin: StudyRecord | None
     probe: backtest_service_pb2.RunBacktestBatchRequest
     response: backtest_service_pb2.RunBacktestBatchResponse
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What the user should know."""
-        return probing.warnings_of(self.plan, self.response)
+        return warnings_of(self.plan, self.response)
+
+    @property
+    def limits(self) -> Limits:
+        """When the study ends; a rerun ends where the first run does, extended or not."""
+        return self.plan.limits if self.origin is None else self.origin.limits
 
 
 class StudyMaker:
@@ -54,6 +68,7 @@ class StudyMaker:
 
     def __init__(self, collaborators: Collaborators) -> None:
         self._with = collaborators
+        self._earlier = EarlierStudies(collaborators.store)
         # A request that is repeated while its first copy is being served waits for it.
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -109,15 +124,43 @@ class StudyMaker:
             raise study_exists(request.study_id)
         return None
 
+    async def _origin(self, request: pb.CreateStudyRequest) -> StudyRecord | None:
+        """Return the study a request wants to be run again, or None.
+
+        Raises:
+            AssayError: INVALID_ARGUMENT/FIELD_INVALID, NOT_FOUND/STUDY_UNKNOWN.
+        """
+        if not request.rerun_of:
+            return None
+        refuse(id_violations(request))
+        return await self._with.supervisor.record(request.rerun_of.removeprefix("studies/"))
+
     async def _examined(self, request: pb.CreateStudyRequest) -> _Examined:
         """Check a study and run a few of its points, which pins its data."""
-        spec = with_defaults(request.spec, self._with.draw_seed())
+        origin = await self._origin(request)
+        given = request.spec if origin is None else study_pb2.StudySpec.FromString(origin.spec)
+        spec = with_defaults(given, self._with.draw_seed())
         catalog = await self._with.backtests.catalog()
+        # A rerun learns what the first run learnt, whatever became of the studies it was from.
+        learns = spec.HasField("warm_start") and origin is None
+        more = await self._earlier.violations(spec) if learns else ()
         try:
-            check_request(request, spec, catalog, self._with.trial_limit)
+            check_request(request, spec, catalog, self._with.trial_limit, more)
         except AssayError as refused:
             raise await self._with_all(refused, spec) from refused
         plan = await asyncio.to_thread(reachable_plan, spec, self._with.trial_limit)
+        probe, response = await self._probed(spec, plan)
+        pin(spec, response)
+        pin_counts(spec, plan, response.bar_count)
+        if learns:
+            await self._earlier.pin(spec)
+        return _Examined(spec, plan, origin, probe, response)
+
+    async def _probed(
+        self, spec: study_pb2.StudySpec, plan: StudyPlan
+    ) -> tuple[
+        backtest_service_pb2.RunBacktestBatchRequest, backtest_service_pb2.RunBacktestBatchResponse
+    ]:
         own = spec.strategy.HasField("definition")
         points = corner_points(plan.space, known_strategy=not own)
         probe = probing.probe_request(spec, points)
@@ -128,8 +171,7 @@ class StudyMaker:
             # A worker that refuses fields has not asked for the data yet.
             raise await self._with_data(told, spec) if told.violations else told from error
         probing.check_window(response)
-        pin(spec, response)
-        return _Examined(spec, plan, probe, response)
+        return probe, response
 
     async def _with_all(self, refused: AssayError, spec: study_pb2.StudySpec) -> AssayError:
         """Return a refusal with all that only workers know to be wrong, in one answer."""
@@ -148,10 +190,18 @@ class StudyMaker:
             return probing.with_data_violations(refused, error)
         return refused
 
+    async def _priors(self, examined: _Examined) -> Sequence[Trial]:
+        """Return the trials of others that a study begins with."""
+        if not examined.spec.HasField("warm_start"):
+            return ()
+        if examined.origin is not None:
+            return await self._with.store.priors(examined.origin.study_id)
+        return await self._earlier.priors(examined.spec, examined.plan)
+
     async def _begun(
         self, request: pb.CreateStudyRequest, examined: _Examined, code_version: str
     ) -> StudyRecord:
-        """Store a study and start it."""
+        """Store a study, and have it begun by whichever replica has room."""
         record = StudyRecord(
             study_id=request.study_id or self._with.make_study_id(),
             request_id=request.request_id,
@@ -161,7 +211,10 @@ class StudyMaker:
             create_time_ms=self._with.clock.now_ms(),
             warnings=examined.warnings,
             code_version=code_version,
+            limits=examined.limits,
+            ledger_key=ledger_key_of(examined.spec),
         )
-        await self._with.store.create(record, examined.plan.shape)
-        self._with.supervisor.start(record)
+        priors = await self._priors(examined)
+        await self._with.store.create(record, examined.plan.shape, priors)
+        self._with.supervisor.wake()
         return record

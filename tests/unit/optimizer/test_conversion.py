@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from services.common.errors import AssayError, Code
 from services.common.settings import SettingsError, read_settings
+from services.optimizer.convert.defaults import with_defaults
 from services.optimizer.convert.events import MessageWriter, numbered
 from services.optimizer.convert.requests import page_of, request_digest
-from services.optimizer.convert.specs import draft_of, plan_of, with_defaults
+from services.optimizer.convert.specs import draft_of, plan_of
 from services.optimizer.convert.values import (
     METRIC_NAMES,
     assignments,
@@ -144,8 +145,8 @@ def test_tokens_lead_through_all_pages() -> None:
     for _ in range(3):
         page, violations = page_of(10, token, 5, "List", "parent")
         assert violations == []
-        cut, token = page.cut(entries)
-        found += cut
+        found += entries[page.offset : page.end]
+        token = page.next_token(more=page.end < len(entries))
 
     assert found == entries
     assert token == ""
@@ -153,7 +154,7 @@ def test_tokens_lead_through_all_pages() -> None:
     assert page_of(5000, "", 5, "List")[0].size == 1000
     page, _ = page_of(10, "", 5, "List", "parent")
     for other in (("List", "other"), ("Other", "parent")):
-        assert page_of(10, page.cut(entries)[1], 5, *other)[1]
+        assert page_of(10, page.next_token(more=True), 5, *other)[1]
 
 
 def test_requests_are_told_apart_by_their_content() -> None:
@@ -212,7 +213,7 @@ def test_settings_have_working_defaults() -> None:
 
     assert plain.store_url == "sqlite:////tmp/x/optimizer.sqlite3"
     assert plain.worker_target == "127.0.0.1:50052"
-    assert plain.trial_limit == 10_000
+    assert plain.trial_limit == 100_000
     assert several.worker_target == "ipv4:127.0.0.1:1,127.0.0.1:2"
     assert named.worker_target == "dns:///w:1"
     assert read_settings(OptimizerSettings, {"ASSAY_DATABASE_URL": "sqlite:///f"}).store_url == (

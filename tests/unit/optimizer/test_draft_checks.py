@@ -12,9 +12,12 @@ from services.optimizer.core.draft import (
     ParameterDraft,
     ParameterRule,
     SearchKind,
+    SearchOptions,
     StudyDraft,
 )
 from services.optimizer.core.draft_checks import draft_violations
+from services.optimizer.core.expression import Expression
+from services.optimizer.core.limits import Limits
 from services.optimizer.core.objectives import Objective
 from services.optimizer.core.space import Categories, Domain, DoubleRange, Fixed, IntRange
 from tests.unit.optimizer.in_memory import METRICS
@@ -35,11 +38,16 @@ DRAFT = StudyDraft(
     constraints=(),
     objectives=(Objective("sharpe_ratio", maximize=True),),
     search=SearchKind.RANDOM,
-    trial_count=100,
-    startup_trial_count=10,
+    limits=Limits(100),
+    options=SearchOptions(),
     seed=1,
     generation_size=8,
 )
+
+
+def composite(name: str, text: str) -> Objective:
+    """Return an objective that is an expression."""
+    return Objective(name, maximize=True, expression=Expression(text))
 
 
 def told(draft: StudyDraft, rules: dict[str, ParameterRule] | None = RULES) -> dict[str, str]:
@@ -61,8 +69,12 @@ def of_domain(domain: Domain | None, name: str = "fast_period", **changes: Any) 
 def test_a_good_draft_has_nothing_wrong() -> None:
     """For each search."""
     assert told(DRAFT) == {}
-    assert told(replace(DRAFT, search=SearchKind.GRID, trial_count=0)) == {}
-    assert told(replace(DRAFT, search=SearchKind.BAYESIAN)) == {}
+    for search in set(SearchKind) - {SearchKind.GRID, SearchKind.CMA_ES, SearchKind.EVOLUTIONARY}:
+        assert told(replace(DRAFT, search=search)) == {}
+    for search in (SearchKind.GRID, SearchKind.BRUTE_FORCE):
+        assert told(replace(DRAFT, search=search, limits=Limits(0))) == {}
+    for search in (SearchKind.CMA_ES, SearchKind.EVOLUTIONARY):
+        assert told(replace(DRAFT, search=search, generation_size=50)) == {}
 
 
 @pytest.mark.parametrize(
@@ -127,7 +139,10 @@ def test_a_grid_needs_steps_and_no_logarithm() -> None:
     free = of_domain(DoubleRange(1.0, 2.0), "width", search=SearchKind.GRID)
     log = of_domain(IntRange(1, 50, log=True), search=SearchKind.GRID)
 
+    brute = of_domain(DoubleRange(1.0, 2.0), "width", search=SearchKind.BRUTE_FORCE)
+
     assert free == {"spec.parameters[0].double_range.step": "is required for a grid"}
+    assert brute == {"spec.parameters[0].double_range.step": "is required for brute force"}
     assert log == {"spec.parameters[0].int_range.log": "is not for a grid: give a step"}
 
 
@@ -166,6 +181,17 @@ def test_counts_and_repetitions() -> None:
     assert "at most 32" in told(many)["spec.constraints"]
 
 
+def test_a_composite_objective_is_told_twice_like_any_other() -> None:
+    """And its name may not be that of another objective."""
+    score = composite("score", "sharpe_ratio - 2 * max_drawdown_ratio")
+
+    assert told(replace(DRAFT, objectives=(score,))) == {}
+    assert set(told(replace(DRAFT, objectives=(score, score)))) == {
+        "spec.objectives[0].metric",
+        "spec.objectives[1].metric",
+    }
+
+
 def test_a_parameter_without_domain() -> None:
     """Names what could be given."""
     assert "needs one of" in of_domain(None)["spec.parameters[0]"]
@@ -175,19 +201,24 @@ def test_a_parameter_without_domain() -> None:
     ("changes", "field"),
     [
         ({"search": None}, "spec.search"),
-        ({"trial_count": 0}, "spec.random.trial_count"),
-        ({"trial_count": 10_001}, "spec.random.trial_count"),
-        ({"search": SearchKind.BAYESIAN, "trial_count": -1}, "spec.bayesian.trial_count"),
-        (
-            {"search": SearchKind.BAYESIAN, "startup_trial_count": 0},
-            "spec.bayesian.startup_trial_count",
-        ),
+        ({"limits": Limits(0)}, "spec.random.trial_count"),
+        ({"limits": Limits(10_001)}, "spec.random.trial_count"),
+        ({"search": SearchKind.BAYESIAN, "limits": Limits(-1)}, "spec.bayesian.trial_count"),
+        ({"search": SearchKind.QMC, "limits": Limits(0)}, "spec.qmc.trial_count"),
         ({"seed": -1}, "spec.seed"),
         ({"generation_size": 0}, "spec.generation_size"),
         ({"generation_size": 1025}, "spec.generation_size"),
         ({"parameters": (ParameterDraft("fast_period", Fixed(5)),)}, "spec.parameters"),
         ({"constraints": ("fast_period <",)}, "spec.constraints[0]"),
         ({"objectives": (Objective("sharp_ratio", maximize=True),)}, "spec.objectives[0].metric"),
+        ({"objectives": (composite("sharpe_ratio", "trade_count"),)}, "spec.objectives[0].metric"),
+        ({"objectives": (composite("My score", "trade_count"),)}, "spec.objectives[0].metric"),
+        ({"objectives": (composite("", "trade_count"),)}, "spec.objectives[0].metric"),
+        ({"objectives": (composite("score", "1 +"),)}, "spec.objectives[0].expression"),
+        ({"objectives": (composite("score", "1 + 2"),)}, "spec.objectives[0].expression"),
+        ({"objectives": (composite("score", "a" * 201),)}, "spec.objectives[0].expression"),
+        ({"objectives": (composite("score", "trade_coun"),)}, "spec.objectives[0].expression"),
+        ({"objectives": (composite("score", "fast_period"),)}, "spec.objectives[0].expression"),
     ],
 )
 def test_a_bad_choice_is_told_at_its_field(changes: dict[str, Any], field: str) -> None:
@@ -206,7 +237,7 @@ def test_all_violations_are_told_together() -> None:
             ),
             constraints=("a < 1",),
             objectives=(Objective("nope", maximize=True),),
-            trial_count=0,
+            limits=Limits(0),
             seed=-5,
             generation_size=0,
         )

@@ -1,0 +1,150 @@
+"""The RPCs on what studies found: trials, the best of them, files, reports, the ledger."""
+
+# ruff: noqa: ARG002, N802 - gRPC gives the arguments, the contract the names
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import grpc
+from assay.optimizer.v1 import optimizer_service_pb2 as pb
+from assay.optimizer.v1 import optimizer_service_pb2_grpc
+
+from services.common.errors import refuse
+from services.optimizer.convert.listing import (
+    TrialList,
+    ledger_filter_violations,
+    read_trial_list,
+)
+from services.optimizer.convert.report_parts import ledger_message
+from services.optimizer.convert.reports import (
+    Findings,
+    buy_and_hold_request,
+    evaluator_of,
+    report_message,
+)
+from services.optimizer.convert.requests import Page, name_violations, page_of, study_id_of
+from services.optimizer.convert.studies import MOST_BEST_TRIALS, trial_message
+from services.optimizer.core.fronts import best_numbers
+from services.optimizer.core.ports import LedgerEntry, StudyRecord
+from services.optimizer.core.trial import Trial
+from services.optimizer.core.trial_order import BY_NUMBER
+from services.optimizer.servicer.collaborators import Collaborators
+from services.optimizer.servicer.plans import plan_of_record
+from services.optimizer.servicer.study_messages import StudyMessages
+from services.optimizer.servicer.trial_numbers import Numbers, TrialNumbers
+
+# Quoted: only the stubs know it as generic.
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+
+
+class ResultServicer(optimizer_service_pb2_grpc.OptimizerServiceServicer):
+    """Answers what studies found, without ever holding all trials of one."""
+
+    def __init__(self, collaborators: Collaborators) -> None:
+        self._with = collaborators
+        self._numbers = TrialNumbers(collaborators.store)
+        self._messages = StudyMessages(collaborators.store, collaborators.supervisor, self._numbers)
+
+    async def ListTrials(
+        self, request: pb.ListTrialsRequest, context: Context
+    ) -> pb.ListTrialsResponse:
+        """List the finished trials of a study."""
+        wanted = read_trial_list(request)
+        record = await self._with.supervisor.record(study_id_of(request.parent, "parent"))
+        finished = await self._messages.finished_count(record)
+        if wanted.order.key == BY_NUMBER and wanted.state is None:
+            trials, count = await self._by_number(record, finished, wanted), finished
+        else:
+            numbers = await self._numbers.ordered(record, finished, wanted.order, wanted.state)
+            trials, count = await self._cut(record, numbers, wanted.page), len(numbers)
+        return pb.ListTrialsResponse(
+            trials=[trial_message(record.study_id, trial) for trial in trials],
+            next_page_token=wanted.page.next_token(more=wanted.page.end < count),
+            total_count=count,
+        )
+
+    async def ListBestTrials(
+        self, request: pb.ListBestTrialsRequest, context: Context
+    ) -> pb.ListBestTrialsResponse:
+        """List the best trials, or the Pareto front."""
+        page, violations = page_of(
+            request.page_size, request.page_token, 10, "ListBestTrials", request.parent
+        )
+        refuse([*violations, *name_violations("parent", request.parent)])
+        record = await self._with.supervisor.record(study_id_of(request.parent, "parent"))
+        plan = await plan_of_record(record)
+        finished = await self._messages.finished_count(record)
+        numbers = await self._numbers.best(record, finished, plan.objectives)
+        trials = await self._cut(record, numbers, page)
+        return pb.ListBestTrialsResponse(
+            trials=[trial_message(record.study_id, trial) for trial in trials],
+            next_page_token=page.next_token(more=page.end < len(numbers)),
+        )
+
+    async def GetStudyReport(
+        self, request: pb.GetStudyReportRequest, context: Context
+    ) -> pb.GetStudyReportResponse:
+        """Report what a study found so far."""
+        evaluator, violations = evaluator_of(request)
+        refuse([*name_violations("name", request.name), *violations])
+        study_id = study_id_of(request.name)
+        record = await self._with.supervisor.record(study_id)
+        study, plan = await self._messages.study(record), await plan_of_record(record)
+        compared = await self._with.backtests.run(buy_and_hold_request(study.spec))
+        table = await self._with.store.table(study_id)
+        best = await asyncio.to_thread(best_numbers, table, plan.objectives)
+        key = record.ledger_key
+        ledger = await self._with.store.ledger(1, 0, key.dataset, key.strategy)
+        findings = Findings(
+            study=study,
+            plan=plan,
+            table=table,
+            best=best,
+            best_trials=await self._numbers.trials(study_id, best[:MOST_BEST_TRIALS]),
+            buy_and_hold=compared.metrics,
+            ledger=ledger[0] if ledger else LedgerEntry(key),
+            evaluator=evaluator,
+        )
+        report = await asyncio.to_thread(
+            report_message, findings, self._with.importances, self._with.hypervolume
+        )
+        return pb.GetStudyReportResponse(report=report)
+
+    async def ListLedgerEntries(
+        self, request: pb.ListLedgerEntriesRequest, context: Context
+    ) -> pb.ListLedgerEntriesResponse:
+        """List what was ever tried."""
+        page, violations = page_of(
+            request.page_size,
+            request.page_token,
+            100,
+            "ListLedgerEntries",
+            request.dataset,
+            request.strategy,
+        )
+        refuse([*violations, *ledger_filter_violations(request)])
+        entries = await self._with.store.ledger(
+            page.size + 1, page.offset, request.dataset, request.strategy
+        )
+        return pb.ListLedgerEntriesResponse(
+            entries=map(ledger_message, entries[: page.size]),
+            next_page_token=page.next_token(more=len(entries) > page.size),
+        )
+
+    async def _by_number(
+        self, record: StudyRecord, finished: int, wanted: TrialList
+    ) -> Sequence[Trial]:
+        """Return a page of all trials by their numbers, which are their places."""
+        first, end = wanted.page.offset, min(wanted.page.end, finished)
+        if first >= end:
+            return ()
+        if not wanted.order.falling:
+            return await self._with.store.trials(record.study_id, first, end - first)
+        found = await self._with.store.trials(record.study_id, finished - end, end - first)
+        return found[::-1]
+
+    async def _cut(self, record: StudyRecord, numbers: Numbers, page: Page) -> Sequence[Trial]:
+        return await self._numbers.trials(record.study_id, numbers[page.offset : page.end])

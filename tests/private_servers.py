@@ -96,13 +96,14 @@ class ServerProcess:
 
 
 class PostgresServer:
-    """A private PostgreSQL without password and without fsync.
+    """A private PostgreSQL without password, and without fsync unless it is to be durable.
 
     Attributes:
         url: SQLAlchemy URL of the maintenance database.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, durable: bool = False) -> None:
+        self._sync = [] if durable else ["-F"]
         self._user = _UNPRIVILEGED if os.geteuid() == 0 else None
         self._home = _private_folder("assay-postgres-", self._user)
         self._port = free_port()
@@ -112,7 +113,7 @@ class PostgresServer:
         data = str(self._home / "data")
         self._initialise([str(programs / "initdb"), "-D", data])
         self._process = ServerProcess(
-            [str(programs / "postgres"), "-D", data, "-F", *self._listen_options()],
+            [str(programs / "postgres"), "-D", data, *self._sync, *self._listen_options()],
             self._home / "log",
             self._user,
             self._answers,

@@ -46,6 +46,8 @@ STATES: Final = {
 NEGATIVE_ZEROS: Final = "negative_zeros"
 """User attribute that names the zeros below zero, whose sign SQLite drops."""
 
+# Without blanks, by which a trial's metrics stay below the size that PostgreSQL compresses.
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 _value_to_stored = models.TrialValueModel.value_to_stored_repr
 _intermediate_to_stored = models.TrialIntermediateValueModel.intermediate_value_to_stored_repr
 
@@ -58,7 +60,7 @@ class TrialRows:
         self._parameters: list[tuple[str, Callable[[Any], float], str]] = [
             (
                 name,
-                partial(_place, {word: float(place) for place, word in enumerate(one.choices)})
+                partial(_place, {str(word): float(at) for at, word in enumerate(one.choices)})
                 if isinstance(one, CategoricalDistribution)
                 else float,
                 distribution_to_json(one),
@@ -203,7 +205,9 @@ def _place(places: dict[str, float], word: str) -> float:
 
 
 def _text(value: Any) -> str:
-    return json.dumps(value if isinstance(value, dict | list | str | int) else dict(value))
+    if not isinstance(value, dict | list | str | int):
+        value = dict(value)
+    return _encode(value)
 
 
 @lru_cache(maxsize=16)

@@ -103,7 +103,7 @@ def set_limits(connection: sa.Connection, study_id: str, limits: Limits) -> Stud
         .returning(STUDIES)
     ).one_or_none()
     if row is None:
-        raise _unknown(study_id)
+        raise study_unknown(study_id)
     return record_of(row._asdict())
 
 
@@ -161,13 +161,14 @@ def locked_study(connection: sa.Connection, study_id: str) -> Any:
     Raises:
         AssayError: NOT_FOUND/STUDY_UNKNOWN.
     """
-    study = connection.execute(_LOCK_STUDY, {"study_id": study_id}).one_or_none()
+    study = connection.execute(LOCK_STUDY, {"study_id": study_id}).one_or_none()
     if study is None:
-        raise _unknown(study_id)
+        raise study_unknown(study_id)
     return study
 
 
-def _unknown(study_id: str) -> AssayError:
+def study_unknown(study_id: str) -> AssayError:
+    """Return NOT_FOUND/STUDY_UNKNOWN."""
     return AssayError(
         Code.NOT_FOUND,
         "STUDY_UNKNOWN",
@@ -176,8 +177,7 @@ def _unknown(study_id: str) -> AssayError:
     )
 
 
-# With the row lock that Optuna takes before it numbers a trial.
-_LOCK_STUDY = (
+LOCK_STUDY = (
     sa.select(
         STUDIES.c.study_id,
         STUDIES.c.optuna_study_id,
@@ -201,6 +201,8 @@ _LOCK_STUDY = (
     .where(STUDIES.c.study_id == sa.bindparam("study_id"))
     .with_for_update()
 )
+"""Selects and locks a study, with the row lock that Optuna takes before it numbers a trial."""
+
 _SELECT_EVENTS = (
     sa.select(EVENTS.c.number, EVENTS.c.event)
     .where(

@@ -94,7 +94,7 @@ LEDGER = sa.Table(
 sa.event.listen(
     COLUMNS,
     "after_create",
-    sa.DDL(
+    sa.DDL(  # type: ignore[no-untyped-call]
         "ALTER TABLE assay_trial_columns ALTER base SET STORAGE EXTERNAL,"
         " ALTER metrics SET STORAGE EXTERNAL"
     ).execute_if(dialect="postgresql"),

@@ -29,6 +29,9 @@ KNOWN_NAMES = frozenset(
         "ASSAY_LOG_FORMAT",
         "ASSAY_LOG_LEVEL",
         "ASSAY_TRIAL_LIMIT",
+        "ASSAY_STUDY_LIMIT",
+        "ASSAY_REPLICA_NAME",
+        "ASSAY_LEASE_SECONDS",
         "ASSAY_RPC_TIMEOUT_SECONDS",
     }
 )

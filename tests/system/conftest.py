@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -73,6 +74,16 @@ class Process:
                             return
         raise AssertionError(f"{self.service}: {self.log.read_text()}")
 
+    def halt(self) -> None:
+        """Freeze it where it stands: it neither runs nor notices."""
+        assert self.running is not None
+        self.running.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let a frozen one run on."""
+        assert self.running is not None
+        self.running.send_signal(signal.SIGCONT)
+
     def send(self, number: signal.Signals) -> int:
         """Send a signal and wait for the end; returns the exit status."""
         assert self.running is not None
@@ -82,16 +93,21 @@ class Process:
 
 @dataclass
 class System:
-    """Three services, with as many workers as wanted."""
+    """Three services, with as many workers and replicas of the optimizer as wanted."""
 
     data: Process
     workers: list[Process]
-    optimizer: Process
+    optimizers: list[Process]
     stack: ExitStack
 
     def processes(self) -> list[Process]:
         """Return all of them, in the order they start."""
-        return [self.data, *self.workers, self.optimizer]
+        return [self.data, *self.workers, *self.optimizers]
+
+    @property
+    def optimizer(self) -> Process:
+        """The first replica of the optimizer."""
+        return self.optimizers[0]
 
     def stub(self, kind: type[Any], address: str) -> Any:
         """Return a stub over a channel that is closed with the system."""
@@ -99,8 +115,9 @@ class System:
 
     @property
     def optimizer_stub(self) -> Any:
-        """The optimizer's stub."""
-        return self.stub(optimizer_service_pb2_grpc.OptimizerServiceStub, self.optimizer.address)
+        """The optimizer's stub, over whichever replica is there."""
+        addresses = "ipv4:" + ",".join(replica.address for replica in self.optimizers)
+        return self.stub(optimizer_service_pb2_grpc.OptimizerServiceStub, addresses)
 
     @property
     def backtest_stub(self) -> Any:
@@ -187,7 +204,7 @@ def start_shared_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[St
 def _starter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartSystem]:
     with ExitStack() as stack:
 
-        def start(workers: int = 1, **settings: str) -> System:
+        def start(workers: int = 1, optimizers: int = 1, **settings: str) -> System:
             home = tmp_path_factory.mktemp("system")
             environment = {
                 key: value for key, value in os.environ.items() if not key.startswith("ASSAY_")
@@ -195,16 +212,22 @@ def _starter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartSystem]:
             environment["ASSAY_HOME"] = str(home)
             environment |= {f"ASSAY_{key.upper()}": value for key, value in settings.items()}
 
+            counts: Counter[str] = Counter()
+
             def process(service: str, **more: str) -> Process:
-                made = Process(service, environment | more, home / f"{service}.log")
+                counts[service] += 1
+                log = home / f"{service}-{counts[service]}.log"
+                made = Process(service, environment | more, log)
                 stack.callback(_end, made)
                 return made
 
             data = process("data")
             pool = [process("backtest", ASSAY_DATA_ADDRESS=data.address) for _ in range(workers)]
             addresses = "ipv4:" + ",".join(worker.address for worker in pool)
-            optimizer = process("optimizer", ASSAY_BACKTEST_ADDRESS=addresses)
-            system = System(data, pool, optimizer, stack)
+            replicas = [
+                process("optimizer", ASSAY_BACKTEST_ADDRESS=addresses) for _ in range(optimizers)
+            ]
+            system = System(data, pool, replicas, stack)
             for member in system.processes():
                 member.start()
             for member in system.processes():

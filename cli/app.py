@@ -7,7 +7,18 @@ from typing import Annotated
 
 import typer
 
-from cli import backtest, dataset, demo, indicator, serve, strategy, study, study_results
+from cli import (
+    backtest,
+    dataset,
+    demo,
+    indicator,
+    ledger,
+    serve,
+    strategy,
+    study,
+    study_change,
+    study_results,
+)
 
 app = typer.Typer(
     help="Searches the parameters of trading strategies, and says what it found.",
@@ -16,12 +27,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+study_change.register(study.app)
 study_results.register(study.app)
 app.add_typer(dataset.app, name="dataset")
 app.add_typer(strategy.app, name="strategy")
 app.add_typer(indicator.app, name="indicator")
 app.add_typer(backtest.app, name="backtest")
 app.add_typer(study.app, name="study")
+app.add_typer(ledger.app, name="ledger")
 app.command("serve")(serve.command)
 app.command("demo")(demo.command)
 

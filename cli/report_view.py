@@ -1,12 +1,12 @@
-"""A study's report as tables: best trials, importance, comparison with buy-and-hold."""
+"""A study's report as tables: best trials, importance, trade-offs, comparison, what was tried."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from assay.optimizer.v1.study_pb2 import ParameterImportance, StudyReport, Trial
+from assay.optimizer.v1.study_pb2 import LedgerEntry, ParameterImportance, StudyReport, Trial
 
-from cli.figures import metric, parameters, sparkline
+from cli.figures import metric, metric_value, parameters, sparkline, value
 from cli.output import emit, emit_table, grid
 from cli.study_view import trials
 
@@ -47,6 +47,12 @@ def show(report: StudyReport) -> None:
         emit(f"at the edge of the range, a wider one may hold better: {names}")
     if report.best_value_history:
         emit(f"best value after each generation: {sparkline(list(report.best_value_history))}")
+    if report.HasField("pareto"):
+        show_trade_offs(report)
+    if report.freeze_suggestions:
+        emit_table(suggestions(report))
+    if report.ledger.trial_count:
+        emit(tried(report.ledger))
 
 
 def described(trial: Trial) -> str:
@@ -59,8 +65,61 @@ def importance(item: ParameterImportance) -> str:
     if not item.shares:
         reason = item.undefined_reason.replace("_", " ").lower() or "none"
         return f"importance for {item.metric}: undefined ({reason})"
-    shares = ", ".join(f"{share.name} {share.share_ratio:.0%}" for share in item.shares)
+    shares = ", ".join(
+        f"{share.name} {share.share_ratio:.0%}{'' if share.significant else ' (may be chance)'}"
+        for share in item.shares
+    )
     return f"importance for {item.metric}: {shares} ({item.evaluator})"
+
+
+def show_trade_offs(report: StudyReport) -> None:
+    """Print what the objectives have to be traded for."""
+    pareto, objectives = report.pareto, [item.metric for item in report.study.spec.objectives]
+    numbers = ("trial", *objectives)
+    table = grid((*numbers, "lost against the best of each"), right=numbers, title="trade-offs")
+    for item in pareto.trade_offs[:_SHOWN_TRIALS]:
+        pairs = zip(objectives, item.objective_values, strict=True)
+        table.add_row(
+            item.trial.rpartition("/")[2],
+            *(metric_value(name, number) for name, number in pairs),
+            ", ".join(f"{regret:.0%}" for regret in item.regret_ratios),
+        )
+    if pareto.trade_offs:
+        emit_table(table)
+    for trial, told in (
+        (pareto.knee_trial, "the knee, where each objective begins to cost much of another"),
+        (pareto.best_rank_trial, "the best by the sum of ranks"),
+    ):
+        if trial:
+            emit(f"{told}: trial {trial.rpartition('/')[2]}")
+    if pareto.hypervolume_history:
+        drawn = sparkline(list(pareto.hypervolume_history))
+        emit(f"volume dominated after each generation: {drawn}")
+
+
+def suggestions(report: StudyReport) -> Table:
+    """Return what can be fixed, and what that would have cost."""
+    columns = ("value", "would have cost", "trials near it")
+    table = grid(("parameter", *columns), right=columns, title="matters little, can be fixed")
+    aim = report.study.spec.objectives[0].metric
+    for item in report.freeze_suggestions:
+        table.add_row(
+            item.name,
+            value(item.value),
+            metric_value(aim, item.objective_cost),
+            f"{item.near_trial_count:,}",
+        )
+    return table
+
+
+def tried(entry: LedgerEntry) -> str:
+    """Return how much was tried on the same dataset with the same strategy."""
+    name = entry.strategy.removeprefix("strategies/")[:24]
+    studies = "study" if entry.study_count == 1 else "studies"
+    return (
+        f"tried so far on {entry.dataset} with {name}: {entry.trial_count:,} trials in "
+        f"{entry.study_count:,} {studies}; the more were tried, the more luck the best one holds"
+    )
 
 
 def comparison(report: StudyReport, title: str) -> Table:

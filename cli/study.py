@@ -1,4 +1,7 @@
-"""`assay study`: create, watch, steer and delete studies. Results: `study_results`."""
+"""`assay study`: create, watch, steer and delete studies.
+
+Their limits, reruns and files are in `study_change`, their results in `study_results`.
+"""
 
 from __future__ import annotations
 
@@ -20,16 +23,18 @@ from cli.watching import follow, status_of
 app = typer.Typer(help="Searches for parameters, and what they found.", no_args_is_help=True)
 
 WatchFlag = Annotated[bool, typer.Option("--watch", help="Stay until the study ends.")]
+IdOption = Annotated[
+    str, typer.Option("--id", "--study-id", metavar="ID", help="The study's id. Unset: made up.")
+]
+RequestIdOption = Annotated[str, typer.Option(help="Repeating it returns the study it made.")]
 
 
 @app.command()
 def create(
     file: Annotated[Path, typer.Argument(help="A study file: the YAML or JSON form of StudySpec.")],
     *,
-    study_id: Annotated[
-        str, typer.Option("--id", metavar="ID", help="The study's id. Unset: made up.")
-    ] = "",
-    request_id: Annotated[str, typer.Option(help="Repeating it returns the study it made.")] = "",
+    study_id: IdOption = "",
+    request_id: RequestIdOption = "",
     validate_only: Annotated[
         bool, typer.Option("--validate-only", help="Check and estimate; store nothing.")
     ] = False,
@@ -47,18 +52,25 @@ def create(
     )
 
     async def command(services: Services) -> int:
-        response = await services.optimizer.CreateStudy(request)
-        stays = watch and not validate_only
-        if as_json:
-            (emit_json_line if stays else emit_json)(response)
-        elif validate_only:
-            emit_table(study_view.estimate(response))
-        else:
-            emit(f"created {response.study.name}")
-            _warn(response.study)
-        return await _watch(services, response.study, 0, as_json=as_json) if stays else 0
+        return await created(services, request, watch=watch, as_json=as_json)
 
     run(command, as_json=as_json)
+
+
+async def created(
+    services: Services, request: pb.CreateStudyRequest, *, watch: bool, as_json: bool
+) -> int:
+    """Create a study, tell of it, stay where that is wanted; returns the exit status."""
+    response = await services.optimizer.CreateStudy(request)
+    stays = watch and not request.validate_only
+    if as_json:
+        (emit_json_line if stays else emit_json)(response)
+    elif request.validate_only:
+        emit_table(study_view.estimate(response))
+    else:
+        emit(f"created {response.study.name}")
+        _warn(response.study)
+    return await _watch(services, response.study, 0, as_json=as_json) if stays else 0
 
 
 @app.command()
@@ -86,9 +98,10 @@ async def _watch(services: Services, study: Study, after: int, *, as_json: bool)
     return status_of(finished)
 
 
+@app.command("pause")
 @app.command()
 def stop(name: StudyArgument, *, as_json: JsonFlag = False) -> None:
-    """Ask a study to stop after the generation in hand."""
+    """Ask a study to stop after the generation in hand; `resume` goes on with it."""
 
     async def command(services: Services) -> None:
         response = await services.optimizer.StopStudy(pb.StopStudyRequest(name=name))
@@ -102,7 +115,7 @@ def stop(name: StudyArgument, *, as_json: JsonFlag = False) -> None:
 
 @app.command()
 def resume(name: StudyArgument, *, watch: WatchFlag = False, as_json: JsonFlag = False) -> None:
-    """Go on with a stopped or failed study."""
+    """Go on with a stopped or failed study, or with one whose limits were raised."""
 
     async def command(services: Services) -> int:
         response = await services.optimizer.ResumeStudy(pb.ResumeStudyRequest(name=name))

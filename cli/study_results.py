@@ -32,6 +32,14 @@ class TrialState(enum.Enum):
 
     COMPLETE = "complete"
     FAILED = "failed"
+    PRUNED = "pruned"
+
+
+class Evaluator(enum.Enum):
+    """How the importance of parameters is judged."""
+
+    PED_ANOVA = "ped-anova"
+    F_ANOVA = "f-anova"
 
 
 def register(app: typer.Typer) -> None:
@@ -132,11 +140,24 @@ def best(name: StudyArgument, *, limit: LimitOption = 10, as_json: JsonFlag = Fa
     run(command, as_json=as_json)
 
 
-def report(name: StudyArgument, *, as_json: JsonFlag = False) -> None:
+def report(
+    name: StudyArgument,
+    *,
+    importance: Annotated[
+        Evaluator, typer.Option(help="How importance is judged; f-anova is slow.")
+    ] = Evaluator.PED_ANOVA,
+    as_json: JsonFlag = False,
+) -> None:
     """Report what a study found: best trial, importance, comparison with buy-and-hold."""
+    request = pb.GetStudyReportRequest(
+        name=name,
+        importance_evaluator=pb.GetStudyReportRequest.ImportanceEvaluator.Value(
+            f"IMPORTANCE_EVALUATOR_{importance.name}"
+        ),
+    )
 
     async def command(services: Services) -> None:
-        response = await services.optimizer.GetStudyReport(pb.GetStudyReportRequest(name=name))
+        response = await services.optimizer.GetStudyReport(request)
         if as_json:
             emit_json(response)
             return

@@ -11,6 +11,7 @@ from assay.optimizer.v1.study_pb2 import (
     IntRange,
     Objective,
     ParameterSpec,
+    StopRule,
     Study,
     StudySpec,
     Trial,
@@ -40,14 +41,16 @@ def description(study: Study) -> Table:
         f"{count:,} {word}"
         for count, word in (
             (progress.failed_trial_count, "failed"),
+            (progress.pruned_trial_count, "given up early"),
             (progress.infeasible_trial_count, "infeasible"),
+            (progress.reused_trial_count, "not run again"),
         )
         if count
     ]
     return facts(
         [
             ("study", study.name),
-            ("state", state(study)),
+            ("state", state(study) + _cause(study)),
             ("error", f"{error.message} ({error.reason})" if error.reason else ""),
             ("strategy", strategy(spec.strategy)),
             ("data (UTC)", "; ".join(data)),
@@ -56,12 +59,46 @@ def description(study: Study) -> Table:
             ("objectives", "; ".join(objective(item) for item in spec.objectives)),
             ("constraints", "; ".join(spec.constraints)),
             ("trials", ", ".join([done, *details])),
+            ("ends", _stop_rule(study.limits.stop_rule)),
+            ("bars run", f"{progress.evaluated_bar_count:,}" * bool(progress.evaluated_bar_count)),
             ("running time", _running_time(study)),
+            ("replica", study.owner),
             ("best trials", _names(study.best_trials)),
             ("trials digest", study.trials_digest),
             ("warnings", "\n".join(study.warnings)),
         ]
     )
+
+
+def limits(study: Study) -> Table:
+    """Return when a study ends, and how far it is."""
+    progress = study.progress
+    return facts(
+        [
+            ("study", study.name),
+            ("state", state(study) + _cause(study)),
+            ("trials", f"{progress.finished_trial_count:,} of {study.limits.trial_count:,}"),
+            ("ends", _stop_rule(study.limits.stop_rule) or "when all trials are finished"),
+        ]
+    )
+
+
+def _cause(study: Study) -> str:
+    """Return why a study ended early, behind its state."""
+    reason = study.stop_reason
+    return f" ({enum_word(reason)})" if reason not in {"", "TRIAL_COUNT"} else ""
+
+
+def _stop_rule(rule: StopRule) -> str:
+    """Return what ends a study before its last trial."""
+    told = []
+    if rule.HasField("max_duration"):
+        told.append(f"after {seconds(rule.max_duration)}")
+    if rule.HasField("patience_trial_count"):
+        told.append(f"after {rule.patience_trial_count:,} trials without a new best")
+    if rule.HasField("target_value"):
+        told.append(f"once the objective reaches {rule.target_value:g}")
+    return ", or ".join(told)
 
 
 def _running_time(study: Study) -> str:
@@ -82,7 +119,8 @@ def _names(names: Iterable[str], most: int = 10) -> str:
 def objective(item: Objective) -> str:
     """Return an objective: "maximize sharpe_ratio"."""
     direction = item.direction or Objective.DIRECTION_MAXIMIZE
-    return f"{enum_word(Objective.Direction.Name(direction))} {item.metric}"
+    told = f"{enum_word(Objective.Direction.Name(direction))} {item.metric}"
+    return f"{told} = {item.expression}" if item.expression else told
 
 
 def space(spec: StudySpec) -> Table:
@@ -157,9 +195,14 @@ def trials(found: Iterable[Trial], spec: StudySpec) -> Table:
 
 
 def _remark(trial: Trial) -> str:
+    told = "" if trial.feasible else "infeasible"
     if trial.state == Trial.STATE_FAILED:
-        return trial.failure_reason
-    return "" if trial.feasible else "infeasible"
+        told = trial.failure_reason
+    elif trial.state == Trial.STATE_PRUNED:
+        told = f"after {trial.intermediate_values[-1].bar_count:,} bars"
+    if trial.HasField("reused_trial_number"):
+        told += f"{', ' * bool(told)}as trial {trial.reused_trial_number:,}"
+    return told
 
 
 def estimate(response: CreateStudyResponse) -> Table:

@@ -1,4 +1,7 @@
-"""What is best: directions, dominance, and the front of trials that nothing beats."""
+"""What is best: directions, dominance, and the front of trials that nothing beats.
+
+`fronts` does the same for many trials at once.
+"""
 
 from __future__ import annotations
 
@@ -113,24 +116,3 @@ class Front:
         self._costs[: len(remaining)] = remaining
         self._costs[len(remaining)] = cost
         return True
-
-
-def pareto_front(trials: Sequence[Trial], objectives: Sequence[Objective]) -> tuple[Trial, ...]:
-    """Return the front of trials given by rising number; see `Front`."""
-    front = Front(objectives)
-    for trial in trials:
-        front.add(trial)
-    return front.trials
-
-
-def best_first(trials: Sequence[Trial], objectives: Sequence[Objective]) -> list[Trial]:
-    """Return the best trials as the contract lists them.
-
-    For one objective all feasible trials by falling merit, lower numbers first among equals; for
-    several the Pareto front by rising number.
-    """
-    if len(objectives) > 1:
-        return list(pareto_front(trials, objectives))
-    sign = -1.0 if objectives[0].maximize else 1.0
-    feasible = [trial for trial in trials if trial.feasible]
-    return sorted(feasible, key=lambda one: (sign * one.objective_values[0], one.number))

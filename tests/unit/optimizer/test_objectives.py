@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.optimizer.core.objectives import Objective, best_first, pareto_front
+from services.optimizer.core.fronts import best_numbers
+from services.optimizer.core.objectives import Front, Objective
 from services.optimizer.core.trial import Outcome, Trial, TrialState
+from services.optimizer.core.trial_table import TrialTable
 
 METRICS = ("sharpe_ratio", "max_drawdown_ratio", "trade_count", "cagr_ratio")
 
@@ -16,6 +19,29 @@ METRICS = ("sharpe_ratio", "max_drawdown_ratio", "trade_count", "cagr_ratio")
 def trial(number: int, values: Sequence[float], *, feasible: bool = True) -> Trial:
     """Return a complete trial with these objective values."""
     return Trial(number, 0, {}, TrialState.COMPLETE, tuple(values), (), feasible, Outcome(), 0, 0)
+
+
+def front_of(trials: Sequence[Trial], objectives: Sequence[Objective]) -> list[Trial]:
+    """Return the front of trials added one by one."""
+    front = Front(objectives)
+    for one in trials:
+        front.add(one)
+    return list(front.trials)
+
+
+def best_of(trials: Sequence[Trial], objectives: Sequence[Objective]) -> list[Trial]:
+    """Return the best of all trials at once."""
+    table = TrialTable(
+        numbers=np.arange(len(trials)),
+        generation_numbers=np.zeros(len(trials), dtype=np.int32),
+        states=np.ones(len(trials), dtype=np.int8),
+        feasible=np.array([one.feasible for one in trials], dtype=bool),
+        objective_values=np.array([one.objective_values for one in trials]).reshape(
+            -1, len(objectives)
+        ),
+        parameters={},
+    )
+    return [trials[number] for number in best_numbers(table, objectives)]
 
 
 def dominates(first: Trial, second: Trial, objectives: Sequence[Objective]) -> bool:
@@ -50,8 +76,8 @@ def test_the_front_is_what_brute_force_leaves(
         one for one in feasible if not any(dominates(other, one, objectives) for other in feasible)
     ]
 
-    assert list(pareto_front(trials, objectives)) == wanted
-    assert best_first(trials, objectives) == wanted
+    assert front_of(trials, objectives) == wanted
+    assert best_of(trials, objectives) == wanted
 
 
 @given(values=st.lists(st.integers(0, 5), min_size=1, max_size=30), maximize=st.booleans())
@@ -62,9 +88,9 @@ def test_one_objective_has_one_best_the_first_among_equals(
     objectives = [Objective("sharpe_ratio", maximize)]
     trials = [trial(number, [value]) for number, value in enumerate(values)]
     best = max(values) if maximize else min(values)
-    ranked = best_first(trials, objectives)
+    ranked = best_of(trials, objectives)
 
-    assert [one.number for one in pareto_front(trials, objectives)] == [values.index(best)]
+    assert [one.number for one in front_of(trials, objectives)] == [values.index(best)]
     assert ranked[0].number == values.index(best)
     keys = [((-1 if maximize else 1) * one.objective_values[0], one.number) for one in ranked]
     assert keys == sorted(keys)
@@ -75,5 +101,5 @@ def test_infeasible_trials_are_never_best() -> None:
     objectives = [Objective("sharpe_ratio", maximize=True)]
     trials = [trial(0, [9.0], feasible=False), trial(1, [1.0])]
 
-    assert [one.number for one in pareto_front(trials, objectives)] == [1]
-    assert best_first(trials[:1], objectives) == []
+    assert [one.number for one in front_of(trials, objectives)] == [1]
+    assert best_of(trials[:1], objectives) == []

@@ -1,32 +1,30 @@
-"""States, tallies, orders, probes and the cache of trials."""
+"""States, tallies, orders and probes."""
 
 from __future__ import annotations
 
-import asyncio
 import itertools
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from services.optimizer.core.judge import Slot, judged
 from services.optimizer.core.lifecycle import FINAL_STATES, NEXT_STATES, may_become
-from services.optimizer.core.objectives import Objective, pareto_front
+from services.optimizer.core.objectives import Front
 from services.optimizer.core.ports import StudyState
 from services.optimizer.core.probe import MOST_CATEGORY_POINTS, corner_points
 from services.optimizer.core.space import Categories, DoubleRange, IntRange, Parameter, Space
-from services.optimizer.core.tally import generations_of, tally_of
-from services.optimizer.core.trial import Trial, TrialState
-from services.optimizer.core.trial_cache import TrialCache
+from services.optimizer.core.tally import Tally, generations_of
+from services.optimizer.core.trial import Outcome, TrialState
 from services.optimizer.core.trial_order import (
     TrialOrder,
     ordered,
     parameters_at_edge,
     read_order,
 )
+from services.optimizer.core.trial_table import TrialTable
 from tests.unit.optimizer.in_memory import (
     METRICS,
-    MemoryStore,
     fixed,
     make_plan,
     outcome_of,
@@ -41,63 +39,69 @@ TRIALS = [
 ]
 
 
+TABLE = TrialTable(
+    numbers=np.arange(50),
+    generation_numbers=np.arange(50, dtype=np.int32) // 4,
+    states=np.array([one.state.value for one in TRIALS], dtype=np.int8),
+    feasible=np.array([one.feasible for one in TRIALS]),
+    objective_values=np.zeros((50, 1)),
+    parameters={},
+    metrics={
+        "sharpe_ratio": np.array(
+            [one.outcome.metrics.get("sharpe_ratio", np.nan) for one in TRIALS]
+        )
+    },
+)
+
+
 def test_only_studies_at_rest_may_begin_again() -> None:
-    """And a succeeded one never; everything alive can fail."""
+    """Everything alive can fail."""
     for state, following in itertools.product(StudyState, StudyState):
         assert may_become(state, following) == (following in NEXT_STATES[state])
-    assert {one for one in StudyState if may_become(one, StudyState.PENDING)} == {
-        StudyState.STOPPED,
-        StudyState.FAILED,
-    }
+    assert {one for one in StudyState if may_become(one, StudyState.PENDING)} == FINAL_STATES
     assert {one for one in StudyState if may_become(one, StudyState.FAILED)} == (
         set(StudyState) - FINAL_STATES
     )
 
 
 def test_a_tally_counts_what_it_is_given() -> None:
-    """Failed and infeasible trials apart, the best from all, the history per generation."""
-    tally = tally_of(TRIALS, PLAN)
-    failed = [trial for trial in TRIALS if trial.state is TrialState.FAILED]
-    feasible = [trial for trial in TRIALS if trial.feasible]
-    history = [
-        max(
-            (one.objective_values[0] for one in TRIALS[: 4 * count + 4] if one.feasible),
-            default=None,
-        )
-        for count in range(13)
-    ]
+    """Failed, pruned, infeasible and reused trials apart, the best from all, the bars run."""
+    pruned = replace(
+        TRIALS[7],
+        state=TrialState.PRUNED,
+        feasible=False,
+        outcome=Outcome(pruned=True, evaluated_bar_count=250),
+    )
+    reused = replace(TRIALS[8], reused_trial_number=1)
+    trials = [*TRIALS[:7], pruned, reused, *TRIALS[9:]]
+    tally = Tally(Front(PLAN.objectives))
+    for generation in generations_of(trials, 4):
+        tally = tally.with_trials(generation)
+    failed = [trial for trial in trials if trial.state is TrialState.FAILED]
+    feasible = [trial for trial in trials if trial.feasible]
 
-    assert (tally.finished, tally.generations) == (50, 13)
+    assert (tally.finished, tally.generations, tally.pruned, tally.reused) == (50, 13, 1, 1)
     assert tally.failed == len(failed) > 0
-    assert tally.infeasible == 50 - len(failed) - len(feasible) > 0
-    assert tally.best == pareto_front(TRIALS, PLAN.objectives)
-    assert list(tally.history) == [value for value in history if value is not None]
-
-
-def test_a_tally_of_several_objectives_has_no_history() -> None:
-    """There is no one best value."""
-    plan = replace(PLAN, objectives=(*PLAN.objectives, Objective("trade_count", maximize=True)))
-    trials = [
-        judged(plan, Slot(number, number // 4, 0, 0), point, outcome_of(point))
-        for number, point in enumerate(POINTS)
-    ]
-
-    assert tally_of(trials, plan).history == ()
-    assert tally_of(trials, plan).best == pareto_front(trials, plan.objectives)
+    assert tally.infeasible == 50 - len(failed) - len(feasible) - 1 > 0
+    assert tally.evaluated_bars == 250
+    best = max(feasible, key=lambda trial: (trial.objective_values[0], -trial.number))
+    assert tally.best == (best,)
+    assert tally.unchanged == 49 - best.number
+    assert tally.progress(60).pruned_trial_count == 1
 
 
 def test_a_tally_does_not_change_under_its_holder() -> None:
     """It grows by copies."""
-    first = tally_of(TRIALS[:4], PLAN)
+    first = Tally(Front(PLAN.objectives)).with_trials(TRIALS[:4])
     before = (first.finished, first.best, first.digest.hexdigest())
-    first.with_generation(TRIALS[4:8])
+    first.with_trials(TRIALS[4:8])
 
     assert (first.finished, first.best, first.digest.hexdigest()) == before
 
 
 def test_stored_trials_are_cut_into_their_generations() -> None:
     """As they were asked."""
-    for generation in generations_of(TRIALS, PLAN):
+    for generation in generations_of(TRIALS, 4):
         assert len({trial.generation_number for trial in generation}) == 1
 
 
@@ -118,17 +122,22 @@ def test_other_orders_are_refused(text: str) -> None:
 
 def test_a_metric_orders_trials_and_leaves_those_without_it_last() -> None:
     """Equals by rising number, both ways."""
-    without = {trial.number for trial in TRIALS if "sharpe_ratio" not in trial.outcome.metrics}
-    for falling in (False, True):
-        found = ordered(TRIALS, TrialOrder("sharpe_ratio", falling), None)
-        values = [one.outcome.metrics.get("sharpe_ratio") for one in found]
-        defined = [value for value in values if value is not None]
+    values = [one.outcome.metrics.get("sharpe_ratio") for one in TRIALS]
+    defined = [number for number, value in enumerate(values) if value is not None]
+    without = [number for number, value in enumerate(values) if value is None]
+    for falling, sign in ((False, 1), (True, -1)):
+        found = ordered(TABLE, TrialOrder("sharpe_ratio", falling), None).tolist()
+        wanted = sorted(defined, key=lambda number: (sign * (values[number] or 0.0), number))
 
-        assert defined == sorted(defined, reverse=falling)
-        assert [one.number for one in found[len(defined) :]] == sorted(without)
-        for first, second in itertools.pairwise(found[: len(defined)]):
-            if first.objective_values == second.objective_values:
-                assert first.number < second.number
+        assert found == wanted + without
+
+
+def test_trials_in_a_state_come_by_number_both_ways() -> None:
+    """Others are not there."""
+    failed = [one.number for one in TRIALS if one.state is TrialState.FAILED]
+
+    assert ordered(TABLE, TrialOrder(), TrialState.FAILED).tolist() == failed
+    assert ordered(TABLE, TrialOrder(falling=True), TrialState.FAILED).tolist() == failed[::-1]
 
 
 def test_edges_are_ends_of_ranges_with_more_than_one_value() -> None:
@@ -179,76 +188,3 @@ def test_corners_are_every_combination_of_words_and_the_low_end() -> None:
     assert {one["period"] for one in corners[:-1]} == {90}
     assert corners[-1] == {"period": 2, "first": "a", "second": "a", "fixed": 7}
     assert len(corner_points(wide)) == MOST_CATEGORY_POINTS + 1
-
-
-class SlowStore(MemoryStore):
-    """A store whose reads of trials may be overtaken by a write."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.reads = 0
-        self.during_read: list[Sequence[Trial]] = []
-        self.overtake: Callable[[], None] = lambda: None
-
-    async def trials(self, study_id: str) -> Sequence[Trial]:
-        """Read, then let somebody write before answering."""
-        self.reads += 1
-        found = await super().trials(study_id)
-        await asyncio.sleep(0)
-        if self.during_read:
-            fresh = self.during_read.pop()
-            self.kept[study_id] = [*found, *fresh]
-            self.cache.extend(study_id, fresh)
-        self.overtake()
-        return found
-
-    cache: TrialCache
-
-
-@pytest.mark.parametrize("seen", [4, 6, 8])
-async def test_a_generation_stored_during_a_read_is_not_lost(seen: int) -> None:
-    """Nor counted twice, whether or not the read has seen it."""
-    store = SlowStore()
-    store.cache = TrialCache(store)
-    store.kept["one"] = list(TRIALS[:seen])
-    store.during_read = [TRIALS[4:8]]
-    found = await store.cache.trials("one")
-    store.cache.extend("one", TRIALS[8:12])
-
-    assert list(found) == TRIALS[:8]
-    store.cache.extend("one", TRIALS[8:12])
-    assert list(await store.cache.trials("one")) == TRIALS[:12]
-    assert store.reads == 1
-
-
-async def test_a_study_deleted_during_a_read_is_not_held() -> None:
-    """Its namesake has its own trials."""
-    store = SlowStore()
-    store.cache = TrialCache(store)
-    store.kept["one"] = list(TRIALS[:4])
-
-    def delete_once() -> None:
-        store.kept.clear()
-        store.cache.forget("one")
-        store.overtake = lambda: None
-
-    store.overtake = delete_once
-    found = await store.cache.trials("one")
-    store.cache.extend("one", TRIALS[:2])
-
-    assert list(found) == []
-    assert list(await store.cache.trials("one")) == TRIALS[:2]
-
-
-async def test_the_cache_holds_so_many_trials_only() -> None:
-    """The study used longest ago goes first; a single larger one is held all the same."""
-    store = SlowStore()
-    store.cache = TrialCache(store, capacity=11)
-    store.kept = {"a": TRIALS[:4], "b": TRIALS[:4], "c": TRIALS[:4], "large": TRIALS[:20]}
-    for study_id in ("a", "b", "a", "c", "a", "b"):
-        await store.cache.trials(study_id)
-
-    assert store.reads == 4
-    for _ in range(2):
-        await store.cache.trials("large")
-    assert store.reads == 5

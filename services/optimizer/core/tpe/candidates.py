@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from services.optimizer.core.tpe.axes import LatticeAxis, LogWholeAxis, WordAxis
 from services.optimizer.core.tpe.bandwidths import bandwidths_among, inside
 from services.optimizer.core.tpe.elementary import Floats, exponential, logarithm, row_sums
-from services.optimizer.core.tpe.kernels import HALF_LOG_2_PI, word_shares
+from services.optimizer.core.tpe.kernels import HALF_LOG_2_PI, log_of, word_logs
 from services.optimizer.core.tpe.parzen import Axes, Parzen
 
 _CELLS_PER_DEVIATION: Final = 2.5
@@ -50,19 +49,18 @@ class Candidates:
     peaks: Floats
     cells: Floats
 
-    def one(self, axes: Axes, chosen: npt.NDArray[np.intp]) -> Candidates:
+    def one(self, axes: Axes, chosen: Sequence[int]) -> Candidates:
         """Return a single candidate, put together of the ones chosen for each group."""
-        of_axes = chosen[axes.group_of]
-        groups = range(len(chosen))
-        return Candidates(
-            places=self.places[range(len(of_axes)), of_axes][:, None],
-            numbers=self.numbers[range(len(of_axes)), of_axes][:, None],
-            good=self.good[groups, chosen][:, None],
-            other=self.other[groups, chosen][:, None],
-            scales=self.scales[range(len(axes.numeric)), of_axes[axes.numeric]][:, None],
-            peaks=self.peaks[groups, chosen][:, None],
-            cells=self.cells[groups, chosen][:, None],
-        )
+        if len(chosen) == 1:
+            column = slice(chosen[0], chosen[0] + 1)
+            return Candidates(*(getattr(self, name)[:, column] for name in self.__slots__))
+        numeric = [chosen[axis] for axis in axes.numeric]
+        found = []
+        for name in self.__slots__:
+            rows = getattr(self, name)
+            columns = numeric if name == "scales" else chosen
+            found.append(rows[range(len(columns)), columns][:, None])
+        return Candidates(*found)
 
     @classmethod
     def joined(cls, parts: Sequence[Candidates]) -> Candidates:
@@ -84,16 +82,15 @@ class Estimator:
         self._good = Parzen(axes, good)
         self._other = Parzen(axes, other)
         # What is proposed weighs as much as the latest trial.
-        self._weight = float(logarithm(np.array([1.0 / self._other.total_weight]))[0])
-        self._numeric = list(axes.numeric)
+        self._weight = -log_of(self._other.total_weight)
+        self._numeric = axes.numeric
+        group_of = axes.group_of.tolist()
+        self._numeric_groups = [group_of[axis] for axis in axes.numeric]
         self._words = [
-            (row, axis) for row, axis in enumerate(axes.all) if isinstance(axis, WordAxis)
+            (row, group_of[row], *word_logs(len(axis.words), other.shape[1] + 1))
+            for row, axis in enumerate(axes.all)
+            if isinstance(axis, WordAxis)
         ]
-        kernel_count = other.shape[1] + 1
-        self._word_logs = {
-            row: logarithm(np.array(word_shares(len(axis.words), kernel_count)))
-            for row, axis in self._words
-        }
 
     @property
     def draw_count(self) -> int:
@@ -128,23 +125,22 @@ class Estimator:
 
     def repel(self, candidates: Candidates, first: int, proposed: Candidates) -> None:
         """Add the kernels of proposed points to the other density of candidates from `first` on."""
-        own, rows = self._numeric, slice(first, None)
-        places = candidates.places[:, None, rows]
-        steps = places[own] - proposed.places[own][:, :, None]
+        rows = slice(first, None)
+        steps = candidates.places[self._numeric, None, rows]
+        steps -= proposed.places[self._numeric][:, :, None]
         steps *= proposed.scales[:, :, None]
         steps *= steps
         logs = proposed.peaks[:, :, None] + candidates.cells[:, None, rows]
-        for axis, step in zip(own, steps, strict=True):
-            logs[self.axes.group_of[axis]] -= step
-        for axis, _ in self._words:
-            other, same = self._word_logs[axis]
-            alike = places[axis] == proposed.places[axis][:, None]
-            logs[self.axes.group_of[axis]] += np.where(alike, same, other)
+        for group, step in zip(self._numeric_groups, steps, strict=True):
+            logs[group] -= step
+        for axis, group, other, same in self._words:
+            alike = candidates.places[axis, rows] == proposed.places[axis][:, None]
+            logs[group] += np.where(alike, same, other)
         kernels = exponential(logs)
-        if kernels.shape[1] > 1:
-            candidates.other[:, rows] += row_sums(np.ascontiguousarray(kernels.swapaxes(1, 2)))
-        else:
+        if kernels.shape[1] == 1:
             candidates.other[:, rows] += kernels[:, 0]
+        else:
+            candidates.other[:, rows] += row_sums(np.ascontiguousarray(kernels.swapaxes(1, 2)))
 
     def _own_kernels(self, places: Floats) -> tuple[Floats, Floats]:
         """Return scales and peaks; on lattices a kernel is taken by its density."""
@@ -157,8 +153,8 @@ class Estimator:
         peaks = np.full((len(self.axes.groups), places.shape[1]), self._weight)
         heights = -logarithm(inside(own, deviations, widths) * deviations / widths[:, None])
         heights -= HALF_LOG_2_PI
-        for axis, height in zip(self._numeric, heights, strict=True):
-            peaks[self.axes.group_of[axis]] += height
+        for group, height in zip(self._numeric_groups, heights, strict=True):
+            peaks[group] += height
         return _ROOT_HALF / deviations, peaks
 
     def _cell_widths(self, axis: int, places: Floats) -> Floats | None:

@@ -224,14 +224,15 @@ def polynomial(numbers: Floats, coefficients: tuple[float, ...]) -> Floats:
 
 
 def row_sums(terms: Floats) -> Floats:
-    """Return the sums over the last axis, added up by halves; `terms` is used up.
+    """Return the sums over the last axis, added up by halves.
 
     Args:
         terms: Shape (..., n), n at least 1.
     """
-    length = terms.shape[-1]
-    while length > 1:
-        half = length // 2
-        terms[..., :half] += terms[..., length - half : length]
-        length -= half
-    return terms[..., 0].copy()
+    while terms.shape[-1] > 1:
+        half = terms.shape[-1] // 2
+        left = terms[..., 2 * half :]
+        terms = terms[..., :half] + terms[..., half : 2 * half]
+        if left.shape[-1]:
+            terms[..., :1] += left
+    return terms[..., 0]

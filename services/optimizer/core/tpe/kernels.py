@@ -7,6 +7,7 @@ values.
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Final, Protocol
 
@@ -37,7 +38,8 @@ class Kernels(Protocol):
     """The kernels of an axis, n on observations and the prior behind them.
 
     Attributes:
-        constant: What is added to the logarithm of each kernel at all places, shape (n + 1,).
+        constant: What is added to the logarithm of each kernel at all places, shape (n + 1,); the
+            part of a kernel that lies on the axis is not in it.
     """
 
     constant: Floats
@@ -86,10 +88,10 @@ class SmoothKernels:
     + h^6 (s^3 + 6 s^2 + 3 s - 1) / 2835 - ...), s = z^2: the cumulants of a uniform variable.
     """
 
-    def __init__(self, axis: Axis, centres: Floats, deviations: Floats, masses: Floats) -> None:
-        """Take the kernels' centres, standard deviations and masses inside, shape (n + 1,) each."""
+    def __init__(self, axis: Axis, centres: Floats, deviations: Floats) -> None:
+        """Take the kernels' centres and standard deviations, shape (n + 1,) each."""
         self.centres = centres
-        self.constant = -logarithm(masses) - logarithm(deviations / axis.width) - HALF_LOG_2_PI
+        self.constant = -logarithm(deviations / axis.width) - HALF_LOG_2_PI
         self.series: Floats | None = None
         if axis.width == 1.0:
             # Squares of these distances are halves of squared deviations.
@@ -115,43 +117,31 @@ class SmoothKernels:
 class LatticeKernels:
     """Probabilities of cells, of kernels that stand in the middle of cells."""
 
-    def __init__(
-        self, axis: LatticeAxis, centres: Floats, deviations: Floats, masses: Floats
-    ) -> None:
-        """Take the kernels' centres, standard deviations and masses inside, shape (n + 1,) each."""
-        self.constant = _log(axis.width) - logarithm(masses)
-        self._width = axis.width
-        self._cells = (centres[:-1] - 0.5).astype(np.int64)
-        distinct, self._which = np.unique(deviations[:-1], return_inverse=True)
-        # By distance in cells: the probability of a cell hangs on nothing else.
-        tails = upper_tail((np.arange(axis.width) + 0.5) / distinct[:, None])
-        found = np.empty_like(tails)
-        found[:, 0] = 1.0 - 2.0 * tails[:, 0]
-        found[:, 1:] = tails[:, :-1] - tails[:, 1:]
-        self._by_distance = logarithm(np.maximum(found, _SMALLEST_MASS)).ravel()
+    def __init__(self, axis: LatticeAxis, centres: Floats, deviations: Floats) -> None:
+        """Take the kernels' centres and standard deviations, shape (n + 1,) each."""
+        self.constant = np.full(len(centres), log_of(axis.width))
+        width = int(axis.width)
+        distinct, which = np.unique(deviations[:-1], return_inverse=True)
+        self._table = np.empty((width, len(centres)))
+        self._table[:, -1] = _prior_logs(width)
+        if len(distinct):
+            tables = [_logs_by_distance(width, deviation) for deviation in distinct.tolist()]
+            # A kernel's row is the part of its table that begins as far below as the lowest cell.
+            begins = width - 1 - (centres[:-1] - 0.5).astype(np.intp)
+            by_begin = np.lib.stride_tricks.sliding_window_view(np.stack(tables), width, axis=1)
+            self._table[:, :-1] = by_begin[which, begins].T
 
     def prepare(self, places: Floats) -> Prepared:
-        """Tabulate the cells that places lie in."""
-        distinct, rows = np.unique(places, return_inverse=True)
-        cells = (distinct - 0.5).astype(np.int64)
-        at = np.abs(np.subtract.outer(cells, self._cells))
-        at += self._which * int(self._width)
-        table = np.empty((len(cells), len(self._cells) + 1))
-        table[:, :-1] = np.take(self._by_distance, at)
-        middle, wide = 0.5 * self._width, self._width
-        prior = mass_between((distinct - 0.5 - middle) / wide, (distinct + 0.5 - middle) / wide)
-        table[:, -1] = logarithm(prior)
-        return _Table(table, rows)
+        """Take the cells that places lie in."""
+        return _Table(self._table, (places - 0.5).astype(np.intp))
 
 
 class LogWholeKernels:
     """Probabilities of the cells of whole numbers on a logarithmic axis."""
 
-    def __init__(
-        self, axis: LogWholeAxis, centres: Floats, deviations: Floats, masses: Floats
-    ) -> None:
-        """Take the kernels' centres, standard deviations and masses inside, shape (n + 1,) each."""
-        self.constant = _log(axis.cell_count) - logarithm(masses)
+    def __init__(self, axis: LogWholeAxis, centres: Floats, deviations: Floats) -> None:
+        """Take the kernels' centres and standard deviations, shape (n + 1,) each."""
+        self.constant = np.full(len(centres), log_of(axis.cell_count))
         self._axis = axis
         # Observations repeat: pairs of centre and deviation, ordered by the first, then the second.
         pairs = np.empty(len(centres), dtype=np.complex128)
@@ -177,8 +167,7 @@ class WordKernels:
     def __init__(self, axis: WordAxis, indices: Floats) -> None:
         """Take the observed indices, shape (n,)."""
         words, kernels = len(axis.words), len(indices) + 1
-        self.shares = word_shares(words, kernels)
-        other, same = (_log(share) for share in self.shares)
+        other, same = word_logs(words, kernels)
         self._table = np.zeros((words, kernels))
         observed = np.equal.outer(np.arange(words), indices)
         self._table[:, :-1] = np.where(observed, same, other)
@@ -189,23 +178,46 @@ class WordKernels:
         return _Table(self._table, places.astype(np.intp))
 
 
-def word_shares(word_count: int, kernel_count: int) -> tuple[float, float]:
-    """Return a kernel's probability of another word and of its own, times the number of words."""
-    share = 1.0 / kernel_count
-    total = 1.0 + word_count * share
-    return word_count * share / total, word_count * (1.0 + share) / total
-
-
-def kernels_of(axis: Axis, centres: Floats, deviations: Floats, masses: Floats) -> Kernels:
+def kernels_of(axis: Axis, centres: Floats, deviations: Floats) -> Kernels:
     """Return the kernels of an axis; of words only the centres are looked at."""
     if isinstance(axis, WordAxis):
         return WordKernels(axis, centres[:-1])
     if isinstance(axis, LogWholeAxis):
-        return LogWholeKernels(axis, centres, deviations, masses)
+        return LogWholeKernels(axis, centres, deviations)
     if isinstance(axis, LatticeAxis) and axis.width <= LARGEST_TABLE:
-        return LatticeKernels(axis, centres, deviations, masses)
-    return SmoothKernels(axis, centres, deviations, masses)
+        return LatticeKernels(axis, centres, deviations)
+    return SmoothKernels(axis, centres, deviations)
 
 
-def _log(number: float) -> float:
-    return float(logarithm(np.array([number]))[0])
+@functools.lru_cache(1_024)
+def word_logs(word_count: int, kernel_count: int) -> tuple[float, float]:
+    """Return the logarithms of a kernel's density at another word and at its own."""
+    share = 1.0 / kernel_count
+    total = 1.0 + word_count * share
+    return log_of(word_count * share / total), log_of(word_count * (1.0 + share) / total)
+
+
+@functools.lru_cache(1_024)
+def log_of(number: float) -> float:
+    """Return the natural logarithm of a positive normal number."""
+    return float(logarithm(np.array([float(number)]))[0])
+
+
+@functools.lru_cache(1_024)
+def _logs_by_distance(width: int, deviation: float) -> Floats:
+    """Return a kernel's logarithms of probability by distance, from 1 - width to width - 1 cells.
+
+    Remembered, since deviations are mostly the same few from generation to generation.
+    """
+    edges: Floats = (np.arange(width, dtype=np.float64) + 0.5) / deviation
+    tails = upper_tail(edges)
+    masses = np.concatenate([1.0 - 2.0 * tails[:1], tails[:-1] - tails[1:]])
+    logs = logarithm(np.maximum(masses, _SMALLEST_MASS))
+    return np.concatenate([logs[:0:-1], logs])
+
+
+@functools.lru_cache(64)
+def _prior_logs(width: int) -> Floats:
+    """Return the prior's logarithms of probability by cell."""
+    edges = (np.arange(width + 1) - 0.5 * width) / width
+    return logarithm(mass_between(edges[:-1], edges[1:]))

@@ -7,6 +7,7 @@ has a mixture of its own.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -77,6 +78,14 @@ def age_weights(count: int) -> Floats:
     return weights
 
 
+@functools.lru_cache(64)
+def _weights(count: int) -> tuple[float, Floats]:
+    """Return the total weight of observations and prior, and the logarithms of their shares."""
+    weights = np.append(age_weights(count), 1.0)
+    total = float(row_sums(weights.copy()))
+    return total, logarithm(weights / total)
+
+
 class Parzen:
     """A mixture on observations, and on the prior behind them.
 
@@ -90,18 +99,17 @@ class Parzen:
         """Fit to observations, from the oldest to the latest, shape (axes, n)."""
         self.axes = axes
         self.places = places
-        weights = np.append(age_weights(places.shape[1]), 1.0)
-        self.total_weight = float(row_sums(weights.copy()))
-        self._log_weights = logarithm(weights / self.total_weight)
-        shape = (len(axes.all), places.shape[1] + 1)
+        kernel_count = places.shape[1] + 1
+        self.total_weight, self._log_weights = _weights(places.shape[1])
+        shape = (len(axes.all), kernel_count)
         self._centres, self._deviations, self._masses = (np.ones(shape) for _ in range(3))
         self._fit()
-        self._kernels = [
-            kernels_of(axis, *rows)
-            for axis, *rows in zip(
-                axes.all, self._centres, self._deviations, self._masses, strict=True
-            )
-        ]
+        self._constants = -logarithm(self._masses)
+        self._kernels = []
+        for row, axis in enumerate(axes.all):
+            kernels = kernels_of(axis, self._centres[row], self._deviations[row])
+            self._constants[row] += kernels.constant
+            self._kernels.append(kernels)
 
     def _fit(self) -> None:
         numeric, widths = self.axes.numeric, self.axes.widths
@@ -128,7 +136,7 @@ class Parzen:
         for group, densities in zip(self.axes.groups, found, strict=True):
             constant = self._log_weights.copy()
             for axis in group:
-                constant += self._kernels[axis].constant
+                constant += self._constants[axis]
             prepared = [self._kernels[axis].prepare(places[axis]) for axis in group]
             for first in range(0, count, rows):
                 part = slice(first, min(first + rows, count))

@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 
 from services.optimizer.core.seeds import draw
+from services.optimizer.core.tpe.axes import Axis
 from services.optimizer.core.tpe.candidates import Candidates, Estimator
 from services.optimizer.core.tpe.elementary import Floats
 from services.optimizer.core.trial import Value
@@ -83,13 +84,14 @@ class Proposals:
         part = slice(first, first + CANDIDATE_COUNT)
         merits = candidates.good[:, part] / candidates.other[:, part]
         orders = np.argsort(-merits, axis=1, kind="stable") + first
-        for of_groups in orders.T:
-            chosen = of_groups[axes.group_of]
-            numbers = candidates.numbers[range(len(chosen)), chosen].tolist()
-            values = tuple(
-                axis.value(number) for axis, number in zip(axes.all, numbers, strict=True)
-            )
-            yield Offer(values, candidates.one(axes, of_groups))
+        for of_groups in zip(*orders.tolist(), strict=True):
+            candidate = candidates.one(axes, of_groups)
+            numbers = candidate.numbers[:, 0].tolist()
+            yield Offer(tuple(map(_value, axes.all, numbers)), candidate)
+
+
+def _value(axis: Axis, number: float) -> Value:
+    return axis.value(number)
 
 
 def uniform_draws(seed: int, shape: tuple[int, ...]) -> Floats:

@@ -10,15 +10,15 @@ import itertools
 import sys
 
 from services.optimizer.adapters.optuna_store import OptunaStore
-from tests.service.optimizer_store.conftest import SHAPE, record, trials
+from tests.service.optimizer_store.conftest import begin, generations
 
 
 async def append_for_ever(database_url: str) -> None:
     """Make the study and fill it."""
     store = await OptunaStore.open(database_url)
-    await store.create(record(), SHAPE)
+    lease = await begin(store)
     for number in itertools.count():
-        await store.append_generation("first", trials(8 * number, 8), [b"generation %d" % number])
+        await store.append(lease, generations(8 * number, 8), number)
         sys.stdout.write(f"{number}\n")
         sys.stdout.flush()
 

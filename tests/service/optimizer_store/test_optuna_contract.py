@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
@@ -14,6 +15,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.trial import FrozenTrial
 
 from services.optimizer.adapters.optuna_store import OptunaStore
+from services.optimizer.core.ports import Generation
 from services.optimizer.core.trial import Trial, TrialState
 from tests.private_servers import PostgresServer
 
@@ -30,6 +32,13 @@ DISTRIBUTIONS: Mapping[str, optuna.distributions.BaseDistribution] = {
 CONSTRAINT_NAMES = ("trade_count >= 30", "total_return_ratio > 0", "trade_count >= 30 (2)")
 
 
+STATES = {
+    TrialState.COMPLETE: optuna.trial.TrialState.COMPLETE,
+    TrialState.FAILED: optuna.trial.TrialState.FAIL,
+    TrialState.PRUNED: optuna.trial.TrialState.PRUNED,
+}
+
+
 def as_optuna(trial: Trial) -> FrozenTrial:
     """Return the trial as a user of Optuna would have made it."""
     complete = trial.state is TrialState.COMPLETE
@@ -37,11 +46,15 @@ def as_optuna(trial: Trial) -> FrozenTrial:
     if complete and not constraints:
         constraints = {"undefined metric": 1.7976931348623157e308}
     frozen = optuna.trial.create_trial(
-        state=optuna.trial.TrialState.COMPLETE if complete else optuna.trial.TrialState.FAIL,
+        state=STATES[trial.state],
         values=trial.objective_values if complete else None,
         params={name: trial.parameters[name] for name in DISTRIBUTIONS},
         distributions=dict(DISTRIBUTIONS),
         user_attrs=attributes(trial),
+        intermediate_values={
+            one.bar_count: math.nan if one.value is None else one.value
+            for one in trial.outcome.intermediate_values
+        },
         constraints=constraints,
     )
     frozen.datetime_start = datetime.fromtimestamp(trial.start_time_ms / 1000)  # noqa: DTZ006 - Optuna wants naive local time
@@ -51,18 +64,31 @@ def as_optuna(trial: Trial) -> FrozenTrial:
 
 def attributes(trial: Trial) -> dict[str, Any]:
     """Return the attributes that a trial must have for readers."""
+    outcome = trial.outcome
     told: dict[str, Any] = {
         "generation_number": trial.generation_number,
         "feasible": trial.feasible,
         "fixed_parameters": {"position_fraction_ratio": 0.1 + 0.2, "max_bars": 7, "side": "both"},
     }
-    if trial.state is TrialState.COMPLETE:
-        return {**told, "metrics": trial.outcome.metrics, "undefined": trial.outcome.undefined}
-    return {
-        **told,
-        "failure_reason": trial.outcome.failure_reason,
-        "failure_message": trial.outcome.failure_message,
+    optional = {
+        "evaluated_bar_count": outcome.evaluated_bar_count,
+        "negative_zeros": [
+            *(["objective 1"] if repr(trial.objective_values[1:]) == "(-0.0,)" else []),
+            *(["parameter threshold"] if repr(trial.parameters["threshold"]) == "-0.0" else []),
+            *(
+                f"step {one.bar_count}"
+                for one in outcome.intermediate_values
+                if repr(one.value) == "-0.0"
+            ),
+        ],
+        "metrics": outcome.metrics,
+        "undefined": outcome.undefined,
+        "failure_reason": outcome.failure_reason,
+        "failure_message": outcome.failure_message,
     }
+    if trial.reused_trial_number is not None:
+        told["reused_trial_number"] = trial.reused_trial_number
+    return {**told, **{key: value for key, value in optional.items() if value}}
 
 
 def dump(database_url: str, study_name: str) -> dict[str, list[tuple[Any, ...]]]:
@@ -111,14 +137,21 @@ def comparable(key: str, numbers: Mapping[int, int], value: Any) -> str:
     return repr(value)
 
 
+def comparable_field(value: Any) -> Any:
+    """Return a field of a trial so that equal fields are equal: NaN as None."""
+    if isinstance(value, dict):
+        return {key: None if one != one else one for key, one in value.items()}  # noqa: PLR0124
+    return value
+
+
 async def test_every_row_is_the_one_optuna_writes(
     store: OptunaStore, cases: Any, database_url: str, optuna_storage: Client
 ) -> None:
     """All tables of Optuna hold the same for a study of ours and one made through its own API."""
     written = cases.trials(0, 40)
-    await store.create(cases.record("ours"), cases.shape)
-    await store.append_generation("ours", written[:8], [])
-    await store.append_generation("ours", written[8:], [])
+    lease = await cases.begin(store, "ours")
+    await store.append(lease, cases.generations(0, 8), 1)
+    await store.append(lease, cases.generations(8, 32), 2)
     stock = optuna.create_study(
         storage=optuna_storage(), study_name="stock", directions=["maximize", "minimize"]
     )
@@ -130,6 +163,7 @@ async def test_every_row_is_the_one_optuna_writes(
 
     assert len(ours["trials"]) == 40
     assert len(ours["trial_params"]) == 40 * 6
+    assert len(ours["trial_intermediate_values"]) == 20 * 2
     assert ours == theirs
 
 
@@ -138,8 +172,8 @@ async def test_optuna_loads_every_field_of_every_trial(
 ) -> None:
     """`optuna.load_study` gives numbers, states, parameters, values, times and attributes."""
     written = cases.trials(0, 40)
-    await store.create(cases.record("ours"), cases.shape)
-    await store.append_generation("ours", written, [])
+    lease = await cases.begin(store, "ours")
+    await store.append(lease, [Generation(written)], 1)
 
     study = optuna.load_study(study_name="ours", storage=optuna_storage())
 
@@ -160,8 +194,26 @@ async def test_optuna_loads_every_field_of_every_trial(
             "datetime_start",
             "datetime_complete",
         ):
-            assert getattr(loaded, field) == getattr(expected, field), field
+            told, wanted = (comparable_field(getattr(one, field)) for one in (loaded, expected))
+            assert told == wanted, field
         assert [type(value) for value in loaded.params.values()] == [int, int, *[float] * 3, str]
+
+
+async def test_a_client_finds_pruned_trials_and_their_intermediate_values(
+    store: OptunaStore, cases: Any, optuna_storage: Client
+) -> None:
+    """What was given up has its steps, no value, and the state PRUNED."""
+    lease = await cases.begin(store, "ours")
+    await store.append(lease, cases.generations(0, 40), 1)
+
+    study = optuna.load_study(study_name="ours", storage=optuna_storage())
+    pruned = study.get_trials(states=[optuna.trial.TrialState.PRUNED])
+
+    assert [trial.number for trial in pruned] == [6, 16, 26, 36]
+    assert all(trial.values is None for trial in pruned)
+    assert [list(trial.intermediate_values) for trial in pruned] == [[1_000, 3_000]] * 4
+    assert math.isnan(pruned[0].intermediate_values[3_000])
+    assert pruned[1].intermediate_values[3_000] == 0.0
 
 
 async def test_optuna_finds_the_feasible_best(
@@ -169,8 +221,8 @@ async def test_optuna_finds_the_feasible_best(
 ) -> None:
     """Optuna's own Pareto front is made of feasible trials only, undefined constraints included."""
     written = cases.trials(0, 60)
-    await store.create(cases.record("ours"), cases.shape)
-    await store.append_generation("ours", written, [])
+    lease = await cases.begin(store, "ours")
+    await store.append(lease, [Generation(written)], 1)
 
     front = optuna.load_study(study_name="ours", storage=optuna_storage()).best_trials
 
@@ -182,8 +234,8 @@ async def test_optuna_can_go_on_with_a_finished_study(
     store: OptunaStore, cases: Any, optuna_storage: Client
 ) -> None:
     """An ordinary client that asks for one more trial gets the next number."""
-    await store.create(cases.record("ours"), cases.shape)
-    await store.append_generation("ours", cases.trials(0, 16), [])
+    lease = await cases.begin(store, "ours")
+    await store.append(lease, cases.generations(0, 16), 1)
 
     sampler = optuna.samplers.RandomSampler(seed=1)
     study = optuna.load_study(study_name="ours", storage=optuna_storage(), sampler=sampler)

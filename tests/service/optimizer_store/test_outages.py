@@ -13,6 +13,8 @@ import pytest
 
 from services.common.errors import AssayError, Code
 from services.optimizer.adapters.optuna_store import OptunaStore
+from services.optimizer.core.limits import Limits
+from services.optimizer.core.ports import StudyState
 from tests.private_servers import PostgresServer
 
 
@@ -25,7 +27,7 @@ async def on_postgresql(postgres_server: PostgresServer) -> AsyncIterator[Optuna
     await opened.close()
 
 
-async def patiently(call: Callable[[], Coroutine[Any, Any, None]]) -> int:
+async def patiently(call: Callable[[], Coroutine[Any, Any, Any]]) -> int:
     """Repeat a call while the store is unavailable; returns how often it was."""
     for failures in range(10_000):
         try:
@@ -44,18 +46,26 @@ async def test_an_absent_database_is_told_and_then_forgotten(
 ) -> None:
     """While PostgreSQL is dead every method is UNAVAILABLE; once it is back they work."""
     store = on_postgresql
-    await store.create(cases.record(), cases.shape)
-    await store.append_generation("first", cases.trials(0, 8), [b"event"])
+    lease = await cases.begin(store)
+    await store.append(lease, cases.generations(0, 8), 1)
     postgres_server.kill()
     calls: list[Callable[[], Coroutine[Any, Any, Any]]] = [
         lambda: store.create(cases.record("second"), cases.shape),
         lambda: store.get("first"),
         lambda: store.list(1, 0, None),
-        lambda: store.update(cases.record()),
-        lambda: store.append_generation("first", cases.trials(8, 8), [b"more"]),
+        lambda: store.claim("one", cases.long_ms, 1),
+        lambda: store.renew([lease], cases.long_ms),
+        lambda: store.release([lease]),
+        lambda: store.update(cases.record(), [], {StudyState.PENDING}, None),
+        lambda: store.set_limits("first", Limits(1)),
+        lambda: store.append(lease, cases.generations(8, 8), 2),
         lambda: store.trials("first"),
+        lambda: store.trials_numbered("first", [3]),
+        lambda: store.table("first", ["trade_count"]),
+        lambda: store.priors("first"),
         lambda: store.events("first", 0, 9),
         lambda: store.delete("first"),
+        lambda: store.ledger(1, 0),
     ]
     for call in calls:
         with pytest.raises(AssayError) as told:
@@ -63,9 +73,9 @@ async def test_an_absent_database_is_told_and_then_forgotten(
         assert (told.value.code, told.value.reason) == (Code.UNAVAILABLE, "STORE_UNAVAILABLE")
         assert told.value.retry_after_ms
     postgres_server.restart()
-    await store.append_generation("first", cases.trials(8, 8), [b"more"])
+    await store.append(lease, cases.generations(8, 8), 2)
     assert await store.trials("first") == cases.trials(0, 16)
-    assert await store.events("first", 0, 9) == [(1, b"event"), (2, b"more")]
+    assert await store.events("first", 0, 9) == [(1, b"generation 0"), (2, b"generation 8")]
 
 
 async def test_killing_postgresql_while_a_study_writes_loses_and_doubles_nothing(
@@ -73,17 +83,16 @@ async def test_killing_postgresql_while_a_study_writes_loses_and_doubles_nothing
 ) -> None:
     """Generations repeated through two crashes are each there once, with their events."""
     store = on_postgresql
-    await store.create(cases.record(), cases.shape)
+    lease = await cases.begin(store)
     stored = asyncio.Event()
     failures = 0
 
     async def write() -> None:
         nonlocal failures
         for number in range(60):
-            generation, event = cases.trials(8 * number, 8), b"%d" % number
             failures += await patiently(
-                lambda generation=generation, event=event: store.append_generation(  # type: ignore[misc]
-                    "first", generation, [event]
+                lambda number=number: store.append(  # type: ignore[misc]
+                    lease, cases.generations(8 * number, 8), number
                 )
             )
             stored.set()
@@ -97,7 +106,12 @@ async def test_killing_postgresql_while_a_study_writes_loses_and_doubles_nothing
     await writing
     assert failures
     assert await store.trials("first") == cases.trials(0, 480)
-    assert await store.events("first", 0, 99) == [(n + 1, b"%d" % n) for n in range(60)]
+    assert await store.events("first", 0, 99) == [
+        (number + 1, b"generation %d" % (8 * number)) for number in range(60)
+    ]
+    (entry,) = await store.ledger(9, 0)
+    assert entry.trial_count == 480
+    assert len(await store.table("first")) == 480
 
 
 async def test_a_store_opened_during_an_outage_says_so(postgres_server: PostgresServer) -> None:
@@ -139,7 +153,9 @@ async def test_a_process_killed_while_it_writes_leaves_whole_generations(
     assert trials == cases.trials(0, len(trials))
     assert len(await store.events("first", 0, 10_000)) == len(trials) // 8
 
-    await store.append_generation("first", cases.trials(len(trials), 8), [b"last"])
+    record = await store.get("first")
+    assert record is not None
+    await store.append(record.lease, cases.generations(len(trials), 8), 1)
     storage = optuna.storages.RDBStorage(database_url)
     study = optuna.load_study(study_name="first", storage=storage)
     assert [trial.number for trial in study.trials] == list(range(len(trials) + 8))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -79,18 +80,27 @@ class Database:
             AssayError: UNAVAILABLE/STORE_UNAVAILABLE.
             RuntimeError: the tables are those of another version of Optuna.
         """
+        with _telling_outages(), self._alone():
+            self._make_tables()
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep other processes from making the same tables."""
         if self._is_sqlite:
-            Path(self._url.database or "").parent.mkdir(parents=True, exist_ok=True)
-        with _telling_outages(), self._engine.connect() as connection:
-            if not self._is_sqlite:
-                connection.execute(sa.select(sa.func.pg_advisory_lock(_SCHEMA_LOCK)))
-            # Nothing is pending here, so that SQLite lets the other connection below write.
+            # SQLite's own locks would keep Optuna's connection out as well.
+            database = Path(self._url.database or "")
+            database.parent.mkdir(parents=True, exist_ok=True)
+            with database.with_name(f"{database.name}.lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                yield
+            return
+        with self._engine.connect() as connection:
+            connection.execute(sa.select(sa.func.pg_advisory_lock(_SCHEMA_LOCK)))
             connection.commit()
             try:
-                self._make_tables()
+                yield
             finally:
-                if not self._is_sqlite:
-                    connection.execute(sa.select(sa.func.pg_advisory_unlock(_SCHEMA_LOCK)))
+                connection.execute(sa.select(sa.func.pg_advisory_unlock(_SCHEMA_LOCK)))
 
     def _make_tables(self) -> None:
         # Optuna reads its URL as a template.

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from services.optimizer.core.fronts import Costs, costs_of, covered, on_front
+from services.optimizer.core.fronts import Costs, costs_of, covered, distinct, on_front
 from services.optimizer.core.objectives import Objective
 from services.optimizer.core.pareto import reference_point
 from services.optimizer.core.trial_table import TrialTable
 
 Hypervolume: TypeAlias = Callable[[Costs, npt.NDArray[np.float64]], float]
-"""Volume between costs, shape (n, m), and a point that is nowhere smaller, shape (m,)."""
+"""Volume between a front of distinct costs, shape (n, m), and a point that is nowhere smaller,
+shape (m,)."""
+
+MOST_CELLS: Final = 10_000_000_000
+"""A history of volumes looks at so many cells at most, which takes about a minute; each change of a
+front of f trials costs f to the power of the objectives less one."""
+
+MOST_MEMBERS: Final = 3_000
+"""Largest front of more than two objectives whose volume is computed: a map of f x f cells."""
 
 
 def best_value_history(table: TrialTable, objective: Objective) -> list[float]:
@@ -31,46 +39,32 @@ def best_value_history(table: TrialTable, objective: Objective) -> list[float]:
 def hypervolume_history(
     table: TrialTable, objectives: Sequence[Objective], hypervolume: Hypervolume
 ) -> list[float]:
-    """Return the volume dominated after each generation; empty without a feasible trial.
+    """Return the volume dominated after each generation, from the worst feasible values of all.
 
-    Measured from the worst values of all generations. Each trial that joins the front adds what it
-    alone dominates, so that the volume never falls and generations without such trials cost
-    nothing.
+    Empty without a feasible trial, and where it would take minutes: see `MOST_CELLS` and
+    `MOST_MEMBERS`.
     """
-    reference = costs_of(reference_point(table, objectives), objectives)
-    if not len(reference):
+    worst = reference_point(table, objectives)
+    if not len(worst):
         return []
+    reference = costs_of(worst, objectives)
     costs = costs_of(table.objective_values, objectives)
     front = np.empty((0, len(objectives)))
-    history, volume = [], 0.0
+    history: list[float] = []
+    volume, cells = 0.0, 0
     for first, last in _generations(table):
         fresh = costs[first:last][table.feasible[first:last]]
-        fresh = fresh[~covered(front, fresh)]
+        fresh = distinct(fresh[~covered(front, fresh)])
         fresh = fresh[on_front(fresh)]
-        for cost in fresh:
-            volume += _added(cost, front, reference, hypervolume)
-            front = np.vstack((front, cost))
         if len(fresh):
-            front = front[on_front(front)]
+            front = np.vstack((front[~covered(fresh, front)], fresh))
+            cells += len(front) ** (len(objectives) - 1)
+            if cells > MOST_CELLS or (len(objectives) > 2 and len(front) > MOST_MEMBERS):
+                return []
+            # Rounding must not make it fall.
+            volume = max(volume, hypervolume(front, reference))
         history.append(volume)
     return history
-
-
-def _added(
-    cost: npt.NDArray[np.float64],
-    front: Costs,
-    reference: npt.NDArray[np.float64],
-    hypervolume: Hypervolume,
-) -> float:
-    """Return the volume that a point dominates and a front does not.
-
-    Of what the point dominates, a front dominates what the front moved into it dominates. While,
-    Bradstreet, Barone, "A fast way of calculating exact hypervolumes" (2012).
-    """
-    alone = hypervolume(cost[None], reference)
-    moved = np.maximum(front, cost)
-    moved = moved[on_front(moved)]
-    return max(0.0, alone - hypervolume(moved, reference)) if len(moved) else alone
 
 
 def _generations(table: TrialTable) -> Iterator[tuple[int, int]]:

@@ -53,15 +53,12 @@ def on_front(costs: Costs) -> Mask:
     Kung, Luccio, Preparata, "On finding the maxima of a set of vectors" (1975): the rows are
     sorted and halved, and what the fronts of the halves leave of each other is the front.
     """
-    if not len(costs):
-        return np.zeros(0, dtype=np.bool_)
     order = np.lexsort(costs.T[::-1])
     rows = costs[order]
     # Of equal rows one stands for all: then no smaller everywhere is smaller somewhere.
-    first = np.concatenate(([True], (rows[1:] != rows[:-1]).any(axis=1)))
-    distinct = rows[first]
-    kept = np.zeros(len(distinct), dtype=np.bool_)
-    kept[_front(distinct, np.arange(len(distinct)))] = True
+    first = _first_of_equals(rows)
+    kept = np.zeros(int(first.sum()), dtype=np.bool_)
+    kept[_front(rows[first], np.arange(len(kept)))] = True
     mask = np.empty(len(costs), dtype=np.bool_)
     mask[order] = kept[np.cumsum(first) - 1]
     return mask
@@ -80,6 +77,16 @@ def _front(rows: Costs, members: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
     # the larger one.
     left = ~covered(rows[first, 1:], rows[second, 1:])
     return np.concatenate((first, second[left]))
+
+
+def distinct(costs: Costs) -> Costs:
+    """Return the rows without repetitions, sorted by column from the first to the last."""
+    rows = costs[np.lexsort(costs.T[::-1])]
+    return rows[_first_of_equals(rows)]
+
+
+def _first_of_equals(rows: Costs) -> Mask:
+    return np.concatenate(([True], (rows[1:] != rows[:-1]).any(axis=1)))[: len(rows)]
 
 
 def covered(by: Costs, rows: Costs) -> Mask:

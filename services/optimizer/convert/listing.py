@@ -1,4 +1,4 @@
-"""Requests for lists of trials and of the ledger, read and checked."""
+"""Requests for lists and files of trials and for the ledger, read and checked."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from services.optimizer.convert.requests import Page, name_violations, page_of
 from services.optimizer.convert.spec_checks import DATASET, STRATEGY
 from services.optimizer.convert.values import METRIC_NAMES
 from services.optimizer.core.trial import TrialState
+from services.optimizer.core.trial_export import ExportFormat
 from services.optimizer.core.trial_order import TrialOrder, read_order
 
 _DEFINITION: Final = re.compile(r"definitions/[0-9a-f]{64}")
@@ -60,6 +61,19 @@ def read_trial_list(request: pb.ListTrialsRequest) -> TrialList:
         violations.append(Violation("state", f"{request.state} is not one of the choices"))
     refuse(violations)
     return TrialList(page, order, TrialState(request.state) if request.state else None)
+
+
+def export_format_of(request: pb.ExportTrialsRequest) -> ExportFormat:
+    """Return what file a request wants.
+
+    Raises:
+        AssayError: INVALID_ARGUMENT/FIELD_INVALID.
+    """
+    violations = list(name_violations("parent", request.parent))
+    if request.format not in pb.ExportTrialsRequest.Format.values():
+        violations.append(Violation("format", f"{request.format} is not one of the choices"))
+    refuse(violations)
+    return ExportFormat(request.format or pb.ExportTrialsRequest.FORMAT_CSV)
 
 
 def ledger_filter_violations(request: pb.ListLedgerEntriesRequest) -> Iterator[Violation]:

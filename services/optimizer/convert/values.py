@@ -16,7 +16,8 @@ _FIELDS: Final = [
 METRIC_NAMES: Final = tuple(field.name for field in _FIELDS)
 """Names of all metrics, in field order."""
 
-_WHOLE: Final = frozenset(field.name for field in _FIELDS if field.type == field.TYPE_INT64)
+WHOLE_METRICS: Final = frozenset(field.name for field in _FIELDS if field.type == field.TYPE_INT64)
+"""Those of them that are whole numbers."""
 
 
 def value_of(message: strategy_pb2.ParameterValue) -> Value | None:
@@ -70,7 +71,7 @@ def metrics_message(outcome: Outcome) -> metrics_pb2.Metrics | None:
     for name in METRIC_NAMES:
         if name in outcome.metrics:
             value = outcome.metrics[name]
-            setattr(message, name, int(value) if name in _WHOLE else value)
+            setattr(message, name, int(value) if name in WHOLE_METRICS else value)
         elif name in outcome.undefined:
             message.undefined.append(
                 metrics_pb2.UndefinedMetric(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -11,13 +11,12 @@ from assay.backtest.v1 import backtest_service_pb2
 from services.optimizer.convert.reports import Importances
 from services.optimizer.core.best_history import Hypervolume
 from services.optimizer.core.events import Clock
-from services.optimizer.core.plan import StudyPlan
 from services.optimizer.core.ports import StudyStore
 from services.optimizer.core.supervisor import Supervisor
-from services.optimizer.core.trial import Trial
+from services.optimizer.core.trial_export import ExportFormat, ExportLayout, TrialExport
 
-
-Export: TypeAlias = Callable[[StudyPlan, int, AsyncIterator[Sequence[Trial]]], AsyncIterator[bytes]]
+Export: TypeAlias = Callable[[ExportFormat, ExportLayout], TrialExport]
+"""Begins a file of trials."""
 
 
 class Backtests(Protocol):

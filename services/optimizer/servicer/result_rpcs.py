@@ -5,16 +5,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import Any, TypeAlias
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Final, TypeAlias
 
 import grpc
 from assay.optimizer.v1 import optimizer_service_pb2 as pb
 from assay.optimizer.v1 import optimizer_service_pb2_grpc
 
-from services.common.errors import refuse
+from services.common.errors import refuse, unknown
 from services.optimizer.convert.listing import (
     TrialList,
+    export_format_of,
     ledger_filter_violations,
     read_trial_list,
 )
@@ -27,9 +28,11 @@ from services.optimizer.convert.reports import (
 )
 from services.optimizer.convert.requests import Page, name_violations, page_of, study_id_of
 from services.optimizer.convert.studies import MOST_BEST_TRIALS, trial_message
+from services.optimizer.convert.values import METRIC_NAMES, WHOLE_METRICS
 from services.optimizer.core.fronts import best_numbers
 from services.optimizer.core.ports import LedgerEntry, StudyRecord
 from services.optimizer.core.trial import Trial
+from services.optimizer.core.trial_export import export_layout
 from services.optimizer.core.trial_order import BY_NUMBER
 from services.optimizer.servicer.collaborators import Collaborators
 from services.optimizer.servicer.plans import plan_of_record
@@ -38,6 +41,9 @@ from services.optimizer.servicer.trial_numbers import Numbers, TrialNumbers
 
 # Quoted: only the stubs know it as generic.
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+
+_TRIALS_AT_ONCE: Final = 1_000
+"""Trials read at once for a file."""
 
 
 class ResultServicer(optimizer_service_pb2_grpc.OptimizerServiceServicer):
@@ -112,6 +118,27 @@ class ResultServicer(optimizer_service_pb2_grpc.OptimizerServiceServicer):
             report_message, findings, self._with.importances, self._with.hypervolume
         )
         return pb.GetStudyReportResponse(report=report)
+
+    async def ExportTrials(
+        self, request: pb.ExportTrialsRequest, context: Context
+    ) -> AsyncIterator[pb.ExportTrialsResponse]:
+        """Stream all finished trials as a file."""
+        form = export_format_of(request)
+        study_id = study_id_of(request.parent, "parent")
+        record = await self._with.supervisor.record(study_id)
+        plan = await plan_of_record(record)
+        finished = await self._messages.finished_count(record)
+        file = self._with.export(form, export_layout(plan, METRIC_NAMES, WHOLE_METRICS))
+        for first in range(0, finished, _TRIALS_AT_ONCE):
+            count = min(_TRIALS_AT_ONCE, finished - first)
+            trials = await self._with.store.trials(study_id, first, count)
+            if len(trials) < count:
+                # Deleted meanwhile: half a file must not look like a whole one.
+                raise unknown("study", study_id, (), "STUDY_UNKNOWN")
+            for chunk in await asyncio.to_thread(lambda page: [*file.write(page)], trials):
+                yield pb.ExportTrialsResponse(chunk=chunk)
+        for chunk in await asyncio.to_thread(lambda: [*file.finish()]):
+            yield pb.ExportTrialsResponse(chunk=chunk)
 
     async def ListLedgerEntries(
         self, request: pb.ListLedgerEntriesRequest, context: Context

@@ -10,6 +10,9 @@ import pytest
 
 from tests.private_servers import PostgresServer, ProgramMissingError, RedisServer
 
+# Servers are started while tests hold gRPC channels: its fork handlers abort such children.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 

@@ -17,6 +17,8 @@ from services.common.server import Application, serve
 from services.common.settings import SettingsError, read_settings
 from services.common.telemetry import configure_logging
 from services.optimizer.adapters.backtest_client import BacktestClient
+from services.optimizer.adapters.exports import trial_export
+from services.optimizer.adapters.hypervolume import hypervolume
 from services.optimizer.adapters.importance import importances
 from services.optimizer.adapters.optuna_store import OptunaStore
 from services.optimizer.adapters.searches import search_of
@@ -81,6 +83,8 @@ def application(settings: OptimizerSettings, store: OptunaStore) -> Application:
             supervisor=supervisor,
             backtests=BacktestClient(channel),
             importances=importances,
+            hypervolume=hypervolume,
+            export=trial_export,
             clock=CLOCK,
             draw_seed=lambda: secrets.randbits(SEED_BITS),
             make_study_id=lambda: f"study-{secrets.token_hex(4)}",

@@ -58,7 +58,9 @@ def read_table(connection: sa.Connection, study_id: str, metrics: Sequence[str])
         filler.put_base(row.first_number, row.trial_count, row.base)
         if wanted:
             names = order[wanted.start : wanted.stop]
-            filler.put_metrics(row.first_number, row.trial_count, names, row.metrics)
+            # SQLite's word for what is beyond the end is NULL.
+            packed = row.metrics or b""
+            filler.put_metrics(row.first_number, row.trial_count, names, packed)
     # Trials older than the columns.
     if covered_from:
         for page in _reader(connection, study).pages(0, covered_from):

@@ -89,9 +89,7 @@ def outcome(number: int, values: tuple[float, float]) -> Outcome:
     metrics |= {"sharpe_ratio": values[0], "trade_count": float(number)}
     if number % 9 != 4:
         metrics["bar_sharpe_ratio"] = math.cos(number) / 3
-    return Outcome(
-        metrics=metrics, undefined={"sqn": 3}, pruned=state is TrialState.PRUNED, **run
-    )
+    return Outcome(metrics=metrics, undefined={"sqn": 3}, pruned=state is TrialState.PRUNED, **run)
 
 
 def trial(number: int) -> Trial:

@@ -12,15 +12,30 @@ import pytest
 
 from services.common.errors import AssayError, Code
 from services.optimizer.adapters.optuna_store import OptunaStore
-from services.optimizer.core.ports import StudyState
+from services.optimizer.core.limits import Limits
+from services.optimizer.core.ports import LedgerKey, StudyRecord, StudyState
+
+RUNNING = StudyState.RUNNING
+
+
+async def run(store: OptunaStore, record: StudyRecord) -> None:
+    """Let a waiting study run."""
+    running = replace(record, state=RUNNING)
+    assert await store.update(running, [], {StudyState.PENDING}, None)
+
+
+async def end(store: OptunaStore, record: StudyRecord) -> None:
+    """End a study in whatever state."""
+    ended = replace(record, state=StudyState.SUCCEEDED)
+    assert await store.update(ended, [], set(StudyState), None)
 
 
 async def test_trials_come_back_bit_by_bit_in_order(store: OptunaStore, cases: Any) -> None:
     """Types, floats to the last bit and the order of parameters are as they were appended."""
     written = cases.trials(0, 140)
-    await store.create(cases.record(), cases.shape)
-    for first in range(0, 140, 8):
-        await store.append_generation("first", written[first : first + 8], [])
+    lease = await cases.begin(store)
+    for first in range(0, 140, 20):
+        await store.append(lease, cases.generations(first, 20), first)
     read = await store.trials("first")
     assert read == written
     assert repr(read) == repr(written)
@@ -39,6 +54,9 @@ async def test_a_new_study_has_no_trials_and_no_events(store: OptunaStore, cases
 
 async def test_a_record_comes_back_as_it_was(store: OptunaStore, cases: Any) -> None:
     """Every field survives creation and update, unset ones included."""
+    bare = cases.record("bare", warnings=(), limits=Limits(1), ledger_key=LedgerKey("", ""))
+    await store.create(bare, cases.shape)
+    assert await store.get("bare") == bare
     created = cases.record()
     await store.create(created, cases.shape)
     assert await store.get("first") == created
@@ -46,14 +64,14 @@ async def test_a_record_comes_back_as_it_was(store: OptunaStore, cases: Any) -> 
     finished = replace(
         created,
         state=StudyState.FAILED,
-        warnings=(),
         start_time_ms=1,
         end_time_ms=2**50,
         error=b"\x01\x00",
         trials_digest="f" * 64,
         outcome=b"\x00\x02",
+        stop_reason="PATIENCE",
     )
-    await store.update(finished)
+    assert await store.update(finished, [], {StudyState.PENDING}, None)
     assert await store.get("first") == finished
 
 
@@ -62,7 +80,7 @@ async def test_studies_are_listed_newest_first(store: OptunaStore, cases: Any) -
     for place, study_id in enumerate(["old", "middle", "twin", "new"]):
         time_ms = (10, 20, 20, 30)[place]
         await store.create(cases.record(study_id, create_time_ms=time_ms), cases.shape)
-    await store.update(cases.record("middle", create_time_ms=20, state=StudyState.RUNNING))
+    await run(store, cases.record("middle", create_time_ms=20))
     listed = [record.study_id for record in await store.list(10, 0, None)]
     assert listed == ["new", "twin", "middle", "old"]
     assert [record.study_id for record in await store.list(2, 1, None)] == ["twin", "middle"]
@@ -96,10 +114,9 @@ async def test_creating_again_after_a_lost_answer_is_harmless(
 ) -> None:
     """The same call finds its own study, even when that has moved on."""
     await store.create(cases.record(), cases.shape)
-    running = cases.record(state=StudyState.RUNNING)
-    await store.update(running)
+    await run(store, cases.record())
     await store.create(cases.record(), cases.shape)
-    assert await store.get("first") == running
+    assert await store.get("first") == cases.record(state=StudyState.RUNNING)
 
 
 async def test_an_id_taken_by_a_study_of_other_tools_is_refused(
@@ -112,97 +129,65 @@ async def test_an_id_taken_by_a_study_of_other_tools_is_refused(
     assert await store.get("first") is None
 
 
-async def test_a_repeated_generation_is_stored_once(store: OptunaStore, cases: Any) -> None:
-    """Trials and events of a generation that is there are neither changed nor doubled."""
-    await store.create(cases.record(), cases.shape)
-    for _ in range(2):
-        await store.append_generation("first", cases.trials(0, 8), [b"one", b"two"])
-    await store.append_generation("first", cases.trials(4, 8), [b"three"])
-    assert await store.trials("first") == cases.trials(0, 12)
-    assert await store.events("first", 0, 10) == [(1, b"one"), (2, b"two"), (3, b"three")]
-
-
-async def test_a_hole_in_the_numbers_stores_nothing(store: OptunaStore, cases: Any) -> None:
-    """Trials that do not follow the stored ones are a defect, and nothing of the call is kept."""
-    await store.create(cases.record(), cases.shape)
-    for wrong in (cases.trials(1, 8), [*cases.trials(0, 4), *cases.trials(5, 3)]):
-        with pytest.raises(ValueError, match="must go on with number 0"):
-            await store.append_generation("first", wrong, [b"event"])
-    assert await store.trials("first") == []
-    assert await store.events("first", 0, 10) == []
-
-
-async def test_events_are_numbered_without_holes(store: OptunaStore, cases: Any) -> None:
-    """Events of updates and of generations share one numbering from 1, read in pages."""
-    await store.create(cases.record(), cases.shape)
-    await store.update(cases.record(state=StudyState.RUNNING), [b"running"])
-    await store.append_generation("first", cases.trials(0, 8), [b"generation"])
-    await store.append_generation("first", [], [b"note"])
-    for _ in range(2):
-        await store.update(cases.record(state=StudyState.SUCCEEDED), [b"state", b"finished"])
-    assert await store.events("first", 0, 3) == [(1, b"running"), (2, b"generation"), (3, b"note")]
-    assert await store.events("first", 3, 9) == [(4, b"state"), (5, b"finished")]
-    assert await store.events("first", 5, 9) == []
-
-
-async def test_writing_to_an_unknown_study_is_told(store: OptunaStore, cases: Any) -> None:
-    """Updates and generations of a study that is not there are NOT_FOUND/STUDY_UNKNOWN."""
-    for write in (
-        store.update(cases.record("none"), [b"event"]),
-        store.append_generation("none", cases.trials(0, 1), []),
-    ):
-        with pytest.raises(AssayError) as refused:
-            await write
-        assert (refused.value.code, refused.value.reason) == (Code.NOT_FOUND, "STUDY_UNKNOWN")
-
-
 async def test_a_deleted_study_leaves_nothing_and_its_neighbour_everything(
     store: OptunaStore, cases: Any, optuna_storage: Any
 ) -> None:
     """Deleting takes Optuna's rows too; the id can be used again."""
     for study_id in ("first", "second"):
-        await store.create(cases.record(study_id), cases.shape)
-        await store.append_generation(study_id, cases.trials(0, 16), [b"event"])
+        lease = await cases.begin(store, study_id)
+        await store.append(lease, cases.generations(0, 16), 1)
+        await end(store, cases.record(study_id))
     assert await store.delete("first")
     assert not await store.delete("first")
     assert await store.get("first") is None
     assert [record.study_id for record in await store.list(10, 0, None)] == ["second"]
     assert optuna.get_all_study_names(optuna_storage()) == ["second"]
-    await store.create(cases.record(), cases.shape)
+    await store.create(cases.record(), cases.shape, cases.trials(0, 2))
     assert await store.trials("first") == []
+    assert len(await store.table("first")) == 0
     assert await store.events("first", 0, 10) == []
     assert await store.trials("second") == cases.trials(0, 16)
+    assert len(await store.table("second")) == 16
+
+
+async def test_only_an_ended_study_is_deleted(store: OptunaStore, cases: Any) -> None:
+    """One that waits, runs or stops is refused, and all of it stays."""
+    lease = await cases.begin(store)
+    await store.append(lease, cases.generations(0, 8), 1)
+    for state in (StudyState.PENDING, RUNNING, StudyState.STOPPING):
+        await store.update(cases.record(state=state), [], set(StudyState), None)
+        with pytest.raises(AssayError) as refused:
+            await store.delete("first")
+        assert refused.value.reason == "STUDY_STATE_WRONG"
+        assert await store.trials("first") == cases.trials(0, 8)
+    await end(store, cases.record())
+    assert await store.delete("first")
 
 
 async def test_a_study_that_optuna_deleted_can_still_be_deleted(
     store: OptunaStore, cases: Any, optuna_storage: Any
 ) -> None:
     """Optuna's tools know nothing of our tables; what they leave can be removed."""
-    await store.create(cases.record(), cases.shape)
-    await store.append_generation("first", cases.trials(0, 8), [])
+    lease = await cases.begin(store)
+    await store.append(lease, cases.generations(0, 8), 1)
+    await end(store, cases.record())
     optuna.delete_study(study_name="first", storage=optuna_storage())
     assert await store.trials("first") == []
+    assert len(await store.table("first")) == 0
     assert await store.delete("first")
     assert await store.get("first") is None
 
 
-async def test_two_writers_of_one_study_never_number_twice(
-    store: OptunaStore, cases: Any, database_url: str
-) -> None:
-    """Two services that append the same generations at once store each of them once."""
-    await store.create(cases.record(), cases.shape)
-    other = await OptunaStore.open(database_url)
-    for first in range(0, 80, 8):
-        generation = cases.trials(first, 8)
-        await asyncio.gather(
-            *(
-                writer.append_generation("first", generation, [str(first).encode()])
-                for writer in (store, other)
-            )
-        )
-    await other.close()
-    assert await store.trials("first") == cases.trials(0, 80)
-    assert [number for number, _ in await store.events("first", 0, 99)] == list(range(1, 11))
+async def test_trials_of_others_come_back_bit_by_bit(store: OptunaStore, cases: Any) -> None:
+    """What a study learns from is kept with it, in order, and no trial of its own."""
+    priors = [*cases.trials(30, 30), *cases.trials(0, 10)]
+    await store.create(cases.record(), cases.shape, priors)
+    await store.create(cases.record("second"), cases.shape)
+    read = await store.priors("first")
+    assert read == priors
+    assert repr(read) == repr(priors)
+    assert await store.trials("first") == []
+    assert await store.priors("second") == []
 
 
 async def test_stores_that_start_together_make_the_tables_once(database_url: str) -> None:
@@ -225,10 +210,10 @@ async def test_a_store_is_there_again_after_closing(cases: Any, tmp_path: Path) 
     """A second process finds what the first one stored."""
     url = f"sqlite:///{tmp_path / 'studies.db'}"
     first = await OptunaStore.open(url)
-    await first.create(cases.record(), cases.shape)
-    await first.append_generation("first", cases.trials(0, 8), [b"event"])
+    lease = await cases.begin(first)
+    await first.append(lease, cases.generations(0, 8), 1)
     await first.close()
     second = await OptunaStore.open(url)
     assert await second.trials("first") == cases.trials(0, 8)
-    assert await second.events("first", 0, 9) == [(1, b"event")]
+    assert await second.events("first", 0, 9) == [(1, b"generation 0")]
     await second.close()

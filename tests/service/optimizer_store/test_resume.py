@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from services.optimizer.adapters.optuna_store import OptunaStore
-from services.optimizer.core.ports import StudyShape
+from services.optimizer.core.ports import Generation, StudyShape
 from tests.unit.optimizer_adapters.conftest import MIXED, Problem
 
 
@@ -22,11 +22,12 @@ async def test_a_search_told_the_stored_trials_goes_on_bit_by_bit(
     uninterrupted = problem.run(problem.search(), range(3))
 
     await store.create(cases.record(), shape)
+    (claimed,) = await store.claim("one", cases.long_ms, 1)
     for generation in range(3):
         stored = await store.trials("first")
         search = problem.search()
         search.tell(stored)
         trials = problem.run(search, [generation], first_number=len(stored))
-        await store.append_generation("first", trials, [])
+        await store.append(claimed.lease, [Generation(trials)], generation)
 
     assert repr(await store.trials("first")) == repr(uninterrupted)

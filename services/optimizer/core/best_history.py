@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, TypeAlias
 
@@ -70,4 +71,4 @@ def hypervolume_history(
 def _generations(table: TrialTable) -> Iterator[tuple[int, int]]:
     """Yield the first row of each generation and the row behind its last."""
     starts = np.flatnonzero(np.diff(table.generation_numbers, prepend=-1)).tolist()
-    yield from zip(starts, [*starts[1:], len(table)], strict=True)
+    yield from itertools.pairwise([*starts, len(table)])

@@ -164,7 +164,7 @@ class ScriptedWorker(backtest_service_pb2_grpc.BacktestServiceServicer):
         response = backtest_service_pb2.RunBacktestBatchResponse(
             snapshot=_resolved(request.snapshot, lookback),
             execution=_filled(request.execution),
-            bar_count=self.window_bar_count,
+            bar_count=request.bar_limit or self.window_bar_count,
             missing_bar_count=self.missing_bar_count,
             synthetic=self.synthetic,
         )

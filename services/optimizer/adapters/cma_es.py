@@ -2,9 +2,9 @@
 
 Each generation is sampled by a generator with a seed of its own, and only ranks are told back, so
 the distribution at generation g is a function of the seed and of the trials before it: a resumed
-study replays them. Its bits are those of one machine: eigenvectors (LAPACK), matrix products
-(BLAS) and normal quantiles differ in the last place between kinds of processors, which in time
-moves points.
+study replays them. Its bits are those of one kind of processor: eigenvectors (LAPACK) and matrix
+products (BLAS) differ in the last place between them, which was observed to move points from the
+second generation on.
 """
 
 from __future__ import annotations

@@ -7,6 +7,10 @@ random number. Costs are all minimised, since Optuna's NSGA-III measures distanc
 
 A child's parameters are handed over by the place of the parent they come from, not by their value,
 so that a value is inherited bit for bit; its mutations are left to the caller.
+
+NSGA-II compares, sorts and divides, so that its choices do not depend on the processor. NSGA-III
+measures distances with LAPACK and BLAS as well: the same choices were observed with and without
+AVX2 and FMA, but a tie broken by a last digit is possible.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from optuna.distributions import (
 from optuna.study import StudyDirection
 
 from services.optimizer.core.ports import SearchedParameter
-from services.optimizer.core.space import Categories, Domain, DoubleRange, IntRange, exact
+from services.optimizer.core.space import Domain, DoubleRange, IntRange, exact
 from services.optimizer.core.trial import Trial, TrialState, Value
 
 CONSTRAINT_PREFIX = "constraints:"
@@ -48,16 +48,6 @@ def distribution_of(parameter: SearchedParameter) -> BaseDistribution:
 def directions_of(maximize: Sequence[bool]) -> list[StudyDirection]:
     """Return Optuna's directions of the objectives."""
     return [StudyDirection.MAXIMIZE if up else StudyDirection.MINIMIZE for up in maximize]
-
-
-def domain_of(parameter: SearchedParameter) -> Domain:
-    """Return the parameter's domain as the core knows it."""
-    if parameter.kind == "category":
-        return Categories(parameter.categories)
-    if parameter.kind == "int":
-        step = None if parameter.step is None else int(parameter.step)
-        return IntRange(int(parameter.low), int(parameter.high), step, parameter.log)
-    return DoubleRange(float(parameter.low), float(parameter.high), parameter.step, parameter.log)
 
 
 def typed_value(domain: Domain, value: Value) -> Value:

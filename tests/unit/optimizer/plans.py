@@ -116,6 +116,18 @@ def merits(point: Point) -> dict[str, float]:
     return {"sharpe_ratio": sharpe, "max_drawdown_ratio": drawdown, "trade_count": fast}
 
 
+def rational(point: Point) -> dict[str, float]:
+    """Return metrics made of quotients alone, whose bits do not depend on the processor."""
+    fast, slow = float(point["fast_period"]), float(point["slow_period"])
+    width = float(point["width"])
+    bonus = 0.4 if point["average"] == "ema" else 0.0
+    ratio = float(point.get("stop_loss_ratio", 0.05))
+    hold = float(point.get("hold_bars", 1))
+    sharpe = bonus - abs(width - 1.3) - abs(fast / slow - 0.3) + ratio / (0.1 + ratio * ratio)
+    drawdown = 0.3 + width / 10.0 + hold / (900.0 + hold) - 0.1 * bonus
+    return {"sharpe_ratio": sharpe, "max_drawdown_ratio": drawdown, "trade_count": fast}
+
+
 Market = Callable[[Point], dict[str, float]]
 
 
@@ -145,7 +157,9 @@ def trial_of(
         objective_values=tuple(metrics[one.metric] for one in plan.objectives) if complete else (),
         constraint_values=judged or (),
         feasible=complete and judged is not None and all(value <= 0 for value in judged),
-        outcome=Outcome(metrics=metrics),
+        outcome=Outcome(failure_reason="SET_FAILED", failure_message="made up")
+        if state is TrialState.FAILED
+        else Outcome(metrics=metrics, pruned=state is TrialState.PRUNED),
         start_time_ms=0,
         end_time_ms=1,
     )

@@ -1,11 +1,21 @@
-"""Prints the points of a short search: run by a test in processes of their own."""
+"""Prints the points of short studies, a kind of search a line; tests run it in other processes."""
 
 from __future__ import annotations
 
+import json
 import sys
 
-from tests.unit.optimizer_adapters.conftest import Problem
+from services.optimizer.adapters.searches import search_of
+from tests.unit.optimizer.plans import rational, run, typed
+from tests.unit.optimizer_adapters.search_kinds import (
+    METRIC_CONSTRAINT,
+    PARAMETER_CONSTRAINT,
+    kind_plan,
+)
 
-study = Problem(maximize=(True, False), constraint_count=1)
-for trial in study.run(study.search(), range(4)):
-    sys.stdout.write(f"{trial.number} {list(trial.parameters.items())!r}\n")
+GENERATIONS = 12
+
+for kind in sys.argv[1:]:
+    plan = kind_plan(kind, [PARAMETER_CONSTRAINT, METRIC_CONSTRAINT])
+    trials = run(plan, search_of(plan), range(GENERATIONS), rational)
+    sys.stdout.write(json.dumps([kind, typed([one.parameters for one in trials])]) + "\n")

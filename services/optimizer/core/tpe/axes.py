@@ -22,6 +22,13 @@ from services.optimizer.core.trial import Value
 FINEST_LATTICE: Final = 2**40
 """Values of a lattice above which its cells are not told apart by floats: it counts as a range."""
 
+LARGEST_LOG_WHOLE: Final = 2**36
+"""Whole numbers above which, on a logarithm, the same goes for them."""
+
+SHORTEST_LOG: Final = 1.000001
+"""A range whose ends are nearer to each other than by this factor counts as one without logarithm:
+there is no difference but in lost digits."""
+
 _REMEMBERED_VALUES: Final = 4_096
 
 
@@ -57,6 +64,7 @@ class RangeAxis:
     def __init__(self, name: str, domain: IntRange | DoubleRange) -> None:
         self.name = name
         self._domain = domain
+        self._log = _has_logarithm(domain)
         # Halved where the range is too long for a double.
         self._unit = 1.0 if math.isfinite(float(domain.high) - float(domain.low)) else 0.5
         ends = self._scaled([domain.low, domain.high])
@@ -64,7 +72,7 @@ class RangeAxis:
 
     def _scaled(self, values: Sequence[Value]) -> Floats:
         numbers = np.array([float(value) for value in values])
-        if self._domain.log:
+        if self._log:
             return logarithm(np.maximum(numbers, _SMALLEST_NORMAL))
         return numbers * self._unit
 
@@ -80,7 +88,7 @@ class RangeAxis:
     def numbers(self, places: Floats) -> Floats:
         """Return the numbers at places."""
         scaled = self._low * (1.0 - places) + self._high * places
-        numbers = exponential(scaled) if self._domain.log else scaled / self._unit
+        numbers = exponential(scaled) if self._log else scaled / self._unit
         return np.minimum(np.maximum(numbers, float(self._domain.low)), float(self._domain.high))
 
     def value(self, number: float) -> Value:
@@ -192,21 +200,25 @@ _SMALLEST_NORMAL: Final = 2.0**-1022
 
 def axis_of(parameter: Parameter) -> Axis | None:
     """Return the axis of a parameter; None where it can only have one value."""
-    domain = parameter.domain
+    name, domain = parameter.name, parameter.domain
     if domain.point_count == 1 or isinstance(domain, Fixed):
         return None
     if isinstance(domain, Categories):
-        return WordAxis(parameter.name, domain)
+        return WordAxis(name, domain)
     if domain.point_count is None:
-        return None if domain.low == domain.high else RangeAxis(parameter.name, domain)
-    if domain.point_count > FINEST_LATTICE:
-        return RangeAxis(parameter.name, domain)
-    if isinstance(domain, IntRange) and domain.log:
-        return LogWholeAxis(parameter.name, domain)
-    return LatticeAxis(parameter.name, domain)
+        return None if domain.low == domain.high else RangeAxis(name, domain)
+    if isinstance(domain, IntRange) and _has_logarithm(domain):
+        few = domain.high <= LARGEST_LOG_WHOLE
+        return LogWholeAxis(name, domain) if few else RangeAxis(name, domain)
+    few = domain.point_count <= FINEST_LATTICE
+    return LatticeAxis(name, domain) if few else RangeAxis(name, domain)
 
 
 def only_value(parameter: Parameter) -> Value:
     """Return the value of a parameter without an axis."""
     domain = parameter.domain
     return domain.low if isinstance(domain, DoubleRange) else domain.value_at(0)
+
+
+def _has_logarithm(domain: IntRange | DoubleRange) -> bool:
+    return domain.log and domain.high > domain.low * SHORTEST_LOG

@@ -126,8 +126,8 @@ class Estimator:
     def repel(self, candidates: Candidates, first: int, proposed: Candidates) -> None:
         """Add the kernels of proposed points to the other density of candidates from `first` on."""
         rows = slice(first, None)
-        steps = candidates.places[self._numeric, None, rows]
-        steps -= proposed.places[self._numeric][:, :, None]
+        own = candidates.places[self._numeric, None, rows]
+        steps = own - proposed.places[self._numeric][:, :, None]
         steps *= proposed.scales[:, :, None]
         steps *= steps
         logs = proposed.peaks[:, :, None] + candidates.cells[:, None, rows]

@@ -27,6 +27,7 @@ from services.optimizer.core.space import (
     Space,
     accepts,
     exact,
+    over_one_denominator,
 )
 from services.optimizer.core.trial import Point, Trial, Value
 
@@ -124,8 +125,8 @@ def value_of(domain: Domain, fraction: int) -> Value:
     if isinstance(domain, (IntRange, DoubleRange)) and domain.log:
         return _on_logarithm(domain, fraction)
     if isinstance(domain, DoubleRange) and domain.step is None:
-        low, high = exact(domain.low), exact(domain.high)
-        return float(low + (high - low) * Fraction(fraction, RESOLUTION))
+        low, high, denominator = over_one_denominator(domain.low, domain.high)
+        return (low * RESOLUTION + (high - low) * fraction) / (denominator * RESOLUTION)
     if isinstance(domain, (IntRange, DoubleRange, Categories, Fixed)):
         count = domain.point_count or 1
         return domain.value_at(fraction * count // RESOLUTION)

@@ -8,6 +8,7 @@ decimal, however many steps it lies from the low end.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -31,6 +32,23 @@ def exact(number: float) -> Exact:
     if isinstance(number, int):
         return number
     return Fraction(Decimal(repr(number)))
+
+
+@functools.lru_cache(maxsize=1024)
+def over_one_denominator(one: float, other: float) -> tuple[int, int, int]:
+    """Return two decimals as numerators, and their denominator.
+
+    Quotients of whole numbers are the floats nearest to them, like those of fractions, which take
+    twenty times as long.
+    """
+    first, second = Fraction(exact(one)), Fraction(exact(other))
+    denominator = math.lcm(first.denominator, second.denominator)
+    return int(first * denominator), int(second * denominator), denominator
+
+
+@functools.lru_cache(maxsize=1024)
+def _step_count(low: float, high: float, step: float) -> int:
+    return int((exact(high) - exact(low)) // exact(step))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +84,14 @@ class DoubleRange:
         """Number of values; None without a step."""
         if self.step is None:
             return None
-        return int((exact(self.high) - exact(self.low)) // exact(self.step)) + 1
+        return _step_count(self.low, self.high, self.step) + 1
 
     def value_at(self, index: int) -> Value:
         """Return the float nearest to low + index x step in decimals; needs a step."""
         if self.step is None:
             raise ValueError("a range without a step has no lattice")
-        return float(exact(self.low) + index * exact(self.step))
+        low, step, denominator = over_one_denominator(self.low, self.step)
+        return (low + index * step) / denominator
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,7 +100,7 @@ def test_the_volume_is_computed_where_the_front_changed() -> None:
         asked.append(len(costs))
         return hypervolume(costs, reference)
 
-    values = [[1.0, 1.0], [2.0, 9.0]] + [[1.0, 1.0], [0.5, 5.0]] + [[3.0, 2.0], [3.0, 2.0]]
+    values = [[1.0, 1.0], [2.0, 9.0], [1.0, 1.0], [0.5, 5.0], [3.0, 2.0], [3.0, 2.0]]
     found = hypervolume_history(table_of(values, generation_size=2), OBJECTIVES[:2], counted)
 
     assert asked == [2, 2]

@@ -36,7 +36,7 @@ class Interaction:
         first_cells: Its cells: words, or the lowest value of each as text.
         second_cells: The cells of the second parameter.
         trial_counts: Complete trials in each cell.
-        mean_values: Their mean objective, exactly rounded; 0 without trials.
+        mean_values: Their mean objective, from an exact sum; 0 without trials.
         best_values: Their best objective; 0 without trials.
     """
 

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from services.optimizer.adapters.bulk_insert import TableRows, insert_rows
+from services.optimizer.adapters.bulk_insert import Columns, TableRows, insert_rows
 from services.optimizer.adapters.store_studies import LOCK_STUDY, insert_events, study_unknown
-from services.optimizer.adapters.study_tables import LEDGER, STUDIES
+from services.optimizer.adapters.study_tables import COLUMNS, LEDGER, STUDIES
 from services.optimizer.core.trial import Trial
 
 
@@ -64,8 +64,7 @@ def finish(connection: sa.Connection, study: Any, additions: Additions) -> None:
         return
     insert_events(connection, study, additions.events)
     rows = [(study.study_id, *group) for group in additions.columns]
-    names = ("study_id", "first_number", "trial_count", "base", "metrics")
-    insert_rows(connection, TableRows("assay_trial_columns", names, rows))
+    insert_rows(connection, [TableRows(_TRIAL_COLUMNS, rows)])
     connection.execute(_UPDATE_LEDGER, {"this_ledger": study.ledger_id, **additions.counters})
     connection.execute(_UPDATE_STUDY, {"this_study": study.study_id, **additions.changes})
 
@@ -85,6 +84,11 @@ def _finish_parameters(study: Any, additions: Additions) -> dict[str, Any]:
     }
 
 
+_TRIAL_COLUMNS = Columns(
+    COLUMNS.name,
+    ("study_id", "first_number", "trial_count", "base", "metrics"),
+    ("text", "bigint", "int", "bytea", "bytea"),
+)
 _UPDATE_LEDGER = sa.update(LEDGER).where(LEDGER.c.ledger_id == sa.bindparam("this_ledger"))
 _UPDATE_STUDY = sa.update(STUDIES).where(STUDIES.c.study_id == sa.bindparam("this_study"))
 

@@ -19,7 +19,7 @@ from optuna.distributions import CategoricalDistribution, distribution_to_json
 from optuna.storages._rdb import models
 from optuna.trial import TrialState as OptunaState
 
-from services.optimizer.adapters.bulk_insert import TableRows
+from services.optimizer.adapters.bulk_insert import Columns, TableRows
 from services.optimizer.adapters.optuna_terms import (
     CONSTRAINT_PREFIX,
     constraint_names,
@@ -45,6 +45,30 @@ STATES: Final = {
 }
 NEGATIVE_ZEROS: Final = "negative_zeros"
 """User attribute that names the zeros below zero, whose sign SQLite drops."""
+
+_TRIALS: Final = Columns(
+    "trials",
+    ("trial_id", "number", "study_id", "state", "datetime_start", "datetime_complete"),
+    ("int", "int", "int", "trialstate", "timestamp", "timestamp"),
+)
+_PARAMS: Final = Columns(
+    "trial_params",
+    ("trial_id", "param_name", "param_value", "distribution_json"),
+    ("int", "text", "float8", "text"),
+)
+_VALUES: Final = Columns(
+    "trial_values",
+    ("trial_id", "objective", "value", "value_type"),
+    ("int", "int", "float8", "trialvaluetype"),
+)
+_INTERMEDIATE_VALUES: Final = Columns(
+    "trial_intermediate_values",
+    ("trial_id", "step", "intermediate_value", "intermediate_value_type"),
+    ("int", "int", "float8", "trialintermediatevaluetype"),
+)
+_ATTRIBUTES: Final = (("trial_id", "key", "value_json"), ("int", "text", "text"))
+_USER_ATTRIBUTES: Final = Columns("trial_user_attributes", *_ATTRIBUTES)
+_SYSTEM_ATTRIBUTES: Final = Columns("trial_system_attributes", *_ATTRIBUTES)
 
 # Without blanks, by which a trial's metrics stay below the size that PostgreSQL compresses.
 _encode = json.JSONEncoder(separators=(",", ":")).encode
@@ -82,8 +106,7 @@ class TrialRows:
         """
         numbered = list(zip(trial_ids, trials, strict=True))
         yield TableRows(
-            "trials",
-            ("trial_id", "number", "study_id", "state", "datetime_start", "datetime_complete"),
+            _TRIALS,
             [
                 (
                     trial_id,
@@ -97,8 +120,7 @@ class TrialRows:
             ],
         )
         yield TableRows(
-            "trial_params",
-            ("trial_id", "param_name", "param_value", "distribution_json"),
+            _PARAMS,
             [
                 (trial_id, name, internal(trial.parameters[name]), distribution)
                 for trial_id, trial in numbered
@@ -108,8 +130,7 @@ class TrialRows:
         yield _value_rows(numbered)
         yield _intermediate_rows(numbered)
         yield TableRows(
-            "trial_user_attributes",
-            ("trial_id", "key", "value_json"),
+            _USER_ATTRIBUTES,
             [
                 (trial_id, key, text)
                 for trial_id, trial in numbered
@@ -117,8 +138,7 @@ class TrialRows:
             ],
         )
         yield TableRows(
-            "trial_system_attributes",
-            ("trial_id", "key", "value_json"),
+            _SYSTEM_ATTRIBUTES,
             [
                 (trial_id, f"{CONSTRAINT_PREFIX}{name}", json.dumps(value))
                 for trial_id, trial in numbered
@@ -176,9 +196,9 @@ def _value_rows(numbered: Sequence[tuple[int, Trial]]) -> TableRows:
     rows: list[tuple[Any, ...]] = []
     for trial_id, trial in numbered:
         for place, value in enumerate(trial.objective_values):
-            stored, kind = _value_to_stored(value)
+            stored, kind = _value_to_stored(float(value))
             rows.append((trial_id, place, stored, kind.name))
-    return TableRows("trial_values", ("trial_id", "objective", "value", "value_type"), rows)
+    return TableRows(_VALUES, rows)
 
 
 def _intermediate_rows(numbered: Sequence[tuple[int, Trial]]) -> TableRows:
@@ -188,11 +208,7 @@ def _intermediate_rows(numbered: Sequence[tuple[int, Trial]]) -> TableRows:
             # Optuna's word for undefined is NaN.
             stored, kind = _intermediate_to_stored(math.nan if one.value is None else one.value)
             rows.append((trial_id, one.bar_count, stored, kind.name))
-    return TableRows(
-        "trial_intermediate_values",
-        ("trial_id", "step", "intermediate_value", "intermediate_value_type"),
-        rows,
-    )
+    return TableRows(_INTERMEDIATE_VALUES, rows)
 
 
 def is_negative_zero(value: Any) -> bool:

@@ -67,8 +67,7 @@ def _store(
     elapsed_ms: int,
 ) -> None:
     shape, rows = _kit_of(study.shape_json)
-    for some in rows.rows(study.optuna_study_id, trial_ids, trials):
-        insert_rows(connection, some)
+    insert_rows(connection, list(rows.rows(study.optuna_study_id, trial_ids, trials)))
     order = trial_columns.metric_order(json.loads(study.metric_order_json), trials)
     parameter_order = study.parameter_order_json
     if parameter_order is None and trials:

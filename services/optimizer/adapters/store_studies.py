@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from services.common.errors import AssayError, Code
 from services.optimizer.adapters import optuna_studies, store_leases, store_ledger
-from services.optimizer.adapters.bulk_insert import TableRows, insert_rows
+from services.optimizer.adapters.bulk_insert import Columns, TableRows, insert_rows
 from services.optimizer.adapters.prior_trials import prior_text
 from services.optimizer.adapters.study_rows import (
     created_row,
@@ -45,7 +45,7 @@ def create_study(
     )
     connection.execute(LEDGER.insert(), store_ledger.new_row(ledger_id, record.ledger_key))
     rows = [(record.study_id, place, prior_text(trial)) for place, trial in enumerate(priors)]
-    insert_rows(connection, TableRows(PRIORS.name, ("study_id", "place", "trial_json"), rows))
+    insert_rows(connection, [TableRows(_PRIOR_COLUMNS, rows)])
 
 
 def first_study(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> StudyRecord | None:
@@ -144,7 +144,7 @@ def insert_events(connection: sa.Connection, study: Any, events: Sequence[bytes]
     """Append events to a locked study's log; its count is the caller's to change."""
     numbered = enumerate(events, start=study.event_count + 1)
     rows = [(study.study_id, number, event) for number, event in numbered]
-    insert_rows(connection, TableRows(EVENTS.name, ("study_id", "number", "event"), rows))
+    insert_rows(connection, [TableRows(_EVENT_COLUMNS, rows)])
 
 
 def log_ends_with(connection: sa.Connection, study: Any, events: Sequence[bytes]) -> bool:
@@ -212,3 +212,5 @@ _SELECT_EVENTS = (
     .order_by(EVENTS.c.number)
     .limit(sa.bindparam("limit"))
 )
+_EVENT_COLUMNS = Columns(EVENTS.name, ("study_id", "number", "event"), ("text", "bigint", "bytea"))
+_PRIOR_COLUMNS = Columns(PRIORS.name, ("study_id", "place", "trial_json"), ("text", "int", "text"))

@@ -188,7 +188,10 @@ StartSystem = Callable[..., System]
 
 @pytest.fixture
 def start_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartSystem]:
-    """Return a function that starts a system: `start_system(workers=3, database_url=...)`."""
+    """Return a function that starts a system: `start_system(workers=3, database_url=...)`.
+
+    With `other_processor` the last replica of the optimizer has these environment variables too.
+    """
     with _starter(tmp_path_factory) as start:
         yield start
 
@@ -204,7 +207,12 @@ def start_shared_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[St
 def _starter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartSystem]:
     with ExitStack() as stack:
 
-        def start(workers: int = 1, optimizers: int = 1, **settings: str) -> System:
+        def start(
+            workers: int = 1,
+            optimizers: int = 1,
+            other_processor: dict[str, str] | None = None,
+            **settings: str,
+        ) -> System:
             home = tmp_path_factory.mktemp("system")
             environment = {
                 key: value for key, value in os.environ.items() if not key.startswith("ASSAY_")
@@ -227,6 +235,7 @@ def _starter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartSystem]:
             replicas = [
                 process("optimizer", ASSAY_BACKTEST_ADDRESS=addresses) for _ in range(optimizers)
             ]
+            replicas[-1].environment |= other_processor or {}
             system = System(data, pool, replicas, stack)
             for member in system.processes():
                 member.start()

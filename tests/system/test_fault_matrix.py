@@ -1,7 +1,8 @@
 """A study survives anything: the same trials on any workers and store, whoever is killed meanwhile.
 
 Four studies run at once, one of each search. Every fault strikes in the middle: the workers are
-frozen at an early generation, so that no study can end before the fault, and go on after it.
+frozen at an early generation, so that no study can end before the fault, and go on after it. One
+of the two replicas of the optimizer believes to run on the least of all x86-64 processors, so that studies are also taken over from one kind of processor to another.
 """
 
 import signal
@@ -19,6 +20,7 @@ from assay.optimizer.v1 import (
 )
 from optuna.trial import TrialState
 
+from tests.lesser_processors import LESSER_PROCESSOR
 from tests.private_servers import PostgresServer, RedisServer
 
 TRIAL_COUNT = 96
@@ -71,7 +73,9 @@ def setting(
     if store == "postgresql":
         postgres = request.getfixturevalue("postgres_server")
         settings["database_url"] = postgres.new_database()
-    system = start_shared_system(workers=int(workers), optimizers=2, **settings)
+    system = start_shared_system(
+        workers=int(workers), optimizers=2, other_processor=LESSER_PROCESSOR, **settings
+    )
     home = system.optimizer.environment["ASSAY_HOME"]
     url = settings.get("database_url", f"sqlite:///{home}/optimizer.sqlite3")
     yield Setting(request.param, system, url, postgres, redis_server)

@@ -12,23 +12,24 @@ from pathlib import Path
 import pytest
 
 from tests.golden.backtest.frozen import results
+from tests.lesser_processors import NUMPY_FEATURES
 
 FROZEN = Path(__file__).with_name("frozen.json")
 
 OLDER_PROCESSORS = {
     "with SSE 4.2 only": {
         "NUMBA_CPU_NAME": "nehalem",
-        "NPY_DISABLE_CPU_FEATURES": "AVX2 AVX512F FMA3",
+        "NPY_DISABLE_CPU_FEATURES": NUMPY_FEATURES,
         "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX2,-AVX512F,-FMA",
     },
     "with AVX, without fused multiplication": {
         "NUMBA_CPU_NAME": "sandybridge",
-        "NPY_DISABLE_CPU_FEATURES": "AVX512F FMA3",
+        "NPY_DISABLE_CPU_FEATURES": NUMPY_FEATURES,
         "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX512F,-FMA",
     },
     "with nothing beyond the architecture": {
         "NUMBA_CPU_NAME": "generic",
-        "NPY_DISABLE_CPU_FEATURES": "AVX2 AVX512F FMA3",
+        "NPY_DISABLE_CPU_FEATURES": NUMPY_FEATURES,
         "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX2,-AVX512F,-FMA,-SSE4_2",
     },
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import platform
@@ -13,20 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.lesser_processors import LESSER_PROCESSOR
 from tests.unit.optimizer_adapters.search_kinds import KINDS
 
 SAME_EVERYWHERE = [kind for kind in KINDS if kind not in {"cma_es", "motpe", "nsga3"}]
 """Those whose points are promised not to depend on the processor. Of the others the last digits of
 exponentials, eigenvectors and solved equations do, which their modules say."""
-
-LESSER_PROCESSOR = {
-    "NPY_DISABLE_CPU_FEATURES": " ".join(
-        importlib.import_module("numpy._core._multiarray_umath").__cpu_dispatch__
-    ),
-    "OPENBLAS_CORETYPE": "Prescott",
-    "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX2,-AVX512F,-FMA,-FMA4,-AVX,-SSE4_2",
-}
-"""What numpy, BLAS and the C library are told the processor can do: what every x86-64 can."""
 
 
 def proposals(kinds: Sequence[str], environment: Mapping[str, str]) -> dict[str, list[object]]:

@@ -68,18 +68,20 @@ class Fanova:
 
     def _parts(self, leaves: _Leaves) -> Floats | None:
         shares = np.column_stack([axis.shares(leaves) for axis in self._axes])
-        volumes = shares.prod(axis=1)
+        ones = np.ones((len(shares), 1))
+        before = np.cumprod(np.hstack((ones, shares)), axis=1)
+        after = np.cumprod(np.hstack((ones, shares[:, ::-1])), axis=1)[:, ::-1]
+        volumes = after[:, 0]
         centred = leaves.values - leaves.values @ volumes
         variance = centred**2 @ volumes
         if not variance > 0:
             return None
-        return np.array(
-            [
-                axis.variance(leaves, centred * np.delete(shares, place, axis=1).prod(axis=1))
-                / variance
-                for place, axis in enumerate(self._axes)
-            ]
-        )
+        # Of each leaf the volume in all other parameters, without dividing: shares may be zero.
+        rests = centred[:, None] * before[:, :-1] * after[:, 1:]
+        found = [
+            axis.variance(leaves, rest) for axis, rest in zip(self._axes, rests.T, strict=True)
+        ]
+        return np.array(found) / variance
 
 
 @dataclass(frozen=True, slots=True)

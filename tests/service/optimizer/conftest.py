@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,12 +35,14 @@ class Optimizer:
         worker: The worker behind it.
         port: Where it listens.
         settings: How it was started.
+        leave: Ends the process's share of it, as SIGTERM would; the store stays.
     """
 
     stub: optimizer_service_pb2_grpc.OptimizerServiceAsyncStub
     worker: ScriptedWorker
     port: int
     settings: OptimizerSettings
+    leave: Callable[[], Awaitable[None]]
 
     async def create(self, spec: dict[str, Any], **request: Any) -> study_pb2.Study:
         """Create a study of a spec in its JSON form."""
@@ -113,12 +115,13 @@ async def start(tmp_path: Path, empty_store: Path) -> AsyncIterator[StartOptimiz
                 }
             )
             store = await OptunaStore.open(chosen.store_url)
-            port = await stack.enter_async_context(running(application(chosen, store)))
+            process = await stack.enter_async_context(AsyncExitStack())
+            port = await process.enter_async_context(running(application(chosen, store)))
             channel = await stack.enter_async_context(
                 grpc.aio.insecure_channel(f"127.0.0.1:{port}")
             )
             stub: Any = optimizer_service_pb2_grpc.OptimizerServiceStub(channel)
-            return Optimizer(stub, worker, port, chosen)
+            return Optimizer(stub, worker, port, chosen, process.aclose)
 
         yield begin
 

@@ -101,6 +101,7 @@ async def test_a_new_process_takes_up_a_study_over_a_definition(
     await first.stub.StopStudy(pb.StopStudyRequest(name=study.name))
     first.worker.gate.set()
     await first.watch(study.name)
+    await first.leave()
 
     second = await start(worker=first.worker)
     await second.stub.ResumeStudy(pb.ResumeStudyRequest(name=study.name))

@@ -134,7 +134,7 @@ async def test_a_stopped_study_resumes_to_the_digest_it_would_have_had(
 async def test_a_new_process_takes_up_a_running_study(
     search: str, start: StartOptimizer, random_spec: dict[str, Any], grid_spec: dict[str, Any]
 ) -> None:
-    """The one before went away mid-study without a word; the digest is that of an unbroken run."""
+    """The one before left in the middle of a generation; the digest is that of an unbroken run."""
     spec = grid_spec | {"generation_size": 16}
     if search != "grid":
         spec = {key: value for key, value in random_spec.items() if key != "random"}
@@ -147,7 +147,8 @@ async def test_a_new_process_takes_up_a_running_study(
         if answer.event.HasField("generation_finished"):
             first.worker.gate.clear()
             break
-    # The first process hangs on its closed gate for ever; the second shares its database only.
+    # What the first process has in hand never comes back; the second shares its database only.
+    await first.leave()
     second = await start()
     finished = (await second.watch(study.name))[-1].study_finished
 

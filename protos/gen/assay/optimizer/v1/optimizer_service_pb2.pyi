@@ -723,7 +723,7 @@ class GetStudyReportRequest(_message.Message):
         """By what sets the best tenth of the trials apart. Fast."""
         IMPORTANCE_EVALUATOR_F_ANOVA: GetStudyReportRequest._ImportanceEvaluator.ValueType  # 2
         """By the variance each parameter explains in a random forest. Slow: at most 2,000 trials, evenly spaced by number,
-        are looked at.
+        are looked at; it may take minutes.
         """
 
     class ImportanceEvaluator(_ImportanceEvaluator, metaclass=_ImportanceEvaluatorEnumTypeWrapper):
@@ -735,7 +735,7 @@ class GetStudyReportRequest(_message.Message):
     """By what sets the best tenth of the trials apart. Fast."""
     IMPORTANCE_EVALUATOR_F_ANOVA: GetStudyReportRequest.ImportanceEvaluator.ValueType  # 2
     """By the variance each parameter explains in a random forest. Slow: at most 2,000 trials, evenly spaced by number,
-    are looked at.
+    are looked at; it may take minutes.
     """
 
     NAME_FIELD_NUMBER: _builtins.int

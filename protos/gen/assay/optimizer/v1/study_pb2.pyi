@@ -1383,8 +1383,8 @@ class ParameterShare(_message.Message):
     share_ratio: _builtins.float
     """Output only. Its share, 0 to 1."""
     baseline_share_ratio: _builtins.float
-    """Output only. The share that chance alone would give it: the 95th percentile over permutations of the objective
-    among the trials, on the scale of share_ratio.
+    """Output only. The share that chance alone would give it: the 95th percentile over 50 permutations of the
+    objective among the trials, drawn from the study's seed, on the scale of share_ratio.
     """
     significant: _builtins.bool
     """Output only. Whether share_ratio is above baseline_share_ratio: what is not may be chance."""
@@ -1423,7 +1423,10 @@ class ParameterInteraction(_message.Message):
     """Output only. The second parameter."""
     @_builtins.property
     def first_cells(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Output only. Cells along the first parameter: words, or the lowest value of each cell as text, by rising value."""
+        """Output only. Cells along the first parameter, each by its word or its lowest value as text, by rising value. Words
+        and up to 10 values have a cell each; more are cut into 10 cells of equally many steps, of equal width, or of equal
+        ratio where the logarithm is searched.
+        """
 
     @_builtins.property
     def second_cells(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -1474,8 +1477,8 @@ class FreezeSuggestion(_message.Message):
     """Output only. The parameter's name."""
     objective_cost: _builtins.float
     """Output only. What the objective would have lost: the mean of the best tenth of all complete trials less that of
-    the best tenth of those near the value (the same word, or within a tenth of the range), 0 where nothing is lost;
-    in the objective's own unit.
+    the best tenth of those near the value (the same word, or within a tenth of the range, of its logarithm where that
+    is searched), 0 where nothing is lost; in the objective's own unit.
     """
     near_trial_count: _builtins.int
     """Output only. Complete trials near the value."""
@@ -1512,7 +1515,7 @@ class ParetoAnalysis(_message.Message):
     REFERENCE_POINT_FIELD_NUMBER: _builtins.int
     knee_trial: _builtins.str
     """Output only. Name of the knee: the front's trial farthest from the plane through the front's extremes, objectives
-    scaled to the front's ranges; the lowest number among equals. Empty where the front has fewer than three trials.
+    scaled to the front's ranges, on either side of it; the lowest number among equals. Empty where the front has fewer than three trials.
     """
     best_rank_trial: _builtins.str
     """Output only. Name of the trial with the smallest sum of ranks over the objectives, the lowest number among equals.
@@ -1525,7 +1528,8 @@ class ParetoAnalysis(_message.Message):
     @_builtins.property
     def hypervolume_history(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
         """Output only. Volume dominated after each generation, measured from reference_point, objectives in their own units.
-        Never falls. Empty while there is no feasible trial.
+        Never falls. Empty while there is no feasible trial, and where it would take minutes: a front of more than 3,000
+        trials in more than two objectives.
         """
 
     @_builtins.property

@@ -26,8 +26,9 @@ def bandwidths(places: Floats, widths: Floats) -> Floats:
     """
     count = places.shape[1]
     order = np.argsort(places, axis=1, kind="stable")
+    rows = np.arange(len(widths))[:, None]
     ends = np.zeros((len(widths), count + 2))
-    ends[:, 1:-1] = np.take_along_axis(places, order, axis=1)
+    ends[:, 1:-1] = places[rows, order]
     ends[:, -1] = widths
     gaps = ends[:, 1:] - ends[:, :-1]
     sorted_widths = np.maximum(gaps[:, :-1], gaps[:, 1:])
@@ -35,7 +36,7 @@ def bandwidths(places: Floats, widths: Floats) -> Floats:
         sorted_widths[:, 0] = gaps[:, 1]
         sorted_widths[:, -1] = gaps[:, -2]
     found = np.empty_like(places)
-    np.put_along_axis(found, order, sorted_widths, axis=1)
+    found[rows, order] = sorted_widths
     return _clipped(found, widths, count + 1)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from services.optimizer.core.tpe.axes import LatticeAxis, LogWholeAxis, WordAxis
 from services.optimizer.core.tpe.bandwidths import bandwidths_among, inside
-from services.optimizer.core.tpe.elementary import Floats, exponential, logarithm, row_sums
+from services.optimizer.core.tpe.elementary import Floats, column_sums, exponential, logarithm
 from services.optimizer.core.tpe.kernels import HALF_LOG_2_PI, log_of, word_logs
 from services.optimizer.core.tpe.parzen import Axes, Parzen
 
@@ -136,11 +136,7 @@ class Estimator:
         for axis, group, other, same in self._words:
             alike = candidates.places[axis, rows] == proposed.places[axis][:, None]
             logs[group] += np.where(alike, same, other)
-        kernels = exponential(logs)
-        if kernels.shape[1] == 1:
-            candidates.other[:, rows] += kernels[:, 0]
-        else:
-            candidates.other[:, rows] += row_sums(np.ascontiguousarray(kernels.swapaxes(1, 2)))
+        candidates.other[:, rows] += column_sums(exponential(logs).swapaxes(0, 1))
 
     def _own_kernels(self, places: Floats) -> tuple[Floats, Floats]:
         """Return scales and peaks; on lattices a kernel is taken by its density."""

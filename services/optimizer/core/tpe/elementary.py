@@ -114,6 +114,9 @@ _OUTER_UNDER: Final = (
 )
 _MIDDLE: Final = 0.425
 
+_NARROW: Final = 16
+"""Rows this short are turned to columns: numpy is slow where the last axis is short."""
+
 
 def exponential(exponents: Floats) -> Floats:
     """Return e to the exponents, cut to +-700, within 1 unit in the last place or so.
@@ -135,8 +138,9 @@ def exponential(exponents: Floats) -> Floats:
         series += coefficient
         series *= rest
     bits = shifted.view(np.int64)
-    # Cut to the table's length by "wrap": two's complement keeps the low eight bits right.
-    roots = np.take(_ROOTS, bits & (_PARTS - 1), mode="clip", out=whole)
+    # Two's complement keeps the low eight bits of negative numbers right.
+    places = np.bitwise_and(bits, _PARTS - 1, out=rest.view(np.int64))
+    roots = np.take(_ROOTS, places, mode="clip", out=whole)
     series *= roots
     series += roots
     bits >>= 8
@@ -224,15 +228,21 @@ def polynomial(numbers: Floats, coefficients: tuple[float, ...]) -> Floats:
 
 
 def row_sums(terms: Floats) -> Floats:
-    """Return the sums over the last axis, added up by halves.
+    """Return the sums of rows, added up by halves; shape (m, n), n at least 1."""
+    while terms.shape[1] > _NARROW:
+        half = terms.shape[1] // 2
+        left = terms[:, 2 * half :]
+        terms = terms[:, :half] + terms[:, half : 2 * half]
+        terms[:, : left.shape[1]] += left
+    return column_sums(np.ascontiguousarray(terms.T))
 
-    Args:
-        terms: Shape (..., n), n at least 1.
-    """
-    while terms.shape[-1] > 1:
-        half = terms.shape[-1] // 2
-        left = terms[..., 2 * half :]
-        terms = terms[..., :half] + terms[..., half : 2 * half]
-        if left.shape[-1]:
-            terms[..., :1] += left
-    return terms[..., 0]
+
+def column_sums(terms: Floats) -> Floats:
+    """Return the sums over the first axis, at least 1 long, added up by halves."""
+    while len(terms) > 1:
+        half = len(terms) // 2
+        left = terms[2 * half :]
+        terms = terms[:half] + terms[half : 2 * half]
+        terms[: len(left)] += left
+    total: Floats = terms[0]
+    return total

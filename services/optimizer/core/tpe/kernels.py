@@ -25,6 +25,7 @@ HALF_LOG_2_PI: Final = 0.91893853320467274178
 _SMALLEST_MASS: Final = 1e-300
 
 Rows = slice
+Integers = npt.NDArray[np.int64]
 
 
 class Prepared(Protocol):
@@ -51,11 +52,21 @@ class Kernels(Protocol):
 class _Table:
     """Logarithms by distinct place and kernel."""
 
-    def __init__(self, table: Floats, rows: npt.NDArray[np.intp]) -> None:
+    def __init__(self, table: Floats, rows: Integers) -> None:
         self._table, self._rows = table, rows
 
     def add_to(self, total: Floats, rows: Rows) -> None:
         total += np.take(self._table, self._rows[rows], axis=0)
+
+
+class _Cells:
+    """Logarithms looked up as they are wanted, where that is less work than a table."""
+
+    def __init__(self, kernels: LatticeKernels, cells: Integers) -> None:
+        self._kernels, self._cells = kernels, cells
+
+    def add_to(self, total: Floats, rows: Rows) -> None:
+        total += self._kernels.logs(self._cells[rows])
 
 
 class _Smooth:
@@ -120,20 +131,26 @@ class LatticeKernels:
     def __init__(self, axis: LatticeAxis, centres: Floats, deviations: Floats) -> None:
         """Take the kernels' centres and standard deviations, shape (n + 1,) each."""
         self.constant = np.full(len(centres), log_of(axis.width))
-        width = int(axis.width)
+        self._width = width = int(axis.width)
         distinct, which = np.unique(deviations[:-1], return_inverse=True)
-        self._table = np.empty((width, len(centres)))
-        self._table[:, -1] = _prior_logs(width)
-        if len(distinct):
-            tables = [_logs_by_distance(width, deviation) for deviation in distinct.tolist()]
-            # A kernel's row is the part of its table that begins as far below as the lowest cell.
-            begins = width - 1 - (centres[:-1] - 0.5).astype(np.intp)
-            by_begin = np.lib.stride_tricks.sliding_window_view(np.stack(tables), width, axis=1)
-            self._table[:, :-1] = by_begin[which, begins].T
+        tables = [_logs_by_distance(width, deviation) for deviation in distinct.tolist()]
+        self._by_distance = np.concatenate([*tables, _prior_logs(width)])
+        # Where the tables have a kernel's probability of the lowest cell; the prior's is behind.
+        self._begins = np.full(len(centres), len(distinct) * (2 * width - 1))
+        self._begins[:-1] = which * (2 * width - 1) + width - 1
+        self._begins[:-1] -= (centres[:-1] - 0.5).astype(np.int64)
 
     def prepare(self, places: Floats) -> Prepared:
         """Take the cells that places lie in."""
-        return _Table(self._table, (places - 0.5).astype(np.intp))
+        cells = (places - 0.5).astype(np.int64)
+        if len(cells) > self._width:
+            return _Table(self.logs(np.arange(self._width)), cells)
+        return _Cells(self, cells)
+
+    def logs(self, cells: Integers) -> Floats:
+        """Return the logarithms of kernels at cells, shape (cells, n + 1)."""
+        found: Floats = np.take(self._by_distance, np.add.outer(cells, self._begins))
+        return found
 
 
 class LogWholeKernels:
@@ -175,7 +192,7 @@ class WordKernels:
 
     def prepare(self, places: Floats) -> Prepared:
         """Take the indices."""
-        return _Table(self._table, places.astype(np.intp))
+        return _Table(self._table, places.astype(np.int64))
 
 
 def kernels_of(axis: Axis, centres: Floats, deviations: Floats) -> Kernels:

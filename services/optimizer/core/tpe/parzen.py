@@ -19,6 +19,7 @@ from services.optimizer.core.tpe.axes import Axis, WordAxis
 from services.optimizer.core.tpe.bandwidths import bandwidths, inside
 from services.optimizer.core.tpe.elementary import (
     Floats,
+    column_sums,
     exponential,
     logarithm,
     normal_quantile,
@@ -82,7 +83,7 @@ def age_weights(count: int) -> Floats:
 def _weights(count: int) -> tuple[float, Floats]:
     """Return the total weight of observations and prior, and the logarithms of their shares."""
     weights = np.append(age_weights(count), 1.0)
-    total = float(row_sums(weights.copy()))
+    total = float(column_sums(weights))
     return total, logarithm(weights / total)
 
 
@@ -173,9 +174,8 @@ class Parzen:
         return found
 
     def _normal(self, numeric: Indices, chosen: Indices, draws: Floats) -> Floats:
-        centres = np.take_along_axis(self._centres[numeric], chosen, axis=1)
-        deviations = np.take_along_axis(self._deviations[numeric], chosen, axis=1)
-        masses = np.take_along_axis(self._masses[numeric], chosen, axis=1)
+        at = numeric[:, None], chosen
+        centres, deviations, masses = self._centres[at], self._deviations[at], self._masses[at]
         below = upper_tail(centres / deviations)
         places = centres + deviations * normal_quantile(below + masses * draws)
         return np.minimum(np.maximum(places, 0.0), self.axes.widths[:, None])

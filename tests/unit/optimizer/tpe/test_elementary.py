@@ -12,6 +12,7 @@ import pytest
 from services.optimizer.core.tpe.elementary import (
     SMALLEST_TAIL,
     Floats,
+    column_sums,
     exponential,
     logarithm,
     mass_between,
@@ -98,4 +99,5 @@ def test_sums_by_halves_leave_nothing_out(count: int, numbers: np.random.Generat
     terms: Floats = numbers.integers(-1_000, 1_000, (3, count)).astype(np.float64)
     before = terms.copy()
     assert row_sums(terms).tolist() == [sum(row) for row in before.tolist()]
+    assert column_sums(terms.T).tolist() == [sum(row) for row in before.tolist()]
     assert (terms == before).all()

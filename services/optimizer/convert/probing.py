@@ -15,8 +15,15 @@ from services.optimizer.core.draft import SearchKind
 from services.optimizer.core.plan import StudyPlan
 from services.optimizer.core.trial import Point
 
-TPE_SECONDS_PER_TRIAL: Final = 0.006
-"""What a suggestion costs beside its evaluation, roughly: 3 to 13 ms were measured."""
+SECONDS_PER_PROPOSAL: Final[Mapping[SearchKind, float]] = {
+    SearchKind.BAYESIAN: 0.001,
+    SearchKind.CMA_ES: 0.0003,
+    SearchKind.EVOLUTIONARY: 0.001,
+}
+"""What a point costs beside its evaluation, roughly; others cost next to nothing."""
+
+SECONDS_PER_PROPOSAL_OF_SEVERAL: Final = 0.05
+"""The same for a Bayesian search for several objectives."""
 
 INT64_LIMIT: Final = 2**63
 
@@ -145,9 +152,9 @@ def estimate_message(
     seconds: float,
 ) -> study_pb2.StudyEstimate:
     """Return the estimate of a study of which `set_count` sets took `seconds`. It is rough."""
-    per_trial = seconds / set_count
-    if plan.search is SearchKind.BAYESIAN:
-        per_trial += TPE_SECONDS_PER_TRIAL
+    several = plan.search is SearchKind.BAYESIAN and len(plan.objectives) > 1
+    proposal = SECONDS_PER_PROPOSAL.get(plan.search, 0.0)
+    per_trial = seconds / set_count + (SECONDS_PER_PROPOSAL_OF_SEVERAL if several else proposal)
     point_count = plan.space.point_count
     return study_pb2.StudyEstimate(
         space_point_count=point_count if (point_count or 0) < INT64_LIMIT else None,

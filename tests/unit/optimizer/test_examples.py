@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from assay.optimizer.v1 import study_pb2
 
 from cli.study_file import read_study_file
 from services.optimizer.convert.creation import reachable_plan
@@ -13,7 +12,6 @@ from services.optimizer.convert.defaults import with_defaults
 from services.optimizer.convert.spec_checks import spec_violations
 from services.optimizer.convert.specs import draft_of, given_points
 from services.optimizer.convert.values import METRIC_NAMES
-from services.optimizer.core.draft import SearchKind
 from services.optimizer.core.draft_checks import draft_violations
 from services.optimizer.core.point_checks import point_violations
 
@@ -31,13 +29,3 @@ def test_an_example_has_nothing_wrong(file: Path) -> None:
     assert draft_violations(draft, METRIC_NAMES, None, 100_000) == []
     assert list(point_violations(draft, given_points(spec))) == []
     assert reachable_plan(spec, 100_000).trial_count > 0
-
-
-def test_every_search_has_an_example() -> None:
-    """So that each can be tried."""
-    searches = {read_study_file(file).WhichOneof("search") for file in FILES}
-
-    assert searches == {kind.value for kind in SearchKind}
-    assert searches == {
-        field.name for field in study_pb2.StudySpec.DESCRIPTOR.oneofs_by_name["search"].fields
-    }

@@ -31,9 +31,7 @@ def chance(table: CrossoverTable, seed: int, count: int) -> Values:
     return np.array([table.value(search.point(number)) for number in range(count)])
 
 
-def ours(
-    generation_size: int, *, multivariate: bool = True, history_window: int = 256
-) -> Study:
+def ours(generation_size: int, *, multivariate: bool = True, history_window: int = 256) -> Study:
     """Return our TPE with generations of a size."""
 
     def study(table: CrossoverTable, seed: int, count: int) -> Values:

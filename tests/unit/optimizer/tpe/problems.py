@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from services.optimizer.core.constraints import read_constraints
 from services.optimizer.core.draft import SearchKind, SearchOptions
@@ -70,7 +70,7 @@ class Problem:
     constraints: tuple[str, ...] = ()
     seed: int = 7
     generation_size: int = 8
-    options: SearchOptions = SearchOptions(startup_trial_count=10)
+    options: SearchOptions = field(default_factory=SearchOptions)
     flawless: bool = False
 
     @property
@@ -121,7 +121,8 @@ class Problem:
             return done
         if self.plan.constraints.on_metrics:
             broken = (float(number % 5) - 3.5,) if number % 7 else ()
-            done = replace(done, constraint_values=broken, feasible=bool(broken) and broken[0] <= 0)
+            feasible = number % 7 != 0 and number % 5 < 4
+            done = replace(done, constraint_values=broken, feasible=feasible)
         if number % 11 == 3:
             return replace(done, state=TrialState.FAILED, objective_values=(), feasible=False)
         if number % 6 == 5:

@@ -85,6 +85,7 @@ class Both:
         return drawn_point(self.space, seed, number, 0)
 
     def places(self, points: list[Point]) -> Floats:
+        """Return the places of points on all axes."""
         found = [axis.places([point[axis.name] for point in points]) for axis in self.axes.all]
         return np.array(found).reshape(len(self.axes.all), len(points))
 
@@ -97,6 +98,7 @@ class Both:
         }
 
     def differences(self) -> Floats:
+        """Return our logarithms less Optuna's, at all points."""
         ours = np.log(self.ours.densities(self.places(self.points))[0])
         shift = sum(unit_log(one.domain) for one in self.space.parameters)
         difference: Floats = ours + shift - self.theirs.log_pdf(self._optunas(self.points))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import statistics
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ from services.optimizer.core.objectives import Objective
 from services.optimizer.core.random_search import RandomSearch
 from services.optimizer.core.space import (
     Categories,
+    Domain,
     DoubleRange,
     Fixed,
     IntRange,
@@ -177,7 +179,12 @@ def test_a_space_without_points_is_refused() -> None:
 
 def test_a_space_of_one_point_is_proposed_again_and_again() -> None:
     """Fixed parameters and ranges of one value leave nothing to search."""
-    single = (Fixed("a"), IntRange(5, 5), DoubleRange(0.5, 0.5), Categories(("w",)))
+    single: tuple[Domain, ...] = (
+        Fixed("a"),
+        IntRange(5, 5),
+        DoubleRange(0.5, 0.5),
+        Categories(("w",)),
+    )
     space = Space(tuple(Parameter(str(place), one) for place, one in enumerate(single)))
     problem = Problem(space=space, objective=lambda _: 0.0, options=OPTIONS, flawless=True)
     points = points_of(problem.run(problem.search(), 3))
@@ -219,7 +226,7 @@ def test_points_of_one_generation_keep_apart() -> None:
     search.tell(problem.drawn(200))
     apart = sorted(float(point["x"]) for point in search.ask(9, 8))
     alone = [float(search.ask(generation, 1)[0]["x"]) for generation in range(8)]
-    assert min(b - a for a, b in zip(apart, apart[1:], strict=False)) > 1e-4
+    assert min(b - a for a, b in itertools.pairwise(apart)) > 1e-4
     assert max(apart) - min(apart) > max(alone) - min(alone)
 
 

@@ -76,18 +76,18 @@ class Estimator:
         axes: The axes.
     """
 
-    def __init__(self, axes: Axes, good: Floats, other: Floats) -> None:
-        """Fit to the places of the good trials and of the others, shape (axes, n) each."""
-        self.axes = axes
-        self._good = Parzen(axes, good)
-        self._other = Parzen(axes, other)
+    def __init__(self, good: Parzen, other: Parzen) -> None:
+        """Take the densities of the good trials and of the others."""
+        self.axes = axes = good.axes
+        self._good = good
+        self._other = other
         # What is proposed weighs as much as the latest trial.
         self._weight = -log_of(self._other.total_weight)
         self._numeric = axes.numeric
         group_of = axes.group_of.tolist()
         self._numeric_groups = [group_of[axis] for axis in axes.numeric]
         self._words = [
-            (row, group_of[row], *word_logs(len(axis.words), other.shape[1] + 1))
+            (row, group_of[row], *word_logs(len(axis.words), other.places.shape[1] + 1))
             for row, axis in enumerate(axes.all)
             if isinstance(axis, WordAxis)
         ]

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from services.optimizer.core.plan import StudyPlan
 from services.optimizer.core.random_search import ATTEMPT_LIMIT, space_infeasible, value_of
 from services.optimizer.core.seeds import draw
@@ -17,7 +19,7 @@ from services.optimizer.core.space import accepts
 from services.optimizer.core.tpe.axes import axis_of, only_value
 from services.optimizer.core.tpe.candidates import Estimator
 from services.optimizer.core.tpe.history import History
-from services.optimizer.core.tpe.parzen import Axes
+from services.optimizer.core.tpe.parzen import Axes, Parzen
 from services.optimizer.core.tpe.proposals import Proposals
 from services.optimizer.core.trial import Point, Trial, Value
 
@@ -57,6 +59,7 @@ class TpeSearch:
             window=plan.options.history_window,
         )
         self._history.tell(priors)
+        self._good = Parzen(self._axes, self._history.split()[0])
 
     def ask(self, generation_number: int, count: int) -> list[Point]:
         """Return the generation's first `count` points.
@@ -69,7 +72,7 @@ class TpeSearch:
         if startup or not self._axes.all:
             return [self._drawn(generation_number, place) for place in range(count)]
         proposals = Proposals(
-            Estimator(self._axes, *self._history.split()),
+            self._estimator(),
             self._plan.seed,
             generation_number,
             count,
@@ -79,6 +82,13 @@ class TpeSearch:
     def tell(self, trials: Sequence[Trial]) -> None:
         """Learn from finished trials, in order. Failed ones teach nothing."""
         self._history.tell(trials)
+
+    def _estimator(self) -> Estimator:
+        good, other = self._history.split()
+        # The good trials seldom change once there are many.
+        if not np.array_equal(good, self._good.places):
+            self._good = Parzen(self._axes, good)
+        return Estimator(self._good, Parzen(self._axes, other))
 
     def _suggested(self, proposals: Proposals, generation_number: int, place: int) -> Point:
         for offer in proposals.offers(place):

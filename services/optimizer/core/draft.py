@@ -80,10 +80,10 @@ class PruningRule:
 
     kind: PruningKind
     startup_trial_count: int = 20
-    segment_count: int = 4
+    segment_count: int = 8
     kept_percent: float = 50.0
-    reduction_factor: int = 2
-    rung_count: int = 3
+    reduction_factor: int = 4
+    rung_count: int = 2
     rung_bar_counts: tuple[int, ...] = ()
 
 

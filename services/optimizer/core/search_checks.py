@@ -130,7 +130,7 @@ def _pruning_violations(rule: PruningRule) -> Iterator[Violation]:
         yield from _whole(f"{path}.reduction_factor", rule.reduction_factor, 2, 10)
         yield from _whole(f"{path}.rung_count", rule.rung_count, 1, 8)
     else:
-        yield from _whole(f"{path}.segment_count", rule.segment_count, 2, 16)
+        yield from _whole(f"{path}.segment_count", rule.segment_count, 3, 64)
     if rule.kind is PruningKind.PERCENTILE and not 0 < rule.kept_percent < 100:
         told = f"must be above 0 and below 100, but is {rule.kept_percent}"
         yield Violation(f"{path}.kept_percent", told)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from assay.optimizer.v1 import study_pb2
@@ -62,7 +64,9 @@ class EarlierStudies:
         ]
 
     async def priors(self, spec: study_pb2.StudySpec, plan: StudyPlan) -> list[Trial]:
-        """Return the trials a pinned spec learns from, study by study, the best first.
+        """Return the trials a pinned spec learns from, study by study.
+
+        The best of each come last: searches that look at the latest trials only keep those.
 
         Raises:
             AssayError: INVALID_ARGUMENT/FIELD_INVALID, a study was resumed or deleted meanwhile.
@@ -89,8 +93,16 @@ class EarlierStudies:
                 if prior is not None:
                     found.append(prior)
                 if len(found) == most:
-                    return found
-        return found
+                    return _best_last(found)
+        return _best_last(found)
 
     async def _record(self, name: str) -> StudyRecord | None:
         return await self._store.get(name.removeprefix("studies/"))
+
+
+def _best_last(trials: Sequence[Trial]) -> list[Trial]:
+    """Return trials in the other order, under the same numbers."""
+    return [
+        replace(trial, number=other.number)
+        for trial, other in zip(reversed(trials), trials, strict=True)
+    ]

@@ -86,11 +86,11 @@ def told(**changes: Any) -> dict[str, str]:
             "evolutionary.population_size",
             "4 to 1,024",
         ),
-        ({"pruning": replace(MEDIAN, segment_count=1)}, "pruning.median.segment_count", "2 to 16"),
+        ({"pruning": replace(MEDIAN, segment_count=2)}, "pruning.median.segment_count", "3 to 64"),
         (
-            {"pruning": replace(PERCENTILE, segment_count=17)},
+            {"pruning": replace(PERCENTILE, segment_count=65)},
             "pruning.percentile.segment_count",
-            "2 to 16",
+            "3 to 64",
         ),
         (
             {"pruning": replace(PERCENTILE, kept_percent=100.0)},
@@ -178,7 +178,7 @@ def test_good_choices_are_not_told() -> None:
     """At the ends of what the contract allows."""
     for changes in (
         {"pruning": MEDIAN},
-        {"pruning": replace(PERCENTILE, kept_percent=0.1, segment_count=16)},
+        {"pruning": replace(PERCENTILE, kept_percent=0.1, segment_count=64)},
         {"pruning": replace(HALVING, reduction_factor=10, rung_count=8)},
         {"pruning": replace(MEDIAN, rung_bar_counts=tuple(range(2, 18)))},
         {"limits": Limits(9, 366 * 86_400_000, 1_000_000, -0.5)},
@@ -253,9 +253,10 @@ def test_what_is_no_value_of_a_domain_is_outside(value: Any) -> None:
 
 def test_rungs_are_ends_of_segments_or_powers_of_a_factor() -> None:
     """In bars from the first one; given ones stay."""
-    assert rung_bar_counts(MEDIAN, 1000) == (250, 500, 750)
-    assert rung_bar_counts(replace(PERCENTILE, segment_count=3), 1000) == (333, 666)
-    assert rung_bar_counts(HALVING, 1000) == (125, 250, 500)
+    assert rung_bar_counts(MEDIAN, 1000) == (125, 250)
+    assert rung_bar_counts(replace(PERCENTILE, segment_count=3), 1000) == (333,)
+    assert rung_bar_counts(replace(PERCENTILE, segment_count=16), 1000) == (62, 125, 250)
+    assert rung_bar_counts(HALVING, 1000) == (62, 250)
     assert rung_bar_counts(replace(HALVING, reduction_factor=10, rung_count=8), 5000) == (
         *(5, 50),
         500,
@@ -265,7 +266,7 @@ def test_rungs_are_ends_of_segments_or_powers_of_a_factor() -> None:
 
 @given(
     bars=st.integers(0, 300),
-    segments=st.integers(2, 16),
+    segments=st.integers(3, 64),
     factor=st.integers(2, 10),
     count=st.integers(1, 8),
 )

@@ -274,7 +274,8 @@ class PruningSpec(_message.Message):
     The window's first bars are run first, in steps called rungs. At each rung the trial's objective over the bars so far
     is compared with those of the trials of finished generations at the same rung; a worse one is given up: it is
     STATE_PRUNED, and its metrics are those of the bars it ran. Trials that stay run over the whole window from its first
-    bar, so that their metrics are those of a plain backtest. An undefined objective at a rung gives nothing up.
+    bar, so that their metrics are those of a plain backtest; bars are run anew at each rung, so that few short rungs
+    cost least. An undefined objective at a rung gives nothing up.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -336,7 +337,9 @@ class MedianPruning(_message.Message):
 
     SEGMENT_COUNT_FIELD_NUMBER: _builtins.int
     segment_count: _builtins.int
-    """Optional. Equal chronological segments of the window, 2 to 16; the end of each but the last is a rung. Unset: 4."""
+    """Optional. Equal chronological segments of the window, 3 to 64. The ends of the first, second, fourth, eighth ... are
+    rungs, as far as they lie in the window's first third: with 8 segments an eighth and a quarter. Unset: 8.
+    """
     def __init__(
         self,
         *,
@@ -363,7 +366,7 @@ class PercentilePruning(_message.Message):
     kept_percent: _builtins.float
     """Required. Per cent of the trials to keep, above 0 and below 100: 25 keeps what is among the best quarter."""
     segment_count: _builtins.int
-    """Optional. As in MedianPruning. Unset: 4."""
+    """Optional. As in MedianPruning. Unset: 8."""
     def __init__(
         self,
         *,
@@ -391,9 +394,9 @@ class SuccessiveHalvingPruning(_message.Message):
     REDUCTION_FACTOR_FIELD_NUMBER: _builtins.int
     RUNG_COUNT_FIELD_NUMBER: _builtins.int
     reduction_factor: _builtins.int
-    """Optional. By how much, 2 to 10. Unset: 2."""
+    """Optional. By how much, 2 to 10. Unset: 4."""
     rung_count: _builtins.int
-    """Optional. Number of rungs, 1 to 8. Unset: 3."""
+    """Optional. Number of rungs, 1 to 8. Unset: 2."""
     def __init__(
         self,
         *,

@@ -12,8 +12,8 @@ from google.protobuf import json_format
 
 from services.common.errors import AssayError, Code, unavailable
 from services.optimizer.adapters.batch_messages import outcomes_of
-from services.optimizer.adapters.worker_pace import FIRST_SET_COUNT, MOST_SET_COUNT, Pace
 from services.optimizer.adapters.study_workers import StudyWorkers
+from services.optimizer.adapters.worker_pace import FIRST_SET_COUNT, MOST_SET_COUNT, Pace
 from services.optimizer.adapters.worker_pool import Patience
 from tests.private_servers import free_port
 from tests.unit.optimizer_adapters.standin_worker import DEADLY, outcome_of, points_of

@@ -2,7 +2,8 @@
 
 Four studies run at once, one of each search. Every fault strikes in the middle: the workers are
 frozen at an early generation, so that no study can end before the fault, and go on after it. One
-of the two replicas of the optimizer believes to run on the least of all x86-64 processors, so that studies are also taken over from one kind of processor to another.
+of the two replicas of the optimizer believes to run on the least of all x86-64 processors, so that
+studies are also taken over from one kind of processor to another.
 """
 
 import signal

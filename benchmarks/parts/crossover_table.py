@@ -16,7 +16,7 @@ from benchmarks.parts import datasets
 from benchmarks.parts.kernel import Kernel, frame_of
 from benchmarks.parts.processes import service
 from benchmarks.parts.reference_grid import BARS, INTERVAL, Request, crossovers
-from services.optimizer.core.space import Categories, IntRange, Parameter, Space
+from services.optimizer.core.spec.space import Categories, IntRange, Parameter, Space
 from services.optimizer.core.trial import Point
 
 FAST: Final = IntRange(5, 59)

@@ -9,7 +9,7 @@ import time
 import numpy as np
 
 from benchmarks.parts.search_loop import METRIC, LoopStudy, plan_of
-from services.optimizer.core.trial_order import TrialOrder, ordered
+from services.optimizer.core.analysis.trial_order import TrialOrder, ordered
 
 _POINTS = 316 * 316
 _PAGE = 1_000

@@ -9,21 +9,21 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
-from services.optimizer.adapters.optuna_store import OptunaStore
-from services.optimizer.adapters.searches import search_of
+from services.optimizer.adapters.searches.choice import search_of
+from services.optimizer.adapters.store.optuna_store import OptunaStore
 from services.optimizer.convert.events import MessageWriter
-from services.optimizer.core.constraints import Constraints
-from services.optimizer.core.draft import SearchKind, SearchOptions
-from services.optimizer.core.evaluation import Engagement
-from services.optimizer.core.events import Clock
-from services.optimizer.core.judge import Slot, judged
-from services.optimizer.core.limits import Limits
-from services.optimizer.core.objectives import Objective
-from services.optimizer.core.plan import StudyPlan
-from services.optimizer.core.ports import Generation, StudyRecord, StudyState
-from services.optimizer.core.random_search import drawn_point
-from services.optimizer.core.runner import Runner
-from services.optimizer.core.space import Categories, DoubleRange, IntRange, Parameter, Space
+from services.optimizer.core.records import Generation, StudyRecord, StudyState
+from services.optimizer.core.searches.random_search import drawn_point
+from services.optimizer.core.spec.constraints import Constraints
+from services.optimizer.core.spec.draft import SearchKind, SearchOptions
+from services.optimizer.core.spec.objectives import Objective
+from services.optimizer.core.spec.plan import StudyPlan
+from services.optimizer.core.spec.space import Categories, DoubleRange, IntRange, Parameter, Space
+from services.optimizer.core.study.evaluation import Engagement
+from services.optimizer.core.study.events import Clock
+from services.optimizer.core.study.judge import Slot, judged
+from services.optimizer.core.study.limits import Limits
+from services.optimizer.core.study.runner import Runner
 from services.optimizer.core.trial import Outcome, Point, Trial
 
 METRIC = "sharpe_ratio"

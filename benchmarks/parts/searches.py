@@ -9,15 +9,15 @@ import numpy.typing as npt
 import optuna
 
 from benchmarks.parts.crossover_table import METRIC, SPACE, CrossoverTable
-from services.optimizer.core.constraints import Constraints
-from services.optimizer.core.draft import SearchKind, SearchOptions
-from services.optimizer.core.limits import Limits
-from services.optimizer.core.objectives import Objective
-from services.optimizer.core.plan import StudyPlan
 from services.optimizer.core.ports import Search
-from services.optimizer.core.random_search import RandomSearch
-from services.optimizer.core.space import Categories, IntRange
-from services.optimizer.core.tpe.search import TpeSearch
+from services.optimizer.core.searches.random_search import RandomSearch
+from services.optimizer.core.searches.tpe.search import TpeSearch
+from services.optimizer.core.spec.constraints import Constraints
+from services.optimizer.core.spec.draft import SearchKind, SearchOptions
+from services.optimizer.core.spec.objectives import Objective
+from services.optimizer.core.spec.plan import StudyPlan
+from services.optimizer.core.spec.space import Categories, IntRange
+from services.optimizer.core.study.limits import Limits
 from services.optimizer.core.trial import Outcome, Point, Trial, TrialState
 
 Values = npt.NDArray[np.float64]

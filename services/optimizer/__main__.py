@@ -16,23 +16,24 @@ from services.common.channel import connect
 from services.common.server import Application, serve
 from services.common.settings import SettingsError, read_settings
 from services.common.telemetry import configure_logging
-from services.optimizer.adapters.backtest_client import BacktestClient
-from services.optimizer.adapters.exports import trial_export
-from services.optimizer.adapters.hypervolume import hypervolume
-from services.optimizer.adapters.importance import importances
-from services.optimizer.adapters.optuna_store import OptunaStore
-from services.optimizer.adapters.searches import search_of
-from services.optimizer.adapters.study_workers import StudyWorkers
-from services.optimizer.adapters.worker_pool import WorkerPool
+from services.optimizer.adapters.analysis.exports import trial_export
+from services.optimizer.adapters.analysis.hypervolume import hypervolume
+from services.optimizer.adapters.analysis.importance import importances
+from services.optimizer.adapters.searches.choice import search_of
+from services.optimizer.adapters.store.optuna_store import OptunaStore
+from services.optimizer.adapters.workers.backtest_client import BacktestClient
+from services.optimizer.adapters.workers.study_workers import StudyWorkers
+from services.optimizer.adapters.workers.worker_pool import WorkerPool
 from services.optimizer.convert.events import DOMAIN, MessageWriter
 from services.optimizer.convert.specs import stored_plan
-from services.optimizer.core.evaluation import Engagement
-from services.optimizer.core.events import Clock
-from services.optimizer.core.ownership import Replica
-from services.optimizer.core.patience import patiently
-from services.optimizer.core.ports import StudyRecord, StudyStore
-from services.optimizer.core.study_life import Engage
-from services.optimizer.core.supervisor import Supervisor
+from services.optimizer.core.ports import StudyStore
+from services.optimizer.core.records import StudyRecord
+from services.optimizer.core.study.evaluation import Engagement
+from services.optimizer.core.study.events import Clock
+from services.optimizer.core.study.ownership import Replica
+from services.optimizer.core.study.patience import patiently
+from services.optimizer.core.study.study_life import Engage
+from services.optimizer.core.study.supervisor import Supervisor
 from services.optimizer.servicer import Collaborators, OptimizerServicer
 from services.optimizer.settings import OptimizerSettings
 

@@ -15,8 +15,8 @@ from optuna.distributions import (
 )
 from optuna.study import StudyDirection
 
-from services.optimizer.core.ports import SearchedParameter
-from services.optimizer.core.space import Domain, DoubleRange, IntRange, exact
+from services.optimizer.core.records import SearchedParameter
+from services.optimizer.core.spec.space import Domain, DoubleRange, IntRange, exact
 from services.optimizer.core.trial import Trial, TrialState, Value
 
 CONSTRAINT_PREFIX = "constraints:"

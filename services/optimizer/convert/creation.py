@@ -25,11 +25,11 @@ from services.optimizer.convert.specs import (
     rules_of_definition,
 )
 from services.optimizer.convert.values import METRIC_NAMES
-from services.optimizer.core.draft import ParameterRule, SearchKind
-from services.optimizer.core.draft_checks import draft_violations
-from services.optimizer.core.plan import StudyPlan, check_reachable
-from services.optimizer.core.point_checks import point_violations
-from services.optimizer.core.ports import LedgerKey, StudyRecord
+from services.optimizer.core.records import LedgerKey, StudyRecord
+from services.optimizer.core.spec.draft import ParameterRule, SearchKind
+from services.optimizer.core.spec.draft_checks import draft_violations
+from services.optimizer.core.spec.plan import StudyPlan, check_reachable
+from services.optimizer.core.spec.point_checks import point_violations
 
 Catalog = backtest_service_pb2.ListStrategiesResponse
 

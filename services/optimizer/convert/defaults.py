@@ -10,17 +10,17 @@ from assay.optimizer.v1 import study_pb2
 from google.protobuf.message import Message
 
 from services.common.errors import Violation, refuse
-from services.optimizer.core.draft import (
+from services.optimizer.core.spec.draft import (
     DEFAULT_GENERATION_SIZE,
     PruningKind,
     PruningRule,
     SearchKind,
     SearchOptions,
 )
-from services.optimizer.core.draft_checks import MOST_PARAMETERS
-from services.optimizer.core.plan import StudyPlan
-from services.optimizer.core.pruning_rungs import rung_bar_counts
-from services.optimizer.core.search_checks import POPULATION_SEARCHES
+from services.optimizer.core.spec.draft_checks import MOST_PARAMETERS
+from services.optimizer.core.spec.plan import StudyPlan
+from services.optimizer.core.spec.pruning_rungs import rung_bar_counts
+from services.optimizer.core.spec.search_checks import POPULATION_SEARCHES
 
 DEFAULT_PRIOR_TRIALS: Final = 1_000
 """Most trials taken from each earlier study."""

@@ -15,9 +15,9 @@ from services.optimizer.convert.studies import (
     study_message,
     trial_message,
 )
-from services.optimizer.core.events import GenerationReport
-from services.optimizer.core.ports import StudyRecord, StudyState
-from services.optimizer.core.tally import Progress
+from services.optimizer.core.records import StudyRecord, StudyState
+from services.optimizer.core.study.events import GenerationReport
+from services.optimizer.core.study.tally import Progress
 from services.optimizer.core.trial import Trial
 
 DOMAIN: Final = "optimizer.assay"

@@ -13,10 +13,10 @@ from services.optimizer.convert.durations import (
     duration_violations,
     milliseconds_of,
 )
-from services.optimizer.core.draft import SearchKind
-from services.optimizer.core.limits import Limits
-from services.optimizer.core.plan import StudyPlan
-from services.optimizer.core.search_checks import stop_rule_violations
+from services.optimizer.core.spec.draft import SearchKind
+from services.optimizer.core.spec.plan import StudyPlan
+from services.optimizer.core.spec.search_checks import stop_rule_violations
+from services.optimizer.core.study.limits import Limits
 
 
 def limits_of(trial_count: int, rule: study_pb2.StopRule) -> Limits:

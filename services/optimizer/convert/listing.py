@@ -14,9 +14,9 @@ from services.common.errors import Violation, refuse
 from services.optimizer.convert.requests import Page, name_violations, page_of
 from services.optimizer.convert.spec_checks import DATASET, STRATEGY
 from services.optimizer.convert.values import METRIC_NAMES
+from services.optimizer.core.analysis.trial_export import ExportFormat
+from services.optimizer.core.analysis.trial_order import TrialOrder, read_order
 from services.optimizer.core.trial import TrialState
-from services.optimizer.core.trial_export import ExportFormat
-from services.optimizer.core.trial_order import TrialOrder, read_order
 
 _DEFINITION: Final = re.compile(r"definitions/[0-9a-f]{64}")
 

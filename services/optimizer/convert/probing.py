@@ -11,8 +11,8 @@ from assay.optimizer.v1 import study_pb2
 from services.common.errors import AssayError, Code, Violation, fields_invalid
 from services.optimizer.convert.durations import duration_of
 from services.optimizer.convert.values import assignments, column_message
-from services.optimizer.core.draft import SearchKind
-from services.optimizer.core.plan import StudyPlan
+from services.optimizer.core.spec.draft import SearchKind
+from services.optimizer.core.spec.plan import StudyPlan
 from services.optimizer.core.trial import Point
 
 SECONDS_PER_PROPOSAL: Final[Mapping[SearchKind, float]] = {

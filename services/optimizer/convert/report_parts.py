@@ -11,11 +11,11 @@ from assay.optimizer.v1 import study_pb2
 
 from services.optimizer.convert.studies import MOST_BEST_TRIALS, trial_name
 from services.optimizer.convert.values import value_message
-from services.optimizer.core.freezing import FreezeSuggestion
-from services.optimizer.core.importance import Importance
-from services.optimizer.core.interactions import Interaction
-from services.optimizer.core.pareto import TradeOffs
-from services.optimizer.core.ports import LedgerEntry
+from services.optimizer.core.analysis.freezing import FreezeSuggestion
+from services.optimizer.core.analysis.importance import Importance
+from services.optimizer.core.analysis.interactions import Interaction
+from services.optimizer.core.analysis.pareto import TradeOffs
+from services.optimizer.core.records import LedgerEntry
 
 
 def importance_message(importance: Importance) -> study_pb2.ParameterImportance:

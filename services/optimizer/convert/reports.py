@@ -20,20 +20,20 @@ from services.optimizer.convert.report_parts import (
     pareto_message,
 )
 from services.optimizer.convert.studies import trial_message
-from services.optimizer.core.best_history import (
+from services.optimizer.core.analysis.best_history import (
     Hypervolume,
     best_value_history,
     hypervolume_history,
 )
-from services.optimizer.core.freezing import freeze_suggestions
-from services.optimizer.core.importance import Evaluator, Importance
-from services.optimizer.core.interactions import interactions
-from services.optimizer.core.pareto import reference_point, trade_offs
-from services.optimizer.core.plan import StudyPlan
-from services.optimizer.core.ports import LedgerEntry, StudyShape
+from services.optimizer.core.analysis.freezing import freeze_suggestions
+from services.optimizer.core.analysis.importance import Evaluator, Importance
+from services.optimizer.core.analysis.interactions import interactions
+from services.optimizer.core.analysis.pareto import reference_point, trade_offs
+from services.optimizer.core.analysis.trial_order import parameters_at_edge
+from services.optimizer.core.analysis.trial_table import TrialTable
+from services.optimizer.core.records import LedgerEntry, StudyShape
+from services.optimizer.core.spec.plan import StudyPlan
 from services.optimizer.core.trial import Trial
-from services.optimizer.core.trial_order import parameters_at_edge
-from services.optimizer.core.trial_table import TrialTable
 
 _EVALUATORS: Final = {
     optimizer_service_pb2.GetStudyReportRequest.IMPORTANCE_EVALUATOR_UNSPECIFIED: (

@@ -21,7 +21,7 @@ from services.common.frames_codec import ms_from_timestamp
 from services.optimizer.convert.durations import duration_violations
 from services.optimizer.convert.limits import stop_rule_shape_violations
 from services.optimizer.convert.requests import name_violations
-from services.optimizer.core.draft_checks import MOST_OBJECTIVES
+from services.optimizer.core.spec.draft_checks import MOST_OBJECTIVES
 
 DATASET: Final = re.compile(r"datasets/[a-z0-9]([a-z0-9._-]*[a-z0-9])?")
 """Names of datasets."""

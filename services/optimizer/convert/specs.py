@@ -11,7 +11,7 @@ from assay.optimizer.v1 import study_pb2
 from services.optimizer.convert.durations import milliseconds_of
 from services.optimizer.convert.limits import limits_of
 from services.optimizer.convert.values import METRIC_NAMES, value_of
-from services.optimizer.core.draft import (
+from services.optimizer.core.spec.draft import (
     ParameterDraft,
     ParameterRule,
     PruningKind,
@@ -20,13 +20,13 @@ from services.optimizer.core.draft import (
     SearchOptions,
     StudyDraft,
 )
-from services.optimizer.core.draft_checks import MOST_PARAMETERS
-from services.optimizer.core.expression import Expression
-from services.optimizer.core.objectives import Objective
-from services.optimizer.core.plan import StudyPlan, make_plan
-from services.optimizer.core.point_checks import GivenPoint
-from services.optimizer.core.search_checks import MOST_STARTING_POINTS
-from services.optimizer.core.space import Categories, Domain, DoubleRange, Fixed, IntRange
+from services.optimizer.core.spec.draft_checks import MOST_PARAMETERS
+from services.optimizer.core.spec.expression import Expression
+from services.optimizer.core.spec.objectives import Objective
+from services.optimizer.core.spec.plan import StudyPlan, make_plan
+from services.optimizer.core.spec.point_checks import GivenPoint
+from services.optimizer.core.spec.search_checks import MOST_STARTING_POINTS
+from services.optimizer.core.spec.space import Categories, Domain, DoubleRange, Fixed, IntRange
 
 _KINDS = {
     strategy_pb2.ParameterInfo.TYPE_INT: "int",

@@ -11,8 +11,8 @@ from services.common.frames_codec import timestamp_from_ms
 from services.optimizer.convert.durations import duration_of
 from services.optimizer.convert.limits import limits_message
 from services.optimizer.convert.values import assignments, metrics_message
-from services.optimizer.core.ports import StudyRecord
-from services.optimizer.core.tally import Progress
+from services.optimizer.core.records import StudyRecord
+from services.optimizer.core.study.tally import Progress
 from services.optimizer.core.trial import Trial
 
 MOST_BEST_TRIALS: Final = 100

@@ -7,10 +7,10 @@ from typing import Final
 
 from assay.backtest.v1 import backtest_service_pb2
 
-from services.optimizer.core.draft import SearchKind
-from services.optimizer.core.plan import StudyPlan
-from services.optimizer.core.search_checks import POPULATION_SEARCHES
-from services.optimizer.core.space import DoubleRange, IntRange
+from services.optimizer.core.spec.draft import SearchKind
+from services.optimizer.core.spec.plan import StudyPlan
+from services.optimizer.core.spec.search_checks import POPULATION_SEARCHES
+from services.optimizer.core.spec.space import DoubleRange, IntRange
 
 FEW_TRIALS: Final = 20
 """Below this no parameter importance is told."""

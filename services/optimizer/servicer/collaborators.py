@@ -9,11 +9,11 @@ from typing import Protocol, TypeAlias
 from assay.backtest.v1 import backtest_service_pb2
 
 from services.optimizer.convert.reports import Importances
-from services.optimizer.core.best_history import Hypervolume
-from services.optimizer.core.events import Clock
+from services.optimizer.core.analysis.best_history import Hypervolume
+from services.optimizer.core.analysis.trial_export import ExportFormat, ExportLayout, TrialExport
 from services.optimizer.core.ports import StudyStore
-from services.optimizer.core.supervisor import Supervisor
-from services.optimizer.core.trial_export import ExportFormat, ExportLayout, TrialExport
+from services.optimizer.core.study.events import Clock
+from services.optimizer.core.study.supervisor import Supervisor
 
 Export: TypeAlias = Callable[[ExportFormat, ExportLayout], TrialExport]
 """Begins a file of trials."""

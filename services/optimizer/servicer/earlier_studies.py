@@ -12,11 +12,12 @@ from assay.optimizer.v1 import study_pb2
 from services.common.errors import Violation, refuse
 from services.optimizer.convert.requests import name_violations
 from services.optimizer.convert.specs import draft_of
-from services.optimizer.core.lifecycle import FINAL_STATES
-from services.optimizer.core.plan import StudyPlan
-from services.optimizer.core.ports import StudyRecord, StudyStore
+from services.optimizer.core.ports import StudyStore
+from services.optimizer.core.records import StudyRecord
+from services.optimizer.core.spec.plan import StudyPlan
+from services.optimizer.core.spec.warm_start import misfits, numbers_to_learn, prior_of
+from services.optimizer.core.study.lifecycle import FINAL_STATES
 from services.optimizer.core.trial import Trial
-from services.optimizer.core.warm_start import misfits, numbers_to_learn, prior_of
 from services.optimizer.servicer.plans import plan_of_record
 
 _MOST_STUDIES: Final = 10

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from services.optimizer.convert.specs import stored_plan
-from services.optimizer.core.plan import StudyPlan
-from services.optimizer.core.ports import StudyRecord
+from services.optimizer.core.records import StudyRecord
+from services.optimizer.core.spec.plan import StudyPlan
 
 
 async def plan_of_record(record: StudyRecord) -> StudyPlan:

@@ -29,11 +29,11 @@ from services.optimizer.convert.reports import (
 from services.optimizer.convert.requests import Page, name_violations, page_of, study_id_of
 from services.optimizer.convert.studies import MOST_BEST_TRIALS, trial_message
 from services.optimizer.convert.values import METRIC_NAMES, WHOLE_METRICS
-from services.optimizer.core.fronts import best_numbers
-from services.optimizer.core.ports import LedgerEntry, StudyRecord
+from services.optimizer.core.analysis.fronts import best_numbers
+from services.optimizer.core.analysis.trial_export import export_layout
+from services.optimizer.core.analysis.trial_order import BY_NUMBER
+from services.optimizer.core.records import LedgerEntry, StudyRecord
 from services.optimizer.core.trial import Trial
-from services.optimizer.core.trial_export import export_layout
-from services.optimizer.core.trial_order import BY_NUMBER
 from services.optimizer.servicer.collaborators import Collaborators
 from services.optimizer.servicer.plans import plan_of_record
 from services.optimizer.servicer.study_messages import StudyMessages

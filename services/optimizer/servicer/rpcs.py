@@ -18,8 +18,8 @@ from services.optimizer.convert.creation import plan_of_all_points
 from services.optimizer.convert.events import numbered
 from services.optimizer.convert.limits import updated_limits
 from services.optimizer.convert.requests import name_violations, page_of, study_id_of
-from services.optimizer.core.draft import SearchKind
-from services.optimizer.core.ports import StudyState
+from services.optimizer.core.records import StudyState
+from services.optimizer.core.spec.draft import SearchKind
 from services.optimizer.servicer.collaborators import Collaborators
 from services.optimizer.servicer.plans import plan_of_record
 from services.optimizer.servicer.result_rpcs import Context, ResultServicer

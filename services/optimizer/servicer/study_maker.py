@@ -25,10 +25,10 @@ from services.optimizer.convert.defaults import pin, pin_counts, with_defaults
 from services.optimizer.convert.requests import request_digest
 from services.optimizer.convert.specs import draft_of
 from services.optimizer.convert.warnings import warnings_of
-from services.optimizer.core.limits import Limits
-from services.optimizer.core.plan import StudyPlan
-from services.optimizer.core.ports import StudyRecord, StudyState
-from services.optimizer.core.probe import corner_points, low_point
+from services.optimizer.core.records import StudyRecord, StudyState
+from services.optimizer.core.spec.plan import StudyPlan
+from services.optimizer.core.spec.probe import corner_points, low_point
+from services.optimizer.core.study.limits import Limits
 from services.optimizer.core.trial import Trial
 from services.optimizer.servicer.collaborators import Collaborators
 from services.optimizer.servicer.earlier_studies import EarlierStudies

@@ -13,9 +13,10 @@ from services.optimizer.convert.studies import (
     study_message,
     trial_name,
 )
-from services.optimizer.core.ports import StudyRecord, StudyStore
-from services.optimizer.core.supervisor import Supervisor
-from services.optimizer.core.tally import Progress
+from services.optimizer.core.ports import StudyStore
+from services.optimizer.core.records import StudyRecord
+from services.optimizer.core.study.supervisor import Supervisor
+from services.optimizer.core.study.tally import Progress
 from services.optimizer.servicer.plans import plan_of_record
 from services.optimizer.servicer.trial_numbers import TrialNumbers
 

@@ -10,12 +10,13 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from services.optimizer.core.fronts import best_numbers
-from services.optimizer.core.objectives import Objective
-from services.optimizer.core.ports import StudyRecord, StudyStore
+from services.optimizer.core.analysis.fronts import best_numbers
+from services.optimizer.core.analysis.trial_order import BY_NUMBER, TrialOrder, ordered
+from services.optimizer.core.analysis.trial_table import TrialTable
+from services.optimizer.core.ports import StudyStore
+from services.optimizer.core.records import StudyRecord
+from services.optimizer.core.spec.objectives import Objective
 from services.optimizer.core.trial import Trial, TrialState
-from services.optimizer.core.trial_order import BY_NUMBER, TrialOrder, ordered
-from services.optimizer.core.trial_table import TrialTable
 
 CAPACITY: Final = 32
 """Orders kept: 0.8 MB each for the largest studies."""

@@ -20,7 +20,7 @@ from services.common.errors import AssayError
 from services.common.server import running
 from services.common.status import error_of
 from services.optimizer.__main__ import application
-from services.optimizer.adapters.optuna_store import OptunaStore
+from services.optimizer.adapters.store.optuna_store import OptunaStore
 from services.optimizer.settings import OptimizerSettings
 from tests.service.optimizer import scripted_worker
 from tests.service.optimizer.scripted_worker import DATASET, ScriptedWorker

@@ -9,7 +9,7 @@ import asyncio
 import itertools
 import sys
 
-from services.optimizer.adapters.optuna_store import OptunaStore
+from services.optimizer.adapters.store.optuna_store import OptunaStore
 from tests.service.optimizer_store.conftest import begin, generations
 
 

@@ -11,9 +11,8 @@ from typing import Any
 import optuna
 import pytest
 
-from services.optimizer.adapters.optuna_store import OptunaStore
-from services.optimizer.core.limits import Limits
-from services.optimizer.core.ports import (
+from services.optimizer.adapters.store.optuna_store import OptunaStore
+from services.optimizer.core.records import (
     Generation,
     Lease,
     LedgerKey,
@@ -22,6 +21,7 @@ from services.optimizer.core.ports import (
     StudyShape,
     StudyState,
 )
+from services.optimizer.core.study.limits import Limits
 from services.optimizer.core.trial import IntermediateValue, Outcome, Trial, TrialState, Value
 from tests.private_servers import PostgresServer
 

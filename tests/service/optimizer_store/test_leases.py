@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from services.optimizer.adapters.database import Database
-from services.optimizer.adapters.database_clock import NowMs
-from services.optimizer.adapters.optuna_store import OptunaStore
-from services.optimizer.core.ports import Lease, LeaseLostError, StudyState
+from services.optimizer.adapters.store.database import Database
+from services.optimizer.adapters.store.database_clock import NowMs
+from services.optimizer.adapters.store.optuna_store import OptunaStore
+from services.optimizer.core.records import Lease, LeaseLostError, StudyState
 
 
 async def test_two_replicas_never_claim_the_same_study(

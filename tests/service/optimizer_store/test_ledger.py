@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from services.optimizer.adapters.optuna_store import OptunaStore
-from services.optimizer.core.ports import Generation, LedgerEntry, LedgerKey, StudyState
+from services.optimizer.adapters.store.optuna_store import OptunaStore
+from services.optimizer.core.records import Generation, LedgerEntry, LedgerKey, StudyState
 from services.optimizer.core.trial import TrialState
 
 KEY = LedgerKey("datasets/hours", "strategies/cross")

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from services.optimizer.adapters.optuna_store import OptunaStore
-from services.optimizer.core.limits import Limits
-from services.optimizer.core.ports import Generation, LedgerKey, StudyState
+from services.optimizer.adapters.store.optuna_store import OptunaStore
+from services.optimizer.core.records import Generation, LedgerKey, StudyState
+from services.optimizer.core.study.limits import Limits
 from services.optimizer.core.trial import TrialState
 
 BEFORE = (
@@ -109,6 +109,6 @@ async def test_an_older_study_is_deleted(older: str) -> None:
 
 def test_the_older_columns_are_those_of_the_release(tmp_path: Path) -> None:
     """Nothing that was NOT NULL then has got another name since."""
-    from services.optimizer.adapters.study_tables import STUDIES  # noqa: PLC0415
+    from services.optimizer.adapters.store.study_tables import STUDIES  # noqa: PLC0415
 
     assert tuple(column.name for column in STUDIES.columns)[: len(BEFORE)] == BEFORE

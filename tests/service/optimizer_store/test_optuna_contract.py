@@ -14,8 +14,8 @@ import sqlalchemy as sa
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial
 
-from services.optimizer.adapters.optuna_store import OptunaStore
-from services.optimizer.core.ports import Generation
+from services.optimizer.adapters.store.optuna_store import OptunaStore
+from services.optimizer.core.records import Generation
 from services.optimizer.core.trial import Trial, TrialState
 from tests.private_servers import PostgresServer
 

@@ -11,9 +11,9 @@ import optuna
 import pytest
 
 from services.common.errors import AssayError, Code
-from services.optimizer.adapters.optuna_store import OptunaStore
-from services.optimizer.core.limits import Limits
-from services.optimizer.core.ports import LedgerKey, StudyRecord, StudyState
+from services.optimizer.adapters.store.optuna_store import OptunaStore
+from services.optimizer.core.records import LedgerKey, StudyRecord, StudyState
+from services.optimizer.core.study.limits import Limits
 
 RUNNING = StudyState.RUNNING
 

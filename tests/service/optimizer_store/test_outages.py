@@ -12,9 +12,9 @@ import optuna
 import pytest
 
 from services.common.errors import AssayError, Code
-from services.optimizer.adapters.optuna_store import OptunaStore
-from services.optimizer.core.limits import Limits
-from services.optimizer.core.ports import StudyState
+from services.optimizer.adapters.store.optuna_store import OptunaStore
+from services.optimizer.core.records import StudyState
+from services.optimizer.core.study.limits import Limits
 from tests.private_servers import PostgresServer
 
 

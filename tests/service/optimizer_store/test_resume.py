@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from services.optimizer.adapters.optuna_store import OptunaStore
-from services.optimizer.adapters.searches import search_of
-from services.optimizer.core.ports import Generation
+from services.optimizer.adapters.searches.choice import search_of
+from services.optimizer.adapters.store.optuna_store import OptunaStore
+from services.optimizer.core.records import Generation
 from tests.unit.optimizer.plans import run
 from tests.unit.optimizer_adapters.search_kinds import (
     LEARNING,

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from services.optimizer.adapters.optuna_store import OptunaStore
-from services.optimizer.core.ports import Generation, SearchedParameter, StudyShape
+from services.optimizer.adapters.store.optuna_store import OptunaStore
+from services.optimizer.core.analysis.trial_table import TrialTable
+from services.optimizer.core.records import Generation, SearchedParameter, StudyShape
 from services.optimizer.core.trial import Outcome, Trial, TrialState
-from services.optimizer.core.trial_table import TrialTable
 
 PLAIN = StudyShape((SearchedParameter("period", "int", 0, 20_000),), ("sharpe_ratio",), (True,))
 

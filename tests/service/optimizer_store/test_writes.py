@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from services.common.errors import AssayError, Code
-from services.optimizer.adapters.optuna_store import OptunaStore
-from services.optimizer.core.limits import Limits
-from services.optimizer.core.ports import Generation, Lease, Standing, StudyState
+from services.optimizer.adapters.store.optuna_store import OptunaStore
+from services.optimizer.core.records import Generation, Lease, Standing, StudyState
+from services.optimizer.core.study.limits import Limits
 
 RUNNING = StudyState.RUNNING
 

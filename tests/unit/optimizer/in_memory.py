@@ -9,16 +9,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from services.common.errors import AssayError, Code
-from services.optimizer.core.constraints import read_constraints
-from services.optimizer.core.draft import PruningRule, SearchKind, SearchOptions
-from services.optimizer.core.events import Clock, GenerationReport
-from services.optimizer.core.limits import Limits
-from services.optimizer.core.objectives import Objective
-from services.optimizer.core.plan import StudyPlan
-from services.optimizer.core.ports import Search, StudyRecord, StudyState
-from services.optimizer.core.search import plain_search
-from services.optimizer.core.space import Fixed, IntRange, Parameter, Space, grid_point_count
-from services.optimizer.core.tally import Progress
+from services.optimizer.core.ports import Search
+from services.optimizer.core.records import StudyRecord, StudyState
+from services.optimizer.core.searches.plain import plain_search
+from services.optimizer.core.spec.constraints import read_constraints
+from services.optimizer.core.spec.draft import PruningRule, SearchKind, SearchOptions
+from services.optimizer.core.spec.objectives import Objective
+from services.optimizer.core.spec.plan import StudyPlan
+from services.optimizer.core.spec.space import Fixed, IntRange, Parameter, Space, grid_point_count
+from services.optimizer.core.study.events import Clock, GenerationReport
+from services.optimizer.core.study.limits import Limits
+from services.optimizer.core.study.tally import Progress
 from services.optimizer.core.trial import Outcome, Point, Trial
 
 METRICS = frozenset({"sharpe_ratio", "max_drawdown_ratio", "trade_count"})

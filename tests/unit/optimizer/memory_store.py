@@ -8,10 +8,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from services.common.errors import AssayError, Code, unavailable
-from services.optimizer.core.lifecycle import FINAL_STATES
-from services.optimizer.core.limits import Limits
-from services.optimizer.core.ports import (
+from services.common.errors import unavailable
+from services.optimizer.core.analysis.trial_table import TrialTable
+from services.optimizer.core.records import (
     Generation,
     Lease,
     LeaseLostError,
@@ -21,8 +20,9 @@ from services.optimizer.core.ports import (
     StudyShape,
     StudyState,
 )
+from services.optimizer.core.study.lifecycle import FINAL_STATES
+from services.optimizer.core.study.limits import Limits
 from services.optimizer.core.trial import Trial
-from services.optimizer.core.trial_table import TrialTable
 
 
 class MemoryStore:
@@ -231,7 +231,8 @@ class MemoryStore:
         self, limit: int, offset: int, dataset: str = "", strategy: str = ""
     ) -> Sequence[LedgerEntry]:
         """Nothing is counted here."""
-        raise AssayError(Code.UNIMPLEMENTED, "INTERNAL", f"{limit}{offset}{dataset}{strategy}")
+        del limit, offset, dataset, strategy
+        return []
 
     # Last, since its name hides the builtin from the annotations that follow.
     async def list(

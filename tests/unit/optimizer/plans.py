@@ -6,13 +6,12 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from services.optimizer.core.constraints import read_constraints
-from services.optimizer.core.draft import SearchKind, SearchOptions
-from services.optimizer.core.limits import Limits
-from services.optimizer.core.objectives import Objective
-from services.optimizer.core.plan import StudyPlan
 from services.optimizer.core.ports import Search
-from services.optimizer.core.space import (
+from services.optimizer.core.spec.constraints import read_constraints
+from services.optimizer.core.spec.draft import SearchKind, SearchOptions
+from services.optimizer.core.spec.objectives import Objective
+from services.optimizer.core.spec.plan import StudyPlan
+from services.optimizer.core.spec.space import (
     Categories,
     DoubleRange,
     Fixed,
@@ -20,6 +19,7 @@ from services.optimizer.core.space import (
     Parameter,
     Space,
 )
+from services.optimizer.core.study.limits import Limits
 from services.optimizer.core.trial import Outcome, Point, Trial, TrialState
 
 METRICS = frozenset({"sharpe_ratio", "max_drawdown_ratio", "trade_count"})

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from services.optimizer.core.evaluation import Engagement
-from services.optimizer.core.limits import Limits
-from services.optimizer.core.plan import StudyPlan
-from services.optimizer.core.ports import Search, StudyState, Workers
-from services.optimizer.core.runner import Runner
+from services.optimizer.core.ports import Search, Workers
+from services.optimizer.core.records import StudyState
+from services.optimizer.core.spec.plan import StudyPlan
+from services.optimizer.core.study.evaluation import Engagement
+from services.optimizer.core.study.limits import Limits
+from services.optimizer.core.study.runner import Runner
 from tests.unit.optimizer.in_memory import TextWriter, TickingClock, pending, search_of
 from tests.unit.optimizer.memory_store import MemoryStore
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from services.optimizer.core.objectives import Objective
-from services.optimizer.core.trial_table import TrialTable
+from services.optimizer.core.analysis.trial_table import TrialTable
+from services.optimizer.core.spec.objectives import Objective
 
 OBJECTIVES = (
     Objective("sharpe_ratio", maximize=True),

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.optimizer.adapters.hypervolume import hypervolume
-from services.optimizer.core import best_history
-from services.optimizer.core.best_history import best_value_history, hypervolume_history
-from services.optimizer.core.objectives import Front, Objective
+from services.optimizer.adapters.analysis.hypervolume import hypervolume
+from services.optimizer.core.analysis import best_history
+from services.optimizer.core.analysis.best_history import best_value_history, hypervolume_history
+from services.optimizer.core.spec.objectives import Front, Objective
 from services.optimizer.core.trial import Outcome, Trial, TrialState
 from tests.unit.optimizer.tables import OBJECTIVES, table_of
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.optimizer.core.expression import Expression, ExpressionError
-from services.optimizer.core.objectives import Objective
+from services.optimizer.core.spec.expression import Expression, ExpressionError
+from services.optimizer.core.spec.objectives import Objective
 
 
 def value(text: str, **metrics: float) -> float | None:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.optimizer.core.constraints import Constraints, read_constraints
-from services.optimizer.core.space import exact
+from services.optimizer.core.spec.constraints import Constraints, read_constraints
+from services.optimizer.core.spec.space import exact
 
 NUMBERS = frozenset({"fast_period", "slow_period", "width"})
 WORDS = frozenset({"average"})

@@ -25,11 +25,11 @@ from services.optimizer.convert.values import (
     metrics_message,
     value_of,
 )
-from services.optimizer.core.draft import SearchKind
-from services.optimizer.core.events import GenerationReport
-from services.optimizer.core.ports import StudyState
-from services.optimizer.core.space import Categories, DoubleRange, Fixed, IntRange
-from services.optimizer.core.tally import Progress
+from services.optimizer.core.records import StudyState
+from services.optimizer.core.spec.draft import SearchKind
+from services.optimizer.core.spec.space import Categories, DoubleRange, Fixed, IntRange
+from services.optimizer.core.study.events import GenerationReport
+from services.optimizer.core.study.tally import Progress
 from services.optimizer.core.trial import Outcome
 from services.optimizer.settings import OptimizerSettings
 

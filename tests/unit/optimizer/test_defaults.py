@@ -17,10 +17,10 @@ from services.optimizer.convert.durations import milliseconds_of
 from services.optimizer.convert.limits import limits_message, limits_of, updated_limits
 from services.optimizer.convert.spec_checks import spec_violations
 from services.optimizer.convert.specs import draft_of, plan_of
-from services.optimizer.core.draft import PruningKind, PruningRule, SearchKind, SearchOptions
-from services.optimizer.core.expression import Expression
-from services.optimizer.core.limits import Limits
-from services.optimizer.core.objectives import Objective
+from services.optimizer.core.spec.draft import PruningKind, PruningRule, SearchKind, SearchOptions
+from services.optimizer.core.spec.expression import Expression
+from services.optimizer.core.spec.objectives import Objective
+from services.optimizer.core.study.limits import Limits
 
 SPEC: dict[str, Any] = {
     "data": [{"dataset": "datasets/x"}],

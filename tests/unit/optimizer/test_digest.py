@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from services.optimizer.core.digest import TrialsDigest, trials_digest
+from services.optimizer.core.study.digest import TrialsDigest, trials_digest
 from services.optimizer.core.trial import Outcome, Trial, TrialState
 
 TRIAL = Trial(

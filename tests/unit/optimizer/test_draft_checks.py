@@ -8,18 +8,18 @@ from typing import Any
 
 import pytest
 
-from services.optimizer.core.draft import (
+from services.optimizer.core.spec.draft import (
     ParameterDraft,
     ParameterRule,
     SearchKind,
     SearchOptions,
     StudyDraft,
 )
-from services.optimizer.core.draft_checks import draft_violations
-from services.optimizer.core.expression import Expression
-from services.optimizer.core.limits import Limits
-from services.optimizer.core.objectives import Objective
-from services.optimizer.core.space import Categories, Domain, DoubleRange, Fixed, IntRange
+from services.optimizer.core.spec.draft_checks import draft_violations
+from services.optimizer.core.spec.expression import Expression
+from services.optimizer.core.spec.objectives import Objective
+from services.optimizer.core.spec.space import Categories, Domain, DoubleRange, Fixed, IntRange
+from services.optimizer.core.study.limits import Limits
 from tests.unit.optimizer.in_memory import METRICS
 
 RULES = {

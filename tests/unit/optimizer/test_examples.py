@@ -12,8 +12,8 @@ from services.optimizer.convert.defaults import with_defaults
 from services.optimizer.convert.spec_checks import spec_violations
 from services.optimizer.convert.specs import draft_of, given_points
 from services.optimizer.convert.values import METRIC_NAMES
-from services.optimizer.core.draft_checks import draft_violations
-from services.optimizer.core.point_checks import point_violations
+from services.optimizer.core.spec.draft_checks import draft_violations
+from services.optimizer.core.spec.point_checks import point_violations
 
 FOLDER = Path(__file__).parents[3] / "examples"
 FILES = sorted([*FOLDER.glob("studies/*.yaml"), *FOLDER.glob("*/study.yaml")])

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.optimizer.core.expression import (
+from services.optimizer.core.spec.expression import (
     DEEPEST_NESTING,
     ExpressionError,
     parse_comparison,

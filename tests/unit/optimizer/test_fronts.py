@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.optimizer.core.fronts import best_numbers, covered, distinct, on_front
-from services.optimizer.core.objectives import Front, Objective
+from services.optimizer.core.analysis.fronts import best_numbers, covered, distinct, on_front
+from services.optimizer.core.spec.objectives import Front, Objective
 from services.optimizer.core.trial import Outcome, Trial, TrialState
 from tests.unit.optimizer.tables import OBJECTIVES, table_of
 

@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from services.optimizer.core.freezing import FreezeSuggestion, freeze_suggestions
-from services.optimizer.core.importance import Evaluator, Importance, Share
-from services.optimizer.core.interactions import interactions
-from services.optimizer.core.objectives import Objective
-from services.optimizer.core.space import (
+from services.optimizer.core.analysis.freezing import FreezeSuggestion, freeze_suggestions
+from services.optimizer.core.analysis.importance import Evaluator, Importance, Share
+from services.optimizer.core.analysis.interactions import interactions
+from services.optimizer.core.spec.objectives import Objective
+from services.optimizer.core.spec.space import (
     Categories,
     Domain,
     DoubleRange,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from assay.backtest.v1 import metrics_pb2
 
-from services.optimizer.core.judge import REASONS, Slot, judged
-from services.optimizer.core.objectives import Objective
+from services.optimizer.core.spec.objectives import Objective
+from services.optimizer.core.study.judge import REASONS, Slot, judged
 from services.optimizer.core.trial import Outcome, TrialState
 from tests.unit.optimizer.in_memory import make_plan
 

@@ -9,11 +9,11 @@ from collections.abc import Callable
 import pytest
 
 from services.common.errors import AssayError
-from services.optimizer.core.brute_force_search import BruteForceSearch
-from services.optimizer.core.draft import SearchKind
-from services.optimizer.core.grid_search import GridSearch
 from services.optimizer.core.ports import Search
-from services.optimizer.core.space import (
+from services.optimizer.core.searches.brute_force_search import BruteForceSearch
+from services.optimizer.core.searches.grid_search import GridSearch
+from services.optimizer.core.spec.draft import SearchKind
+from services.optimizer.core.spec.space import (
     DoubleRange,
     Filter,
     IntRange,

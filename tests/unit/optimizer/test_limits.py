@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import pytest
 
-from services.optimizer.core.journal import MOST_WAITING
-from services.optimizer.core.limits import Limits, StopReason
-from services.optimizer.core.plan import StudyPlan
-from services.optimizer.core.ports import LeaseLostError, Standing, StudyState
+from services.optimizer.core.records import LeaseLostError, Standing, StudyState
+from services.optimizer.core.spec.plan import StudyPlan
+from services.optimizer.core.study.journal import MOST_WAITING
+from services.optimizer.core.study.limits import Limits, StopReason
 from services.optimizer.core.trial import Point, Trial, TrialState
 from tests.unit.optimizer.in_memory import ScriptedWorkers, make_plan, search_of, timeless
 from tests.unit.optimizer.memory_store import MemoryStore

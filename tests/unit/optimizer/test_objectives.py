@@ -8,10 +8,10 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.optimizer.core.fronts import best_numbers
-from services.optimizer.core.objectives import Front, Objective
+from services.optimizer.core.analysis.fronts import best_numbers
+from services.optimizer.core.analysis.trial_table import TrialTable
+from services.optimizer.core.spec.objectives import Front, Objective
 from services.optimizer.core.trial import Outcome, Trial, TrialState
-from services.optimizer.core.trial_table import TrialTable
 
 METRICS = ("sharpe_ratio", "max_drawdown_ratio", "trade_count", "cagr_ratio")
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.optimizer.core.fronts import best_numbers
-from services.optimizer.core.objectives import Objective
-from services.optimizer.core.pareto import TradeOffs, reference_point, trade_offs
+from services.optimizer.core.analysis.fronts import best_numbers
+from services.optimizer.core.analysis.pareto import TradeOffs, reference_point, trade_offs
+from services.optimizer.core.spec.objectives import Objective
 from tests.unit.optimizer.tables import OBJECTIVES, table_of
 
 BOTH_UP = (Objective("sharpe_ratio", maximize=True), Objective("trade_count", maximize=True))

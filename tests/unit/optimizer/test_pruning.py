@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from services.optimizer.core.draft import PruningKind, PruningRule
-from services.optimizer.core.pruning import Pruner
+from services.optimizer.core.spec.draft import PruningKind, PruningRule
+from services.optimizer.core.study.pruning import Pruner
 from services.optimizer.core.trial import IntermediateValue, Outcome, Trial, TrialState
 from tests.unit.optimizer.in_memory import WINDOW_BARS, ScriptedWorkers, make_plan, timeless
 from tests.unit.optimizer.memory_store import MemoryStore

@@ -9,11 +9,11 @@ import pytest
 from scipy.stats import qmc  # type: ignore[import-untyped]  # scipy ships no types
 
 from services.common.errors import AssayError
-from services.optimizer.core import qmc_search
-from services.optimizer.core.draft import SearchKind
-from services.optimizer.core.qmc_search import BITS, QmcSearch
-from services.optimizer.core.seeds import draw
-from services.optimizer.core.space import DoubleRange, IntRange, Parameter, Space, accepts
+from services.optimizer.core.searches import qmc_search
+from services.optimizer.core.searches.qmc_search import BITS, QmcSearch
+from services.optimizer.core.searches.seeds import draw
+from services.optimizer.core.spec.draft import SearchKind
+from services.optimizer.core.spec.space import DoubleRange, IntRange, Parameter, Space, accepts
 from tests.unit.optimizer.plans import CROSSOVER, MIXED, plan_of, typed
 
 UNIT = Space(tuple(Parameter(name, DoubleRange(0.0, 1.0)) for name in "abcd"))

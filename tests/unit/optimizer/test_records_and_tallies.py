@@ -8,21 +8,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from services.optimizer.core.judge import Slot, judged
-from services.optimizer.core.lifecycle import FINAL_STATES, NEXT_STATES, may_become
-from services.optimizer.core.objectives import Front
-from services.optimizer.core.ports import StudyState
-from services.optimizer.core.probe import MOST_CATEGORY_POINTS, corner_points
-from services.optimizer.core.space import Categories, DoubleRange, IntRange, Parameter, Space
-from services.optimizer.core.tally import Tally, generations_of
-from services.optimizer.core.trial import Outcome, TrialState
-from services.optimizer.core.trial_order import (
+from services.optimizer.core.analysis.trial_order import (
     TrialOrder,
     ordered,
     parameters_at_edge,
     read_order,
 )
-from services.optimizer.core.trial_table import TrialTable
+from services.optimizer.core.analysis.trial_table import TrialTable
+from services.optimizer.core.records import StudyState
+from services.optimizer.core.spec.objectives import Front
+from services.optimizer.core.spec.probe import MOST_CATEGORY_POINTS, corner_points
+from services.optimizer.core.spec.space import Categories, DoubleRange, IntRange, Parameter, Space
+from services.optimizer.core.study.judge import Slot, judged
+from services.optimizer.core.study.lifecycle import FINAL_STATES, NEXT_STATES, may_become
+from services.optimizer.core.study.tally import Tally, generations_of
+from services.optimizer.core.trial import Outcome, TrialState
 from tests.unit.optimizer.in_memory import (
     METRICS,
     fixed,

@@ -12,17 +12,17 @@ import pytest
 from assay.backtest.v1 import metrics_pb2
 from assay.optimizer.v1 import optimizer_service_pb2, study_pb2
 
-from services.optimizer.adapters.hypervolume import hypervolume
+from services.optimizer.adapters.analysis.hypervolume import hypervolume
 from services.optimizer.convert.report_parts import ledger_message
 from services.optimizer.convert.reports import Findings, evaluator_of, report_message
-from services.optimizer.core.fronts import best_numbers
-from services.optimizer.core.importance import Evaluator, Importance, Share
-from services.optimizer.core.judge import Slot, judged
-from services.optimizer.core.objectives import Objective
-from services.optimizer.core.plan import StudyPlan
-from services.optimizer.core.ports import LedgerEntry, LedgerKey, StudyShape
+from services.optimizer.core.analysis.fronts import best_numbers
+from services.optimizer.core.analysis.importance import Evaluator, Importance, Share
+from services.optimizer.core.analysis.trial_table import TrialTable
+from services.optimizer.core.records import LedgerEntry, LedgerKey, StudyShape
+from services.optimizer.core.spec.objectives import Objective
+from services.optimizer.core.spec.plan import StudyPlan
+from services.optimizer.core.study.judge import Slot, judged
 from services.optimizer.core.trial import Trial
-from services.optimizer.core.trial_table import TrialTable
 from tests.unit.optimizer.in_memory import make_plan, outcome_of, search_of
 from tests.unit.optimizer.tables import table_of
 

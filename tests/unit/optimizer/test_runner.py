@@ -9,13 +9,14 @@ from dataclasses import replace
 import pytest
 
 from services.common.errors import AssayError, unavailable
-from services.optimizer.core.digest import trials_digest
-from services.optimizer.core.draft import SearchKind
-from services.optimizer.core.evaluation import STOP_PATIENCE_SECONDS, Engagement
-from services.optimizer.core.limits import StopReason
-from services.optimizer.core.plan import StudyPlan
-from services.optimizer.core.ports import Search, StudyState
-from services.optimizer.core.runner import Runner
+from services.optimizer.core.ports import Search
+from services.optimizer.core.records import StudyState
+from services.optimizer.core.spec.draft import SearchKind
+from services.optimizer.core.spec.plan import StudyPlan
+from services.optimizer.core.study.digest import trials_digest
+from services.optimizer.core.study.evaluation import STOP_PATIENCE_SECONDS, Engagement
+from services.optimizer.core.study.limits import StopReason
+from services.optimizer.core.study.runner import Runner
 from services.optimizer.core.trial import Point, Trial, TrialState
 from tests.unit.optimizer.in_memory import (
     ScriptedWorkers,

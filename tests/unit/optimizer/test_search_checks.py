@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.optimizer.core.draft import (
+from services.optimizer.core.spec.draft import (
     ParameterDraft,
     PruningKind,
     PruningRule,
@@ -18,12 +18,12 @@ from services.optimizer.core.draft import (
     SearchOptions,
     StudyDraft,
 )
-from services.optimizer.core.draft_checks import draft_violations
-from services.optimizer.core.limits import Limits
-from services.optimizer.core.objectives import Objective
-from services.optimizer.core.point_checks import GivenPoint, is_inside, point_violations
-from services.optimizer.core.pruning_rungs import rung_bar_counts
-from services.optimizer.core.space import Categories, DoubleRange, Fixed, IntRange
+from services.optimizer.core.spec.draft_checks import draft_violations
+from services.optimizer.core.spec.objectives import Objective
+from services.optimizer.core.spec.point_checks import GivenPoint, is_inside, point_violations
+from services.optimizer.core.spec.pruning_rungs import rung_bar_counts
+from services.optimizer.core.spec.space import Categories, DoubleRange, Fixed, IntRange
+from services.optimizer.core.study.limits import Limits
 from tests.unit.optimizer.plans import DRAWDOWN, METRICS, SHARPE
 
 DRAFT = StudyDraft(

@@ -12,17 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.common.errors import AssayError
-from services.optimizer.core.draft import SearchKind
-from services.optimizer.core.limits import Limits
-from services.optimizer.core.plan import StudyPlan, check_reachable
-from services.optimizer.core.random_search import (
+from services.optimizer.core.searches.random_search import (
     RandomSearch,
     check_feasible,
     fraction_of,
     value_of,
 )
-from services.optimizer.core.seeds import RESOLUTION, draw
-from services.optimizer.core.space import (
+from services.optimizer.core.searches.seeds import RESOLUTION, draw
+from services.optimizer.core.spec.draft import SearchKind
+from services.optimizer.core.spec.plan import StudyPlan, check_reachable
+from services.optimizer.core.spec.space import (
     Categories,
     DoubleRange,
     Fixed,
@@ -31,6 +30,7 @@ from services.optimizer.core.space import (
     Space,
     grid_point_count,
 )
+from services.optimizer.core.study.limits import Limits
 from tests.unit.optimizer.plans import CROSSOVER, plan_of
 
 MIXED = Space(

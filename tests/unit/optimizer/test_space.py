@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.optimizer.core.constraints import Condition, read_constraints
-from services.optimizer.core.lattice import Lattice
-from services.optimizer.core.space import (
+from services.optimizer.core.spec.constraints import Condition, read_constraints
+from services.optimizer.core.spec.lattice import Lattice
+from services.optimizer.core.spec.space import (
     Categories,
     DoubleRange,
     Fixed,

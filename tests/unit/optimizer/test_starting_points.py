@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from services.optimizer.core.draft import SearchKind
-from services.optimizer.core.random_search import RandomSearch
-from services.optimizer.core.starting_points import StartingPoints
+from services.optimizer.core.searches.random_search import RandomSearch
+from services.optimizer.core.searches.starting_points import StartingPoints
+from services.optimizer.core.spec.draft import SearchKind
 from services.optimizer.core.trial import Point, Trial
 from tests.unit.optimizer.plans import CROSSOVER, plan_of, trial_of
 

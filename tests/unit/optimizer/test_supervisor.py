@@ -11,13 +11,13 @@ from dataclasses import replace
 import pytest
 
 from services.common.errors import AssayError
-from services.optimizer.core import supervisor
-from services.optimizer.core.digest import trials_digest
-from services.optimizer.core.evaluation import Engagement
-from services.optimizer.core.limits import Limits
-from services.optimizer.core.ownership import Replica
-from services.optimizer.core.ports import StudyRecord, StudyState
-from services.optimizer.core.supervisor import Supervisor
+from services.optimizer.core.records import StudyRecord, StudyState
+from services.optimizer.core.study import supervisor
+from services.optimizer.core.study.digest import trials_digest
+from services.optimizer.core.study.evaluation import Engagement
+from services.optimizer.core.study.limits import Limits
+from services.optimizer.core.study.ownership import Replica
+from services.optimizer.core.study.supervisor import Supervisor
 from tests.unit.optimizer.in_memory import (
     ScriptedWorkers,
     TextWriter,

@@ -15,13 +15,13 @@ from services.common.errors import AssayError
 from services.optimizer.convert.defaults import with_defaults
 from services.optimizer.convert.events import MessageWriter
 from services.optimizer.convert.specs import plan_of
-from services.optimizer.core.events import GenerationReport
-from services.optimizer.core.limits import Limits
-from services.optimizer.core.ports import StudyRecord, StudyState
-from services.optimizer.core.tally import Progress
+from services.optimizer.core.analysis.trial_order import TrialOrder
+from services.optimizer.core.analysis.trial_table import TrialTable
+from services.optimizer.core.records import StudyRecord, StudyState
+from services.optimizer.core.study.events import GenerationReport
+from services.optimizer.core.study.limits import Limits
+from services.optimizer.core.study.tally import Progress
 from services.optimizer.core.trial import Outcome, Trial, TrialState
-from services.optimizer.core.trial_order import TrialOrder
-from services.optimizer.core.trial_table import TrialTable
 from services.optimizer.servicer.earlier_studies import EarlierStudies
 from services.optimizer.servicer.study_messages import StudyMessages
 from services.optimizer.servicer.trial_numbers import TrialNumbers

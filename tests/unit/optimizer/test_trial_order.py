@@ -9,8 +9,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.optimizer.core.analysis.trial_order import TrialOrder, ordered
 from services.optimizer.core.trial import TrialState
-from services.optimizer.core.trial_order import TrialOrder, ordered
 from tests.unit.optimizer.tables import table_of
 
 NAN = math.nan

@@ -8,12 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from services.optimizer.core.constraints import read_constraints
-from services.optimizer.core.draft import ParameterDraft, SearchKind, SearchOptions, StudyDraft
-from services.optimizer.core.limits import Limits
-from services.optimizer.core.objectives import Objective
-from services.optimizer.core.plan import StudyPlan
-from services.optimizer.core.space import (
+from services.optimizer.core.analysis.trial_table import TrialTable
+from services.optimizer.core.spec.constraints import read_constraints
+from services.optimizer.core.spec.draft import ParameterDraft, SearchKind, SearchOptions, StudyDraft
+from services.optimizer.core.spec.objectives import Objective
+from services.optimizer.core.spec.plan import StudyPlan
+from services.optimizer.core.spec.space import (
     Categories,
     Domain,
     DoubleRange,
@@ -22,9 +22,9 @@ from services.optimizer.core.space import (
     Parameter,
     Space,
 )
+from services.optimizer.core.spec.warm_start import misfits, numbers_to_learn, prior_of
+from services.optimizer.core.study.limits import Limits
 from services.optimizer.core.trial import Outcome, Trial, TrialState, Value
-from services.optimizer.core.trial_table import TrialTable
-from services.optimizer.core.warm_start import misfits, numbers_to_learn, prior_of
 from tests.unit.optimizer.plans import DRAWDOWN, METRICS, SHARPE
 
 NOW: dict[str, Domain] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 
-from services.optimizer.adapters.searches import search_of
+from services.optimizer.adapters.searches.choice import search_of
 from tests.unit.optimizer.plans import rational, run, typed
 from tests.unit.optimizer_adapters.search_kinds import (
     METRIC_CONSTRAINT,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from services.optimizer.core.draft import SearchKind
-from services.optimizer.core.plan import StudyPlan
+from services.optimizer.core.spec.draft import SearchKind
+from services.optimizer.core.spec.plan import StudyPlan
 from tests.unit.optimizer.plans import DRAWDOWN, LATTICE, SHARPE, TRADES, plan_of
 
 KINDS: dict[str, dict[str, Any]] = {

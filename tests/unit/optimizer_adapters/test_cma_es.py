@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.optimizer.adapters.cma_axes import FINEST_LATTICE, axes_of
-from services.optimizer.adapters.cma_es import CmaEsSearch
-from services.optimizer.core.draft import SearchKind
-from services.optimizer.core.plan import StudyPlan
-from services.optimizer.core.random_search import RandomSearch
-from services.optimizer.core.space import DoubleRange, IntRange, Parameter, Space
+from services.optimizer.adapters.searches.cma_axes import FINEST_LATTICE, axes_of
+from services.optimizer.adapters.searches.cma_es import CmaEsSearch
+from services.optimizer.core.searches.random_search import RandomSearch
+from services.optimizer.core.spec.draft import SearchKind
+from services.optimizer.core.spec.plan import StudyPlan
+from services.optimizer.core.spec.space import DoubleRange, IntRange, Parameter, Space
 from services.optimizer.core.trial import Point, Trial
 from tests.unit.optimizer.plans import MIXED, plan_of, run, told_again, typed
 

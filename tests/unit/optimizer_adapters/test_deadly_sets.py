@@ -10,8 +10,8 @@ from pathlib import Path
 
 import grpc
 
-from services.optimizer.adapters.study_workers import StudyWorkers
-from services.optimizer.adapters.worker_pool import WorkerPool
+from services.optimizer.adapters.workers.study_workers import StudyWorkers
+from services.optimizer.adapters.workers.worker_pool import WorkerPool
 from tests.private_servers import free_port
 from tests.unit.optimizer_adapters.standin_worker import DEADLY, outcome_of
 from tests.unit.optimizer_adapters.worker_fleet import QUICK, SPEC, points

@@ -15,17 +15,24 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from services.optimizer.adapters import exports
-from services.optimizer.adapters.exports import trial_export
-from services.optimizer.core.objectives import Objective
-from services.optimizer.core.space import Categories, DoubleRange, Fixed, IntRange, Parameter, Space
-from services.optimizer.core.trial import Outcome, Trial, TrialState
-from services.optimizer.core.trial_export import (
+from services.optimizer.adapters.analysis import exports
+from services.optimizer.adapters.analysis.exports import trial_export
+from services.optimizer.core.analysis.trial_export import (
     CHUNK_BYTES,
     ExportFormat,
     ExportLayout,
     export_layout,
 )
+from services.optimizer.core.spec.objectives import Objective
+from services.optimizer.core.spec.space import (
+    Categories,
+    DoubleRange,
+    Fixed,
+    IntRange,
+    Parameter,
+    Space,
+)
+from services.optimizer.core.trial import Outcome, Trial, TrialState
 from tests.unit.optimizer.in_memory import make_plan
 
 SPACE = Space(

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from optuna._hypervolume import compute_hypervolume
 
-from services.optimizer.adapters.hypervolume import hypervolume
-from services.optimizer.core.fronts import distinct, on_front
+from services.optimizer.adapters.analysis.hypervolume import hypervolume
+from services.optimizer.core.analysis.fronts import distinct, on_front
 
 
 @pytest.mark.parametrize("axes", [1, 2, 3, 4])

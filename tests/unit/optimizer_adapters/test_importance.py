@@ -11,15 +11,15 @@ import numpy.typing as npt
 import optuna
 import pytest
 
-from services.optimizer.adapters import importance
-from services.optimizer.adapters.fanova import Fanova
-from services.optimizer.adapters.importance import importances
+from services.optimizer.adapters.analysis import importance
+from services.optimizer.adapters.analysis.fanova import Fanova
+from services.optimizer.adapters.analysis.importance import importances
+from services.optimizer.adapters.analysis.ped_anova import PedAnova, best_tenth
 from services.optimizer.adapters.optuna_terms import distribution_of
-from services.optimizer.adapters.ped_anova import PedAnova, best_tenth
-from services.optimizer.core.importance import Evaluator, Importance
-from services.optimizer.core.ports import SearchedParameter, StudyShape
-from services.optimizer.core.seeds import draw
-from services.optimizer.core.trial_table import TrialTable
+from services.optimizer.core.analysis.importance import Evaluator, Importance
+from services.optimizer.core.analysis.trial_table import TrialTable
+from services.optimizer.core.records import SearchedParameter, StudyShape
+from services.optimizer.core.searches.seeds import draw
 
 Floats = npt.NDArray[np.float64]
 Columns = dict[str, npt.NDArray[Any]]

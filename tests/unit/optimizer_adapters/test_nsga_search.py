@@ -8,12 +8,12 @@ from dataclasses import replace
 
 import pytest
 
-from services.optimizer.adapters.genetics import Genetics
-from services.optimizer.adapters.nsga_search import NsgaSearch
-from services.optimizer.core.draft import SearchKind
-from services.optimizer.core.objectives import Objective
-from services.optimizer.core.random_search import RandomSearch
-from services.optimizer.core.space import DoubleRange, IntRange, Parameter, Space
+from services.optimizer.adapters.searches.genetics import Genetics
+from services.optimizer.adapters.searches.nsga_search import NsgaSearch
+from services.optimizer.core.searches.random_search import RandomSearch
+from services.optimizer.core.spec.draft import SearchKind
+from services.optimizer.core.spec.objectives import Objective
+from services.optimizer.core.spec.space import DoubleRange, IntRange, Parameter, Space
 from services.optimizer.core.trial import Point, Trial
 from tests.unit.optimizer.plans import DRAWDOWN, TRADES, plan_of, run, told_again, trial_of
 

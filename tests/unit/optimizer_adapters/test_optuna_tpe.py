@@ -8,11 +8,11 @@ import optuna
 import pytest
 
 from services.optimizer.adapters.optuna_terms import NUMPY_SEED_LIMIT, distribution_of, typed_value
-from services.optimizer.adapters.optuna_tpe import OptunaTpeSearch
-from services.optimizer.core.draft import SearchKind
-from services.optimizer.core.random_search import RandomSearch
-from services.optimizer.core.seeds import draw
-from services.optimizer.core.space import DoubleRange, Parameter, Space
+from services.optimizer.adapters.searches.optuna_tpe import OptunaTpeSearch
+from services.optimizer.core.searches.random_search import RandomSearch
+from services.optimizer.core.searches.seeds import draw
+from services.optimizer.core.spec.draft import SearchKind
+from services.optimizer.core.spec.space import DoubleRange, Parameter, Space
 from services.optimizer.core.trial import Point, TrialState
 from tests.unit.optimizer.plans import DRAWDOWN, MIXED, SHARPE, plan_of, run, told_again, typed
 

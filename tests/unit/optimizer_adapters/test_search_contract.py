@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from services.common.errors import AssayError
-from services.optimizer.adapters.searches import search_of
-from services.optimizer.core import qmc_search, random_search
-from services.optimizer.core.random_search import RandomSearch
-from services.optimizer.core.space import (
+from services.optimizer.adapters.searches.choice import search_of
+from services.optimizer.core.searches import qmc_search, random_search
+from services.optimizer.core.searches.random_search import RandomSearch
+from services.optimizer.core.searches.tpe import search as tpe_search
+from services.optimizer.core.spec.space import (
     Categories,
     Domain,
     DoubleRange,
@@ -25,7 +26,6 @@ from services.optimizer.core.space import (
     accepts,
     exact,
 )
-from services.optimizer.core.tpe import search as tpe_search
 from services.optimizer.core.trial import Point, Value
 from tests.unit.optimizer.plans import MIXED, run, told_again, trial_of, typed
 from tests.unit.optimizer_adapters.search_kinds import (

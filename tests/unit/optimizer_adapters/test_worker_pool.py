@@ -11,10 +11,10 @@ from assay.backtest.v1 import backtest_service_pb2 as pb
 from google.protobuf import json_format
 
 from services.common.errors import AssayError, Code, unavailable
-from services.optimizer.adapters.batch_messages import outcomes_of
-from services.optimizer.adapters.study_workers import StudyWorkers
-from services.optimizer.adapters.worker_pace import FIRST_SET_COUNT, MOST_SET_COUNT, Pace
-from services.optimizer.adapters.worker_pool import Patience
+from services.optimizer.adapters.workers.batch_messages import outcomes_of
+from services.optimizer.adapters.workers.study_workers import StudyWorkers
+from services.optimizer.adapters.workers.worker_pace import FIRST_SET_COUNT, MOST_SET_COUNT, Pace
+from services.optimizer.adapters.workers.worker_pool import Patience
 from tests.private_servers import free_port
 from tests.unit.optimizer_adapters.standin_worker import DEADLY, outcome_of, points_of
 from tests.unit.optimizer_adapters.worker_fleet import SPEC, Fleet, expected, points
@@ -117,7 +117,7 @@ async def test_a_study_waits_for_its_first_worker(
             if record.getMessage() == "workers.waiting":
                 waiting.set()
 
-    logger = logging.getLogger("services.optimizer.adapters.worker_pace")
+    logger = logging.getLogger("services.optimizer.adapters.workers.worker_pace")
     handler = Notice()
     logger.addHandler(handler)
     caplog.set_level(logging.INFO, logger.name)

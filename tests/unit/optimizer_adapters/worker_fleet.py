@@ -10,7 +10,7 @@ from assay.optimizer.v1 import study_pb2
 from google.protobuf import json_format
 
 from services.common.channel import connect
-from services.optimizer.adapters.worker_pool import Patience, WorkerPool
+from services.optimizer.adapters.workers.worker_pool import Patience, WorkerPool
 from services.optimizer.core.trial import Outcome, Point
 from tests.unit.optimizer_adapters.standin_worker import (
     Behaviour,

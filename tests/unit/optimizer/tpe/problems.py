@@ -6,13 +6,13 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from services.optimizer.core.constraints import read_constraints
-from services.optimizer.core.draft import SearchKind, SearchOptions
-from services.optimizer.core.limits import Limits
-from services.optimizer.core.objectives import Objective
-from services.optimizer.core.plan import StudyPlan
-from services.optimizer.core.random_search import drawn_point
-from services.optimizer.core.space import (
+from services.optimizer.core.searches.random_search import drawn_point
+from services.optimizer.core.searches.tpe.search import TpeSearch
+from services.optimizer.core.spec.constraints import read_constraints
+from services.optimizer.core.spec.draft import SearchKind, SearchOptions
+from services.optimizer.core.spec.objectives import Objective
+from services.optimizer.core.spec.plan import StudyPlan
+from services.optimizer.core.spec.space import (
     Categories,
     Domain,
     DoubleRange,
@@ -21,7 +21,7 @@ from services.optimizer.core.space import (
     Parameter,
     Space,
 )
-from services.optimizer.core.tpe.search import TpeSearch
+from services.optimizer.core.study.limits import Limits
 from services.optimizer.core.trial import IntermediateValue, Outcome, Point, Trial, TrialState
 
 DOMAINS: dict[str, Domain] = {

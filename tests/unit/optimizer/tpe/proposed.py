@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 
-from services.optimizer.core.draft import SearchOptions
+from services.optimizer.core.spec.draft import SearchOptions
 from tests.unit.optimizer.tpe.problems import Problem, digest
 
 

@@ -9,7 +9,7 @@ from decimal import Context, Decimal
 import numpy as np
 import pytest
 
-from services.optimizer.core.tpe.elementary import (
+from services.optimizer.core.searches.tpe.elementary import (
     SMALLEST_TAIL,
     Floats,
     column_sums,

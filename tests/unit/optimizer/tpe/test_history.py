@@ -9,10 +9,10 @@ import optuna
 import pytest
 from optuna.samplers._tpe.sampler import _split_trials, default_gamma
 
-from services.optimizer.core.space import DoubleRange, Parameter, Space
-from services.optimizer.core.tpe.axes import axis_of
-from services.optimizer.core.tpe.history import History, good_count
-from services.optimizer.core.tpe.parzen import Axes
+from services.optimizer.core.searches.tpe.axes import axis_of
+from services.optimizer.core.searches.tpe.history import History, good_count
+from services.optimizer.core.searches.tpe.parzen import Axes
+from services.optimizer.core.spec.space import DoubleRange, Parameter, Space
 from services.optimizer.core.trial import Outcome, Trial, TrialState
 from tests.unit.optimizer.tpe.problems import Problem
 

@@ -16,8 +16,11 @@ from optuna.distributions import (
 from optuna.samplers._tpe import parzen_estimator as optunas
 from optuna.samplers._tpe.sampler import default_weights
 
-from services.optimizer.core.random_search import drawn_point
-from services.optimizer.core.space import (
+from services.optimizer.core.searches.random_search import drawn_point
+from services.optimizer.core.searches.tpe.axes import axis_of
+from services.optimizer.core.searches.tpe.elementary import Floats
+from services.optimizer.core.searches.tpe.parzen import Axes, Parzen
+from services.optimizer.core.spec.space import (
     Categories,
     Domain,
     DoubleRange,
@@ -25,9 +28,6 @@ from services.optimizer.core.space import (
     Parameter,
     Space,
 )
-from services.optimizer.core.tpe.axes import axis_of
-from services.optimizer.core.tpe.elementary import Floats
-from services.optimizer.core.tpe.parzen import Axes, Parzen
 from services.optimizer.core.trial import Point
 
 DOMAINS: dict[str, tuple[Domain, BaseDistribution]] = {

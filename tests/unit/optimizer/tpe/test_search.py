@@ -14,10 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.common.errors import AssayError
-from services.optimizer.core.draft import SearchOptions
-from services.optimizer.core.objectives import Objective
-from services.optimizer.core.random_search import RandomSearch
-from services.optimizer.core.space import (
+from services.optimizer.core.searches.random_search import RandomSearch
+from services.optimizer.core.searches.tpe.search import TpeSearch
+from services.optimizer.core.spec.draft import SearchOptions
+from services.optimizer.core.spec.objectives import Objective
+from services.optimizer.core.spec.space import (
     Categories,
     Domain,
     DoubleRange,
@@ -27,7 +28,6 @@ from services.optimizer.core.space import (
     Space,
     exact,
 )
-from services.optimizer.core.tpe.search import TpeSearch
 from services.optimizer.core.trial import Point, Trial
 from tests.unit.optimizer.tpe.problems import DOMAINS, MIXED, Problem, digest, merit
 

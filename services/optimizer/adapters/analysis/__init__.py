@@ -1,0 +1,1 @@
+"""What libraries say of finished trials, and files of them."""

@@ -1,0 +1,1 @@
+"""Studies in Optuna's tables and ours."""

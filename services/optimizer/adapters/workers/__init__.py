@@ -1,0 +1,1 @@
+"""The backtest workers, as studies use them."""

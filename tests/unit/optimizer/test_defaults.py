@@ -146,12 +146,12 @@ def test_rungs_and_points_are_pinned_once_they_are_known() -> None:
     pin_counts(filled, plan, 800)
 
     assert plan.trial_count == filled.brute_force.trial_count == 9 * 5 * 2
-    assert list(filled.pruning.rung_bar_counts) == [100, 200, 400]
+    assert list(filled.pruning.rung_bar_counts) == [50, 200]
     again = plan_of(filled)
     assert again.pruning is not None
-    assert again.pruning.rung_bar_counts == (100, 200, 400)
-    with pytest.raises(AssayError, match="below the window's 300 bars"):
-        pin_counts(filled, again, 300)
+    assert again.pruning.rung_bar_counts == (50, 200)
+    with pytest.raises(AssayError, match="below the window's 200 bars"):
+        pin_counts(filled, again, 200)
 
 
 def test_a_brute_force_cannot_have_more_trials_than_points() -> None:

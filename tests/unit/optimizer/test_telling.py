@@ -236,7 +236,7 @@ async def test_the_best_of_each_study_are_learnt_in_order() -> None:
 
     assert list(wanted.warm_start.trials_digests) == ["a" * 64, "b" * 64]
     assert [one.number for one in priors] == [0, 1, 2, 3]
-    assert [one.parameters["fast"] for one in priors] == [99, 98, 97, 1]
+    assert [one.parameters["fast"] for one in priors] == [97, 98, 99, 1]
     assert [one.feasible for one in priors] == [True, True, True, False]
 
 

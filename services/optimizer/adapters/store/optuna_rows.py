@@ -105,20 +105,7 @@ class TrialRows:
             trials: The trials.
         """
         numbered = list(zip(trial_ids, trials, strict=True))
-        yield TableRows(
-            _TRIALS,
-            [
-                (
-                    trial_id,
-                    trial.number,
-                    optuna_study_id,
-                    STATES[trial.state].name,
-                    _time_text(trial.start_time_ms),
-                    _time_text(trial.end_time_ms),
-                )
-                for trial_id, trial in numbered
-            ],
-        )
+        yield _trial_rows(optuna_study_id, numbered)
         yield TableRows(
             _PARAMS,
             [
@@ -190,6 +177,23 @@ class TrialRows:
             if is_negative_zero(one.value)
         ]
         return objectives + parameters + steps
+
+
+def _trial_rows(optuna_study_id: int, numbered: Sequence[tuple[int, Trial]]) -> TableRows:
+    return TableRows(
+        _TRIALS,
+        [
+            (
+                trial_id,
+                trial.number,
+                optuna_study_id,
+                STATES[trial.state].name,
+                _time_text(trial.start_time_ms),
+                _time_text(trial.end_time_ms),
+            )
+            for trial_id, trial in numbered
+        ],
+    )
 
 
 def _value_rows(numbered: Sequence[tuple[int, Trial]]) -> TableRows:

@@ -163,7 +163,7 @@ async def test_poor_trials_are_given_up_at_rungs(
     run = sum(trial.intermediate_values[-1].bar_count for trial in pruned)
     run += sum((sum(rungs) + BAR_COUNT) for _ in complete)
 
-    assert rungs == [BAR_COUNT // 4, BAR_COUNT // 2, 3 * BAR_COUNT // 4]
+    assert rungs == [BAR_COUNT // 8, BAR_COUNT // 4]
     assert len(pruned) == study.progress.pruned_trial_count > 0
     assert all(not one.objective_values and not one.feasible for one in pruned)
     assert all(one.HasField("metrics") for one in pruned)

@@ -42,6 +42,34 @@ async def test_a_study_extended_has_the_trials_it_would_have_had_at_once(first_c
     assert timeless(extended) == timeless(whole)
 
 
+@pytest.mark.parametrize("first_count", range(1, 22))
+async def test_a_stop_rule_is_looked_at_after_whole_generations_alone(first_count: int) -> None:
+    """Also where an earlier limit cut one short: the extended study ends where it would have."""
+    rule = Limits(22, patience_trial_count=5)
+    _, wanted = await finished(rule)
+    store = MemoryStore()
+    await finished(Limits(min(first_count, len(wanted))), store)
+    reason, extended = await finished(rule, store)
+
+    assert reason is StopReason.PATIENCE
+    assert timeless(extended) == timeless(wanted)
+
+
+async def test_limits_raised_while_the_last_trials_are_being_stored_are_minded() -> None:
+    """The study goes on, though it had thought that it was at its end."""
+    runner, store = claimed_runner(PLAN, ScriptedWorkers(), limits=Limits(4))
+    await runner.load()
+    store.append_gate.clear()
+    task = asyncio.ensure_future(runner.run())
+    for _ in range(1_000):
+        await asyncio.sleep(0)
+    await store.set_limits("one", Limits(9))
+    store.append_gate.set()
+
+    assert await task is StopReason.TRIAL_COUNT
+    assert len(store.kept["one"]) == 9
+
+
 async def test_limits_of_now_end_a_running_study() -> None:
     """Those the store tells with each transaction."""
     runner, store = claimed_runner(PLAN, ScriptedWorkers(), limits=Limits(22))

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from services.common.errors import AssayError
+from services.common.errors import AssayError, unavailable
 from services.optimizer.core.records import StudyRecord, StudyState
 from services.optimizer.core.study import supervisor
 from services.optimizer.core.study.digest import trials_digest
@@ -305,6 +305,49 @@ async def test_a_defect_fails_one_study_and_the_service_lives() -> None:
     assert error["metadata"] != {}
     assert one.state("broken") is StudyState.FAILED
     assert one.state("sound") is StudyState.SUCCEEDED
+
+
+async def test_an_outage_while_a_study_is_taken_up_is_waited_for() -> None:
+    """What a study begins with is in the store too; that it is away is no failure of the study."""
+    async with process() as one:
+        engage, refusals = one._engage, [unavailable("STORE_UNAVAILABLE", "away")] * 3
+
+        async def engage_at_last(record: StudyRecord) -> Engagement:
+            if refusals:
+                raise refusals.pop()
+            return await engage(record)
+
+        one.supervisor._ownership._engage = engage_at_last
+        await one.begin()
+        events = await one.watched()
+
+    assert events[-1] == {"end": "SUCCEEDED"}
+
+
+async def test_a_study_that_cannot_be_taken_up_keeps_what_is_known_of_it() -> None:
+    """Its record does not say that it has no trials."""
+    async with process() as one:
+        one.defect = ZeroDivisionError("secret")
+        await one.begin()
+        await one.watched()
+
+    assert one.store.records["one"].state is StudyState.FAILED
+    assert one.store.records["one"].outcome == b""
+
+
+async def test_a_store_that_refuses_trials_fails_the_study() -> None:
+    """Nobody claims it again and again to be refused again and again."""
+    async with process() as one:
+
+        def refuse() -> None:
+            raise ValueError("not these")
+
+        one.store.appended = refuse
+        await one.begin()
+        events = await one.watched()
+
+    assert events[-1] == {"end": "FAILED"}
+    assert words(one.store.records["one"].error)["reason"] == "INTERNAL"
 
 
 async def persistently_watched(one: Process) -> list[dict[str, object]]:

@@ -18,7 +18,7 @@ from services.optimizer.core.study.evaluation import Engagement, Evaluation, Mem
 from services.optimizer.core.study.events import Clock, EventWriter, GenerationReport
 from services.optimizer.core.study.journal import Entry, Journal
 from services.optimizer.core.study.judge import Slot
-from services.optimizer.core.study.limits import StopReason, reason_to_end
+from services.optimizer.core.study.limits import Limits, StopReason, reason_to_end
 from services.optimizer.core.study.patience import patiently
 from services.optimizer.core.study.tally import Progress, Tally
 from services.optimizer.core.trial import Trial
@@ -100,11 +100,14 @@ class Runner:
             LeaseLostError: another owner has it.
         """
         self._began = self._clock.monotonic()
-        while (reason := self._reason_to_end()) is None:
-            if self.stop.is_set() or not await self._run_generation():
-                break
-        await self._journal.flush()
-        return reason
+        while True:
+            while (reason := self._reason_to_end()) is None:
+                if self.stop.is_set() or not await self._run_generation():
+                    break
+            await self._journal.flush()
+            # What was stored last may have brought limits that leave something to do.
+            if reason is None or (reason := self._reason_to_end()) is not None:
+                return reason
 
     async def flush(self) -> None:
         """Wait until all that has finished is stored; see `Journal.flush`."""
@@ -131,8 +134,10 @@ class Runner:
     def _reason_to_end(self) -> StopReason | None:
         tally = self._tally
         alone = len(self._plan.objectives) == 1
+        # The stop rule is looked at after whole generations alone: one that an earlier limit has
+        # cut short is completed first, as it would have been without that limit.
         return reason_to_end(
-            self.limits,
+            Limits(self.limits.trial_count) if self._part else self.limits,
             finished=tally.finished,
             unchanged=tally.unchanged,
             best_value=tally.best[0].objective_values[0] if alone and tally.best else None,

@@ -91,7 +91,7 @@ class StudyLife:
         try:
             runner = Runner(
                 self.record,
-                await engage(self.record),
+                await patiently(lambda: engage(self.record), self._clock, "store"),
                 self._store,
                 self._writer,
                 self._clock,
@@ -118,19 +118,18 @@ class StudyLife:
             runner.stop.set()
 
     async def _end(self, reason: StopReason | None, error: AssayError | None) -> None:
-        progress, best = await self.outcome()
         runner = self._runner
         if error is not None and runner is not None:
-            # What has finished before the failure is kept.
-            await runner.flush()
-            progress, best = await self.outcome()
+            await self._keep_finished(runner)
+        progress, best = await self.outcome()
         outcome = self._writer.outcome(self.record.study_id, progress, best)
         ended = replace(
             self.record,
             end_time_ms=self._clock.now_ms(),
             error=self._writer.failure(error) if error else b"",
             trials_digest=runner.stored.digest.hexdigest() if runner else "",
-            outcome=outcome,
+            # Where the stored trials could not even be read, their events tell of them.
+            outcome=outcome if runner else b"",
             elapsed_ms=progress.elapsed_ms,
             limits=runner.limits if runner else self.record.limits,
         )
@@ -142,6 +141,17 @@ class StudyLife:
         ):
             # Asked to stop, perhaps only while the end was being written.
             await self._finish(replace(ended, state=StudyState.STOPPED), _LIVING)
+
+    async def _keep_finished(self, runner: Runner) -> None:
+        """Store what has finished before a failure, unless storing is what fails."""
+        try:
+            await runner.flush()
+        except LeaseLostError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, the study ends for it
+            logger.warning(
+                "study.unsaved", extra={"study": self.record.study_id, "error": repr(error)}
+            )
 
     async def _finish(self, ended: StudyRecord, expected: frozenset[StudyState]) -> bool:
         event = self._writer.study_finished(ended, self._clock.now_ms())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
@@ -526,6 +526,46 @@ async def test_a_caller_does_not_wait_for_ever_for_the_store(
 
     assert reason(refused) == "STORE_UNAVAILABLE"
     assert events[-1] == {"end": "STOPPED"}
+
+
+class EndsMeanwhile(MemoryStore):
+    """A store whose study ends between a look at its record and a look at its events."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.end: Callable[[], Awaitable[object]] | None = None
+
+    async def events(
+        self, study_id: str, after_number: int, limit: int
+    ) -> Sequence[tuple[int, bytes]]:
+        """Return events, once the study has ended."""
+        end, self.end = self.end, None
+        if end is not None:
+            await end()
+        return await super().events(study_id, after_number, limit)
+
+
+async def test_a_watch_elsewhere_ends_though_the_study_ends_while_it_looks() -> None:
+    """No event follows the last one, so that waiting for one would never end."""
+    store, hang = EndsMeanwhile(), asyncio.Event()
+    async with process(store, ScriptedWorkers(hang=hang)) as owner:
+        await owner.begin()
+        await owner.workers.called.wait()
+
+        async def end() -> None:
+            hang.set()
+            await owner.watched()
+
+        async with process(store, name="b") as other:
+            store.end = end
+            watching = asyncio.ensure_future(other.watched())
+            for _ in range(5_000):
+                await asyncio.sleep(0)
+            ended = watching.done()
+            watching.cancel()
+
+    assert ended
+    assert watching.result()[-1] == {"end": "SUCCEEDED"}
 
 
 async def test_watching_leaves_nothing_behind() -> None:

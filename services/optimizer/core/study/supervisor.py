@@ -163,15 +163,17 @@ class Supervisor:
             # In this order: what happens after the signal is taken wakes this watcher.
             signal = self._signals.of(study_id)
             record = await self.record(study_id)
-            finished = True
+            ended: bool | None = None
             while events := await self._store.events(study_id, seen, EVENT_PAGE):
                 seen = events[-1][0]
                 for number, event in events:
                     yield number, event
-                    finished = self._writer.is_study_finished(event)
-            if record.state in FINAL_STATES and finished:
+                    ended = self._writer.is_study_finished(event)
+            if record.state in FINAL_STATES and ended is not False:
                 return
-            await self._signals.wait(study_id, signal, seen)
+            # An end that came after the record was read is the last news: look again, not wait.
+            if not ended:
+                await self._signals.wait(study_id, signal, seen)
 
     def release_watchers(self) -> None:
         """End all watches: the service drains, and they would keep it from ending."""

@@ -178,6 +178,20 @@ async def test_a_study_that_optuna_deleted_can_still_be_deleted(
     assert await store.get("first") is None
 
 
+async def test_a_running_study_that_optuna_deleted_comes_to_an_end(
+    store: OptunaStore, cases: Any, optuna_storage: Any
+) -> None:
+    """Its trials are refused; what it has come to is written, and then it can be deleted."""
+    lease = await cases.begin(store)
+    await store.append(lease, cases.generations(0, 8), 1)
+    optuna.delete_study(study_name="first", storage=optuna_storage())
+    with pytest.raises(AssayError, match="no study is called"):
+        await store.append(lease, cases.generations(8, 8), 2)
+    failed = cases.record(state=StudyState.FAILED)
+    assert await store.update(failed, [b"end"], set(StudyState), lease)
+    assert await store.delete("first")
+
+
 async def test_trials_of_others_come_back_bit_by_bit(store: OptunaStore, cases: Any) -> None:
     """What a study learns from is kept with it, in order, and no trial of its own."""
     priors = [*cases.trials(30, 30), *cases.trials(0, 10)]

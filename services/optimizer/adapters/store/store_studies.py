@@ -74,8 +74,15 @@ def update_study(
     expected: Collection[StudyState],
     lease: Lease | None,
 ) -> bool:
-    """Write a record's changes and events where its state allows it."""
-    study = locked_study(connection, record.study_id)
+    """Write a record's changes and events where its state allows it.
+
+    Raises:
+        LeaseLostError: another owner has claimed the study.
+        AssayError: NOT_FOUND/STUDY_UNKNOWN.
+    """
+    study = connection.execute(_LOCK_RECORD, {"study_id": record.study_id}).one_or_none()
+    if study is None:
+        raise study_unknown(record.study_id)
     if lease is not None:
         store_leases.check(study, lease)
     told = study.state == record.state.name and log_ends_with(connection, study, events)
@@ -155,18 +162,6 @@ def log_ends_with(connection: sa.Connection, study: Any, events: Sequence[bytes]
     return [event for _, event in last] == list(events)
 
 
-def locked_study(connection: sa.Connection, study_id: str) -> Any:
-    """Lock a study against all other writers, Optuna's too, and return its row.
-
-    Raises:
-        AssayError: NOT_FOUND/STUDY_UNKNOWN.
-    """
-    study = connection.execute(LOCK_STUDY, {"study_id": study_id}).one_or_none()
-    if study is None:
-        raise study_unknown(study_id)
-    return study
-
-
 def study_unknown(study_id: str) -> AssayError:
     """Return NOT_FOUND/STUDY_UNKNOWN."""
     return AssayError(
@@ -202,6 +197,13 @@ LOCK_STUDY = (
     .with_for_update()
 )
 """Selects and locks a study, with the row lock that Optuna takes before it numbers a trial."""
+
+# Optuna's half may be gone already: such a study must still come to an end.
+_LOCK_RECORD = (
+    sa.select(STUDIES.c.study_id, STUDIES.c.state, STUDIES.c.lease_epoch, STUDIES.c.event_count)
+    .where(STUDIES.c.study_id == sa.bindparam("study_id"))
+    .with_for_update()
+)
 
 _SELECT_EVENTS = (
     sa.select(EVENTS.c.number, EVENTS.c.event)

@@ -8,24 +8,24 @@ from typing import Any, Final
 
 import numpy as np
 
-from services.backtest.core.chunks import Chunk, ChunkMaker
+from services.backtest.core.evaluation.timeline import IntervalUnusable
+from services.backtest.core.evaluation.workbench import Workbench, workbench_of
 from services.backtest.core.execution import Direction, Execution
 from services.backtest.core.frame import Frame
 from services.backtest.core.kernel import Bytes, Numbers
 from services.backtest.core.metrics import METRIC_NAMES, UndefinedReason
-from services.backtest.core.parameter_sets import InvalidSet, ParameterSets
-from services.backtest.core.planning import SetGroup, SetPlan
 from services.backtest.core.plugins.calls import PlugInFailed
-from services.backtest.core.refusals import (
+from services.backtest.core.sets.chunks import Chunk, ChunkMaker
+from services.backtest.core.sets.parameter_sets import InvalidSet, ParameterSets
+from services.backtest.core.sets.planning import SetGroup, SetPlan
+from services.backtest.core.sets.refusals import (
     LookbackTooShort,
     TooCostly,
     WindowTooShort,
     unusable,
 )
-from services.backtest.core.runs import Runner
+from services.backtest.core.sets.runs import Runner
 from services.backtest.core.strategies.strategy import Strategy
-from services.backtest.core.timeline import IntervalUnusable
-from services.backtest.core.workbench import Workbench, workbench_of
 
 _SETS_AT_ONCE: Final = 512
 """Their planes stay in the processor's own memory; a cancelled batch ends after as many."""

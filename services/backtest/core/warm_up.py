@@ -12,8 +12,8 @@ from services.backtest.core.execution import Direction, Execution
 from services.backtest.core.frame import Frame
 from services.backtest.core.indicators.registry import INDICATORS
 from services.backtest.core.metrics import METRIC_NAMES
-from services.backtest.core.one_set import as_sets
 from services.backtest.core.parameters import Value
+from services.backtest.core.sets.one_set import as_sets
 from services.backtest.core.strategies import DEFINITIONS, STRATEGIES, Definition, Strategy
 from services.common.frames import Candles
 from services.common.intervals import DAY_MS, Interval

@@ -9,17 +9,17 @@ import numpy.typing as npt
 import pytest
 
 from services.backtest.core.batch import evaluate
-from services.backtest.core.chunks import ChunkMaker
+from services.backtest.core.evaluation.workbench import workbench_of
 from services.backtest.core.execution import Direction, Execution
 from services.backtest.core.frame import Frame
 from services.backtest.core.metrics import METRIC_NAMES
-from services.backtest.core.parameter_sets import ParameterSets
-from services.backtest.core.planning import SetPlan
-from services.backtest.core.runs import Runner
+from services.backtest.core.planes.turns import turning
+from services.backtest.core.sets.chunks import ChunkMaker
+from services.backtest.core.sets.parameter_sets import ParameterSets
+from services.backtest.core.sets.planning import SetPlan
+from services.backtest.core.sets.runs import Runner
 from services.backtest.core.single import run
 from services.backtest.core.strategies import STRATEGIES
-from services.backtest.core.turns import turning
-from services.backtest.core.workbench import workbench_of
 from services.common.frames import Candles
 from services.common.intervals import Interval
 

@@ -10,16 +10,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.backtest.core import batch, demands
+from services.backtest.core import batch
 from services.backtest.core.batch import BatchResult, Cancelled, evaluate
 from services.backtest.core.execution import Direction, Execution
 from services.backtest.core.frame import Frame
-from services.backtest.core.history import required_lookback
 from services.backtest.core.indicators import registry
 from services.backtest.core.kernel import Numbers
 from services.backtest.core.metrics import METRIC_NAMES, UndefinedReason
-from services.backtest.core.parameter_sets import ParameterSets
 from services.backtest.core.parameters import Column, Value, WordColumn
+from services.backtest.core.sets import demands
+from services.backtest.core.sets.history import required_lookback
+from services.backtest.core.sets.parameter_sets import ParameterSets
 from services.backtest.core.single import run
 from services.backtest.core.strategies import STRATEGIES, Definition, Strategy
 from services.common.errors import AssayError
@@ -210,7 +211,7 @@ def test_a_defect_in_one_set_leaves_the_others_unharmed(monkeypatch: pytest.Monk
         return sound.compute(columns, statics)
 
     fragile = {**registry.INDICATORS, "wma": replace(sound, compute=explode)}
-    monkeypatch.setattr("services.backtest.core.rows.INDICATORS", fragile)
+    monkeypatch.setattr("services.backtest.core.evaluation.rows.INDICATORS", fragile)
     definition = Definition(
         parameters=CROSSOVER.parameters[:1], enter_long="close > wma(close, fast_period)"
     )

@@ -14,9 +14,9 @@ from services.backtest.core.engine.inputs import (
     TRAIL_LINE,
     VOLATILITY_LINE,
 )
+from services.backtest.core.engine.orders import Distances, multiples
 from services.backtest.core.engine.unowned import beyond
 from services.backtest.core.kernel import Integers, Numbers, inner
-from services.backtest.core.orders import Distances, multiples
 from services.backtest.core.terms import (
     FRACTION,
     QUANTITY_BASE,

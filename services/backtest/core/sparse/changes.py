@@ -7,8 +7,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from services.backtest.core.bits import WORD_BARS, count_ones, trailing_zeros
 from services.backtest.core.kernel import Integers, merged
+from services.backtest.core.planes.bits import WORD_BARS, count_ones, trailing_zeros
 
 Words = npt.NDArray[np.uint64]
 

@@ -13,12 +13,12 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from services.backtest.core.bits import leading_zeros
 from services.backtest.core.engine.fills import write_entry, write_exit, write_open_end
 from services.backtest.core.engine.sizing import quantity_of
 from services.backtest.core.engine.unowned import fetch, unowned
 from services.backtest.core.kernel import Bytes, Integers, Numbers, inner, merged
 from services.backtest.core.ledger import END, GAP_FILLS, HELD_BARS, SIGNAL
+from services.backtest.core.planes.bits import leading_zeros
 from services.backtest.core.sparse.ranges import (
     CLOSES,
     COLUMNS,

@@ -9,18 +9,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from services.backtest.core.chunks import ChunkMaker
+from services.backtest.core.evaluation.workbench import Workbench, workbench_of
 from services.backtest.core.execution import Direction, Execution
 from services.backtest.core.expression.program import Program
 from services.backtest.core.frame import Frame
 from services.backtest.core.indicators.registry import INDICATORS
-from services.backtest.core.parameter_sets import ParameterSets
 from services.backtest.core.parameters import Column, Value, WordColumn
-from services.backtest.core.planning import SetPlan
-from services.backtest.core.runs import Runner
+from services.backtest.core.sets.chunks import ChunkMaker
+from services.backtest.core.sets.parameter_sets import ParameterSets
+from services.backtest.core.sets.planning import SetPlan
+from services.backtest.core.sets.runs import Runner
 from services.backtest.core.strategies import Strategy
 from services.backtest.core.strategies.definition import Definition
-from services.backtest.core.workbench import Workbench, workbench_of
 
 Flags = npt.NDArray[np.bool_]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
@@ -26,9 +26,6 @@ from services.backtest.core.sets.refusals import (
 )
 from services.backtest.core.sets.runs import Runner
 from services.backtest.core.strategies.strategy import Strategy
-
-_SETS_AT_ONCE: Final = 512
-"""Their planes stay in the processor's own memory; a cancelled batch ends after as many."""
 
 
 class Cancelled(Exception):  # noqa: N818 - says what happened
@@ -120,10 +117,11 @@ class _Batch:
         """Run the sets of a group, chunk by chunk."""
         maker = ChunkMaker(self._bench, group, self.plan.combiner, self._execution)
         for chunk in maker.chunks():
-            for begin in range(0, len(chunk.sets), _SETS_AT_ONCE):
+            step = self._runner.sets_at_once(maker.code, group.signals, chunk)
+            for begin in range(0, len(chunk.sets), step):
                 if cancelled():
                     raise Cancelled
-                self._run(maker, group, chunk.part(begin, begin + _SETS_AT_ONCE))
+                self._run(maker, group, chunk.part(begin, begin + step))
         for number, failure in maker.failures.items():
             self._failures.setdefault(number, failure)
 

@@ -41,7 +41,6 @@ from services.backtest.core.engine.scanning import (
     wanted_side,
 )
 from services.backtest.core.engine.sizing import Drawn, distances_at, quantity_at
-from services.backtest.core.engine.unowned import beyond, fetch
 from services.backtest.core.engine.walking import (
     Course,
     Facts,
@@ -73,6 +72,7 @@ from services.backtest.core.ledger import (
 )
 from services.backtest.core.market import Market
 from services.backtest.core.terms import Terms
+from services.backtest.core.unowned import beyond, fetch
 
 _LINE_BARS: Final = 8
 """Prices in a line of cache."""

@@ -15,7 +15,6 @@ from services.backtest.core.engine.inputs import (
     VOLATILITY_LINE,
 )
 from services.backtest.core.engine.orders import Distances, multiples
-from services.backtest.core.engine.unowned import beyond
 from services.backtest.core.kernel import Integers, Numbers, inner
 from services.backtest.core.terms import (
     FRACTION,
@@ -25,6 +24,7 @@ from services.backtest.core.terms import (
     VOLATILITY,
     Terms,
 )
+from services.backtest.core.unowned import beyond
 
 _LARGEST_TARGET = 100.0
 _BELOW_ONE = np.nextafter(1.0, 0.0)

@@ -6,6 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
+from services.backtest.core.evaluation.reading import Place, Reading, reading_bytes, reading_of
 from services.backtest.core.indicators.means import Means
 from services.backtest.core.kernel import Numbers, frozen, kernel
 
@@ -25,16 +26,20 @@ class Row:
         number: Its identity among the rows of a frame.
         start: Bar of the first value.
         defined: Bar from which on the expression has values, but for holes inside.
-        nbytes: Bytes it keeps in memory.
+        nbytes: Bytes it keeps in memory, those of its reading included.
     """
 
     def __init__(self, number: int, start: int, defined: int, values: Numbers, nbytes: int) -> None:
-        """Take the values, float64, read-only, shape (bars of the timeline - start,)."""
+        """Take the values, float64, read-only, shape (bars of the timeline - start,).
+
+        They keep `nbytes` in memory.
+        """
         self.number = number
         self.start = start
         self.defined = defined
-        self.nbytes = nbytes
+        self.nbytes = nbytes + reading_bytes(len(values))
         self._values = values
+        self._reading: Reading | None = None
 
     @property
     def values(self) -> Numbers:
@@ -53,6 +58,21 @@ class Row:
         begin = first + missing - self.start
         out[missing:] = self.values[begin : begin + len(out) - missing]
 
+    def reading(self, window_start: int, bar_count: int) -> Reading | None:
+        """Return how a kernel reads the row over the window of its frame.
+
+        None where its values do not lie in memory one after the other, or are not all numbers.
+        """
+        if self._reading is None and self.whole:
+            self._reading = self._read(window_start, bar_count)
+        return self._reading
+
+    def _read(self, window_start: int, bar_count: int) -> Reading | None:
+        if not self._values.flags.c_contiguous:
+            return None
+        before = window_start - self.start
+        return reading_of(self._values, Place(before, 0, -before, 1.0), bar_count)
+
 
 class MeanRow(Row):
     """Means of a candle column, computed where and when they are read."""
@@ -67,8 +87,9 @@ class MeanRow(Row):
         self.number = number
         self.start = start
         self.defined = defined
-        self.nbytes = 0
+        self.nbytes = reading_bytes(length - start)
         self.whole = True
+        self._reading = None
         self._length = length
         self._means = means
         self._period = period
@@ -94,3 +115,10 @@ class MeanRow(Row):
         """Set out[j] to the mean at bar first + j; `first` may be -1."""
         self._means.fill(self._period, first, out, anchor=self.start)
         out[: max(0, self.defined - first)] = np.nan
+
+    def _read(self, window_start: int, bar_count: int) -> Reading | None:
+        if self.source is None:
+            return None
+        sums, divisor = self.source
+        place = Place(window_start, self.period, self.defined - window_start, divisor)
+        return reading_of(sums, place, bar_count)

@@ -4,8 +4,9 @@ Bit b of a word belongs to bar b of a block of 64 bars. A comparison is exact, w
 of the registers it runs in, so these are the one place where vectors are written out: as LLVM's
 own vector code, which any processor can run. Comparisons with NaN are false.
 
-Rows are float64 arrays in C order, read from their data's start plus an offset, whatever their
-shape; each comparison reads 64 values from there, so rows are padded to whole blocks (`aligned`).
+Rows are float64 arrays in C order, or pointers into such, read from their data's start plus an
+offset, whatever their shape; each comparison reads 64 values from there, so rows are padded to
+whole blocks (`aligned`).
 """
 
 from __future__ import annotations
@@ -56,12 +57,17 @@ def aligned(shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
 
 
 def _is_row(kind: Any) -> bool:
+    if isinstance(kind, types.CPointer):
+        return bool(kind.dtype == types.float64)
     return isinstance(kind, types.Array) and kind.dtype == types.float64 and kind.layout == "C"
 
 
 def _quads_of(context: Any, builder: Any, kind: Any, row: Any, offset: Any) -> _Quads:
     """Return what loads the four values at a multiple of four from an offset on."""
-    start = builder.gep(_array_of(kind)(context, builder, row).data, [offset])
+    values = (
+        row if isinstance(kind, types.CPointer) else _array_of(kind)(context, builder, row).data
+    )
+    start = builder.gep(values, [offset])
     pointer = builder.bitcast(start, ir.PointerType(_QUAD))
 
     def load(at: int) -> Any:

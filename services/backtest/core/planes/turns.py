@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from services.backtest.core.kernel import Integers, Numbers, inner, kernel
+from services.backtest.core.kernel import Integers, Numbers, inner, kernel, merged
 from services.backtest.core.planes.bits import greater64, trailing_zeros
 from services.backtest.core.planes.crossings import Words
 from services.backtest.core.planes.plane_code import RISE, PlaneCode
@@ -49,8 +49,43 @@ def _first_below(flat: Numbers, left: int, right: int, bar: int) -> tuple[np.uin
     return (_ONE << np.uint64(bar) if below else _NONE), False
 
 
+@merged
+def turned(
+    above: np.uint64, before: np.uint64, ties: bool, flat: Numbers, left: int, right: int
+) -> tuple[np.uint64, np.uint64, np.uint64, bool]:
+    """Return where a row rises above another in a word, and where it is below it again.
+
+    And both of what the next word is told: whether it was above at the bar before, and whether a
+    tie goes on.
+    """
+    earlier = (above << _ONE) | before
+    ends = earlier & ~above
+    falls = ends
+    if ties:
+        late, ties = _first_below(flat, left, right, 0)
+        falls |= late
+    while ends != _NONE:
+        bar = trailing_zeros(ends)
+        if flat[np.uint64(left + bar)] == flat[np.uint64(right + bar)]:
+            late, ties = _first_below(flat, left, right, bar)
+            falls = (falls & ~(_ONE << np.uint64(bar))) | late
+        ends &= ends - _ONE
+    return above & ~earlier, falls, above >> _LAST, ties
+
+
+@inner
+def clear_before(firsts: Integers, begin: int, end: int, opens: Words, leaves: Words) -> None:
+    """Clear the bits before the first decision of every set in words from begin to end."""
+    for row in range(len(firsts)):
+        for word in range(begin, min(end, firsts[row] // WORD + 1)):
+            before = firsts[row] - WORD * word
+            mask = _ALL << np.uint64(before) if before < WORD else _NONE
+            opens[row, word] &= mask
+            leaves[row, word] &= mask
+
+
 @kernel
-def fill_turns(  # noqa: C901 - ties are resolved where they are met; calls on the way would cost
+def fill_turns(
     flat: Numbers,
     lefts: Integers,
     rights: Integers,
@@ -90,27 +125,10 @@ def fill_turns(  # noqa: C901 - ties are resolved where they are met; calls on t
             before, ties = state[0, row], state[1, row] != _NONE
             for word in range(begin, end):
                 above = greater64(flat, left, flat, right)
-                earlier = (above << _ONE) | before
-                before = above >> _LAST
-                ends = earlier & ~above
-                falls = ends
-                if ties:
-                    late, ties = _first_below(flat, left, right, 0)
-                    falls |= late
-                while ends != _NONE:
-                    bar = trailing_zeros(ends)
-                    if flat[np.uint64(left + bar)] == flat[np.uint64(right + bar)]:
-                        late, ties = _first_below(flat, left, right, bar)
-                        falls = (falls & ~(_ONE << np.uint64(bar))) | late
-                    ends &= ends - _ONE
-                opens[np.uint64(row), np.uint64(start + word)] = above & ~earlier
+                rises, falls, before, ties = turned(above, before, ties, flat, left, right)
+                opens[np.uint64(row), np.uint64(start + word)] = rises
                 leaves[np.uint64(row), np.uint64(start + word)] = falls
                 left += WORD
                 right += WORD
             state[0, row], state[1, row] = before, np.uint64(ties)
-    for row in range(len(lefts)):
-        for word in range(start, min(start + words, firsts[row] // WORD + 1)):
-            left_out = firsts[row] - WORD * word
-            mask = _ALL << np.uint64(left_out) if left_out < WORD else _NONE
-            opens[row, word] &= mask
-            leaves[row, word] &= mask
+    clear_before(firsts, start, start + words, opens, leaves)

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from services.backtest.core.engine import Recorded, Signals, run_many, run_one, wants_of
+from services.backtest.core.evaluation.reading import Reading
 from services.backtest.core.evaluation.workbench import Workbench
 from services.backtest.core.execution import SIZES, Direction, Execution
 from services.backtest.core.kernel import Bytes, Integers, Numbers
@@ -18,6 +19,7 @@ from services.backtest.core.planes.crossings import Words
 from services.backtest.core.planes.filling import fill_planes
 from services.backtest.core.planes.plane_code import PlaneCode
 from services.backtest.core.planes.row_table import WORD
+from services.backtest.core.planes.slow_turns import fill_slow_turns
 from services.backtest.core.planes.turns import fill_turns, turning
 from services.backtest.core.sets.chunks import Chunk, signal_columns
 from services.backtest.core.sparse import MOST_BARS, NOT_COVERED, run_plain
@@ -31,6 +33,13 @@ Results = tuple[Numbers, Bytes, Bytes]
 
 _BY_RANGES: Final = (Metric.BAR_SHARPE_RATIO, Metric.MAX_DRAWDOWN_RATIO, Metric.CALMAR_RATIO)
 """Metrics that plain sets take from the sparse path, whatever else is wanted."""
+
+_SETS_AT_ONCE: Final = 512
+"""Their planes stay in the processor's own memory; a cancelled batch ends after as many."""
+
+_PLANE_BYTES: Final = 30 * 2**20
+"""Planes of long windows that are made at once, where none are loaded for it: what has been given
+back is taken again without asking the system, which fills new memory with zeros."""
 
 _FRACTION: Final = "position_fraction_ratio"
 
@@ -137,6 +146,13 @@ class Runner:
         table = self._bench.table
         words = table.tile_count * table.tile_bars // WORD
         planes = np.empty((code.planes, len(chunk.sets), words), np.uint64)
+        readings = self._readings(turns, chunk)
+        if turns and readings:
+            columns = np.ascontiguousarray(chunk.operands.T)
+            enters, leaves = planes[code.outputs[0]], planes[code.outputs[1]]
+            pairs = columns[turns[0]], columns[turns[1]]
+            fill_slow_turns(readings, self._bench.bar_count, pairs, chunk.firsts, enters, leaves)
+            return planes
         slots = table.slots(chunk.rows)
         starts = np.ascontiguousarray((slots * table.stride)[chunk.operands.T])
         whole = np.ascontiguousarray(table.whole[slots][chunk.operands.T])
@@ -161,6 +177,25 @@ class Runner:
                 planes,
             )
         return planes
+
+    def sets_at_once(self, code: PlaneCode, signals: Mapping[str, int], chunk: Chunk) -> int:
+        """Return how many sets of a chunk are best run together.
+
+        Their planes then stay in the processor's own memory, and rows are loaded once for many.
+        """
+        table = self._bench.table
+        if not self._readings(turning(code, signals), chunk):
+            return _SETS_AT_ONCE
+        return max(1, _PLANE_BYTES // (code.planes * table.tile_count * table.tile_bars // 8))
+
+    def _readings(self, turns: tuple[int, int] | None, chunk: Chunk) -> list[Reading]:
+        """Return how the rows of turns over a long window are read; nothing where they are not."""
+        bench = self._bench
+        if turns is None or bench.table.tile_count == 1:
+            return []
+        found = [row.reading(bench.window_start, bench.bar_count) for row in chunk.rows]
+        readings = [one for one in found if one]
+        return readings if len(readings) == len(found) else []
 
     def _plain(self, chunk: Chunk, columns: Mapping[str, Numbers]) -> Flags:
         """Return which sets of a chunk are plain."""

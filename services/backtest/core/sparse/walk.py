@@ -15,7 +15,6 @@ import numpy as np
 
 from services.backtest.core.engine.fills import write_entry, write_exit, write_open_end
 from services.backtest.core.engine.sizing import quantity_of
-from services.backtest.core.engine.unowned import fetch, unowned
 from services.backtest.core.kernel import Bytes, Integers, Numbers, inner, merged
 from services.backtest.core.ledger import END, GAP_FILLS, HELD_BARS, SIGNAL
 from services.backtest.core.planes.bits import leading_zeros
@@ -31,6 +30,7 @@ from services.backtest.core.sparse.ranges import (
     Ranges,
 )
 from services.backtest.core.terms import Terms
+from services.backtest.core.unowned import fetch, unowned
 
 _OPEN: Final = np.uint64(OPENS)
 _CLOSE: Final = np.uint64(CLOSES)

@@ -28,6 +28,15 @@ def _unowned(_context: Any, array: Any) -> Any:
 
 
 @intrinsic
+def _numbers_at(_context: Any, _address: Any) -> Any:
+    def build(_: Any, builder: Any, __: Any, arguments: Any) -> Any:
+        return builder.inttoptr(arguments[0], ir.DoubleType().as_pointer())
+
+    pointer: Any = types.CPointer
+    return pointer(types.float64)(types.int64), build
+
+
+@intrinsic
 def _beyond(_context: Any, pointer: Any, _elements: Any) -> Any:
     def build(_: Any, builder: Any, __: Any, arguments: Any) -> Any:
         return builder.gep(arguments[0], [arguments[1]])
@@ -51,6 +60,9 @@ def _fetched(_context: Any, pointer: Any, _element: Any) -> Any:
 
 unowned: Final = cast("Callable[[Any], Any]", _unowned)
 """Returns a pointer to the first element of a contiguous array."""
+
+numbers_at: Final = cast("Callable[[int], Any]", _numbers_at)
+"""Returns a pointer to float64 numbers by their address, as of arrays whose count is not known."""
 
 beyond: Final = cast("Callable[[Any, int], Any]", _beyond)
 """Returns a pointer that many elements further on."""

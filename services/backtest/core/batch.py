@@ -117,7 +117,7 @@ class _Batch:
         """Run the sets of a group, chunk by chunk."""
         maker = ChunkMaker(self._bench, group, self.plan.combiner, self._execution)
         for chunk in maker.chunks():
-            step = self._runner.sets_at_once(maker.code, group.signals, chunk)
+            step = self._runner.comparing.sets_at_once(maker.code, group.signals, chunk)
             for begin in range(0, len(chunk.sets), step):
                 if cancelled():
                     raise Cancelled

@@ -10,19 +10,16 @@ import numpy as np
 import numpy.typing as npt
 
 from services.backtest.core.engine import Recorded, Signals, run_many, run_one, wants_of
-from services.backtest.core.evaluation.reading import Reading
 from services.backtest.core.evaluation.workbench import Workbench
 from services.backtest.core.execution import SIZES, Direction, Execution
 from services.backtest.core.kernel import Bytes, Integers, Numbers
 from services.backtest.core.metrics import METRIC_NAMES, Metric
 from services.backtest.core.planes.crossings import Words
-from services.backtest.core.planes.filling import fill_planes
 from services.backtest.core.planes.plane_code import PlaneCode
-from services.backtest.core.planes.row_table import WORD
-from services.backtest.core.planes.slow_turns import fill_slow_turns
-from services.backtest.core.planes.turns import fill_turns, turning
+from services.backtest.core.planes.turns import turning
 from services.backtest.core.sets.chunks import Chunk, signal_columns
-from services.backtest.core.sparse import MOST_BARS, NOT_COVERED, run_plain
+from services.backtest.core.sets.comparing import Comparing
+from services.backtest.core.sparse import MOST_BARS, NOT_COVERED, run_changes, run_plain
 from services.backtest.core.sparse import wants_of as sparse_wants_of
 from services.backtest.core.strategies.strategy import Strategy
 from services.backtest.core.terms import terms_matrix, terms_of, tiers_of
@@ -34,13 +31,6 @@ Results = tuple[Numbers, Bytes, Bytes]
 _BY_RANGES: Final = (Metric.BAR_SHARPE_RATIO, Metric.MAX_DRAWDOWN_RATIO, Metric.CALMAR_RATIO)
 """Metrics that plain sets take from the sparse path, whatever else is wanted."""
 
-_SETS_AT_ONCE: Final = 512
-"""Their planes stay in the processor's own memory; a cancelled batch ends after as many."""
-
-_PLANE_BYTES: Final = 30 * 2**20
-"""Planes of long windows that are made at once, where none are loaded for it: what has been given
-back is taken again without asking the system, which fills new memory with zeros."""
-
 _FRACTION: Final = "position_fraction_ratio"
 
 
@@ -50,6 +40,9 @@ class Runner:
     Which path a set takes follows from the strategy, the execution model, its own parameters and
     the length of the window alone: a set has the same bits in a batch and alone, whatever metrics
     are wanted.
+
+    Attributes:
+        comparing: What makes the planes of chunks.
     """
 
     def __init__(
@@ -61,6 +54,7 @@ class Runner:
         metrics: Sequence[str],
     ) -> None:
         """Take what all sets share; `metrics` are those wanted."""
+        self.comparing = Comparing(bench)
         self._bench = bench
         self._execution = execution
         if "position_fraction" in strategy.program.distances:
@@ -86,7 +80,10 @@ class Runner:
     ) -> Results:
         """Run a chunk; `columns` are the execution parameters that differ between its sets."""
         plain = self._plain(chunk, columns)
-        planes = self.planes(code, chunk, turns=turning(code, signals))
+        turns = turning(code, signals)
+        if plain.all() and not self._dense and turns and self.comparing.can_list(chunk):
+            return self._run_turns(chunk, turns)
+        planes = self.comparing.planes(code, chunk, turns=turns)
         if plain.all() and not self._dense:
             return self._run_plain(code, planes, signals, chunk.firsts, plain)
         count = len(chunk.sets)
@@ -115,7 +112,7 @@ class Runner:
         chunk: Chunk,
     ) -> Recorded:
         """Run the only set of a chunk and tell everything; its parameters are in the model."""
-        planes = self.planes(code, chunk, turns=turning(code, signals))
+        planes = self.comparing.planes(code, chunk, turns=turning(code, signals))
         recorded = run_one(
             self._bench.market,
             Signals(planes, signal_columns(code, signals), chunk.firsts),
@@ -134,68 +131,6 @@ class Runner:
                 results, self._run_plain(code, planes, signals, chunk.firsts, plain), plain
             )
         return recorded
-
-    def planes(
-        self, code: PlaneCode, chunk: Chunk, *, turns: tuple[int, int] | None = None
-    ) -> Words:
-        """Return the planes of a chunk, shape (planes of the code, sets, words).
-
-        With `turns` those of a crossing and its opposite, see `turning` and `fill_turns`, as far as
-        a position that is held from one to the other can tell.
-        """
-        table = self._bench.table
-        words = table.tile_count * table.tile_bars // WORD
-        planes = np.empty((code.planes, len(chunk.sets), words), np.uint64)
-        readings = self._readings(turns, chunk)
-        if turns and readings:
-            columns = np.ascontiguousarray(chunk.operands.T)
-            enters, leaves = planes[code.outputs[0]], planes[code.outputs[1]]
-            pairs = columns[turns[0]], columns[turns[1]]
-            fill_slow_turns(readings, self._bench.bar_count, pairs, chunk.firsts, enters, leaves)
-            return planes
-        slots = table.slots(chunk.rows)
-        starts = np.ascontiguousarray((slots * table.stride)[chunk.operands.T])
-        whole = np.ascontiguousarray(table.whole[slots][chunk.operands.T])
-        constants = np.ascontiguousarray(chunk.constants.T)
-        state = np.zeros((2, len(chunk.sets)), np.uint64)
-        for tile in range(table.tile_count):
-            table.load(chunk.rows, tile)
-            span = tile * table.tile_bars, table.tile_bars
-            if turns and whole.all():
-                rows = starts[turns[0]], starts[turns[1]]
-                enters, leaves = planes[code.outputs[0]], planes[code.outputs[1]]
-                fill_turns(table.flat, *rows, span, state, chunk.firsts, enters, leaves)
-                continue
-            fill_planes(
-                code.instructions,
-                starts,
-                constants,
-                whole,
-                table.flat,
-                span,
-                chunk.firsts,
-                planes,
-            )
-        return planes
-
-    def sets_at_once(self, code: PlaneCode, signals: Mapping[str, int], chunk: Chunk) -> int:
-        """Return how many sets of a chunk are best run together.
-
-        Their planes then stay in the processor's own memory, and rows are loaded once for many.
-        """
-        table = self._bench.table
-        if not self._readings(turning(code, signals), chunk):
-            return _SETS_AT_ONCE
-        return max(1, _PLANE_BYTES // (code.planes * table.tile_count * table.tile_bars // 8))
-
-    def _readings(self, turns: tuple[int, int] | None, chunk: Chunk) -> list[Reading]:
-        """Return how the rows of turns over a long window are read; nothing where they are not."""
-        bench = self._bench
-        if turns is None or bench.table.tile_count == 1:
-            return []
-        found = [row.reading(bench.window_start, bench.bar_count) for row in chunk.rows]
-        readings = [one for one in found if one]
-        return readings if len(readings) == len(found) else []
 
     def _plain(self, chunk: Chunk, columns: Mapping[str, Numbers]) -> Flags:
         """Return which sets of a chunk are plain."""
@@ -227,6 +162,20 @@ class Runner:
             opens,
             leaves,
             firsts[plain],
+            self._plain_terms,
+            self._sparse_wants,
+            *found,
+        )
+        return found
+
+    def _run_turns(self, chunk: Chunk, turns: tuple[int, int]) -> Results:
+        """Return the metrics of plain sets whose only signals are turns."""
+        found = _empty(len(chunk.sets))
+        run_changes(
+            self._bench.market,
+            self._bench.ranges,
+            self.comparing.listing(chunk, turns),
+            chunk.firsts,
             self._plain_terms,
             self._sparse_wants,
             *found,

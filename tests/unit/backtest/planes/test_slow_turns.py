@@ -15,8 +15,8 @@ from services.backtest.core.planes import row_table
 from services.backtest.core.planes.turns import turning
 from services.backtest.core.sets import demands
 from services.backtest.core.sets.chunks import ChunkMaker
+from services.backtest.core.sets.comparing import Comparing
 from services.backtest.core.sets.planning import SetPlan
-from services.backtest.core.sets.runs import Runner
 from services.common.frames import Candles
 from services.common.intervals import Interval
 from tests.unit.backtest import markets
@@ -47,13 +47,13 @@ def planes_of_turns(
     plan = SetPlan(strategy, Direction.LONG, sets_of(SETS), execution)
     (group,) = plan.groups()
     maker = ChunkMaker(bench, group, plan.combiner, execution)
-    runner = Runner(bench, strategy, Direction.LONG, execution, ())
+    comparing = Comparing(bench)
     turns = turning(maker.code, group.signals)
     assert turns is not None
     chunks = list(maker.chunks())
-    words = [runner.planes(maker.code, chunk, turns=turns) for chunk in chunks]
+    words = [comparing.planes(maker.code, chunk, turns=turns) for chunk in chunks]
     bits = [np.unpackbits(one.view(np.uint8), axis=2, bitorder="little") for one in words]
-    told = [bool(runner._readings(turns, chunk)) for chunk in chunks]
+    told = [bool(comparing._readings(turns, chunk)) for chunk in chunks]
     whole = np.concatenate([one[:, :, : frame.bar_count] for one in bits], axis=1)
     return told, whole.astype(np.bool_)
 

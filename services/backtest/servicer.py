@@ -22,8 +22,8 @@ from services.backtest.convert.series import NO_SERIES, SeriesChoices
 from services.backtest.convert.snapshots import SnapshotChoice
 from services.backtest.core import batch, look_ahead, single
 from services.backtest.core.execution import Execution
-from services.backtest.core.history import required_lookback
-from services.backtest.core.one_set import lookback
+from services.backtest.core.sets.history import required_lookback
+from services.backtest.core.sets.one_set import lookback
 from services.backtest.core.version import code_version
 from services.backtest.slots import Slots
 from services.common.errors import refuse

@@ -20,8 +20,8 @@ from services.backtest.convert.snapshots import SnapshotChoice, problems_with_sn
 from services.backtest.convert.values import equal_column
 from services.backtest.core.execution import EXECUTION_PARAMETERS, Direction, Execution
 from services.backtest.core.metrics import METRIC_NAMES
-from services.backtest.core.parameter_sets import ParameterSets
 from services.backtest.core.parameters import Value
+from services.backtest.core.sets.parameter_sets import ParameterSets
 from services.backtest.core.strategies import Strategy
 from services.common.errors import Violation
 

@@ -4,31 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
-from services.backtest.core.chunks import Chunk, ChunkMaker
+from services.backtest.core.evaluation.timeline import IntervalUnusable
+from services.backtest.core.evaluation.workbench import Workbench, workbench_of
 from services.backtest.core.execution import Direction, Execution
 from services.backtest.core.frame import Frame
 from services.backtest.core.kernel import Bytes, Numbers
 from services.backtest.core.metrics import METRIC_NAMES, UndefinedReason
-from services.backtest.core.parameter_sets import InvalidSet, ParameterSets
-from services.backtest.core.planning import SetGroup, SetPlan
 from services.backtest.core.plugins.calls import PlugInFailed
-from services.backtest.core.refusals import (
+from services.backtest.core.sets.chunks import Chunk, ChunkMaker
+from services.backtest.core.sets.parameter_sets import InvalidSet, ParameterSets
+from services.backtest.core.sets.planning import SetGroup, SetPlan
+from services.backtest.core.sets.refusals import (
     LookbackTooShort,
     TooCostly,
     WindowTooShort,
     unusable,
 )
-from services.backtest.core.runs import Runner
+from services.backtest.core.sets.runs import Runner
 from services.backtest.core.strategies.strategy import Strategy
-from services.backtest.core.timeline import IntervalUnusable
-from services.backtest.core.workbench import Workbench, workbench_of
-
-_SETS_AT_ONCE: Final = 512
-"""Their planes stay in the processor's own memory; a cancelled batch ends after as many."""
 
 
 class Cancelled(Exception):  # noqa: N818 - says what happened
@@ -120,10 +117,11 @@ class _Batch:
         """Run the sets of a group, chunk by chunk."""
         maker = ChunkMaker(self._bench, group, self.plan.combiner, self._execution)
         for chunk in maker.chunks():
-            for begin in range(0, len(chunk.sets), _SETS_AT_ONCE):
+            step = self._runner.comparing.sets_at_once(maker.code, group.signals, chunk)
+            for begin in range(0, len(chunk.sets), step):
                 if cancelled():
                     raise Cancelled
-                self._run(maker, group, chunk.part(begin, begin + _SETS_AT_ONCE))
+                self._run(maker, group, chunk.part(begin, begin + step))
         for number, failure in maker.failures.items():
             self._failures.setdefault(number, failure)
 

@@ -9,15 +9,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from services.backtest.core.evaluation.rows import Rows, Scope
+from services.backtest.core.evaluation.workbench import workbench_of
 from services.backtest.core.execution import Direction, Execution
 from services.backtest.core.expression.program import Program
 from services.backtest.core.frame import Frame
 from services.backtest.core.kernel import Numbers
-from services.backtest.core.one_set import one_set
 from services.backtest.core.parameters import Value
-from services.backtest.core.rows import Rows, Scope
+from services.backtest.core.sets.one_set import one_set
 from services.backtest.core.strategies.strategy import Strategy
-from services.backtest.core.workbench import workbench_of
 
 MOST_DIFFERENCES = 100
 

@@ -10,15 +10,15 @@ from typing import overload
 import numpy as np
 
 from services.backtest.core import ledger
+from services.backtest.core.evaluation.workbench import workbench_of
 from services.backtest.core.execution import Direction, Execution
 from services.backtest.core.frame import Frame
 from services.backtest.core.kernel import Integers, Numbers
 from services.backtest.core.metrics import METRIC_NAMES
-from services.backtest.core.one_set import one_set
 from services.backtest.core.parameters import Value
-from services.backtest.core.runs import Runner
+from services.backtest.core.sets.one_set import one_set
+from services.backtest.core.sets.runs import Runner
 from services.backtest.core.strategies.strategy import Strategy
-from services.backtest.core.workbench import workbench_of
 
 
 class ExitReason(enum.IntEnum):

@@ -12,8 +12,9 @@ from services.backtest.core.execution import Direction, Execution
 from services.backtest.core.frame import Frame
 from services.backtest.core.indicators.registry import INDICATORS
 from services.backtest.core.metrics import METRIC_NAMES
-from services.backtest.core.one_set import as_sets
 from services.backtest.core.parameters import Value
+from services.backtest.core.planes.row_table import LONGEST_WHOLE
+from services.backtest.core.sets.one_set import as_sets
 from services.backtest.core.strategies import DEFINITIONS, STRATEGIES, Definition, Strategy
 from services.common.frames import Candles
 from services.common.intervals import DAY_MS, Interval
@@ -56,6 +57,9 @@ def warm_up(*, indicators: bool = False) -> None:
                 _run(frame, strategy, values, Direction.BOTH, _GUARDED, METRIC_NAMES)
         for text in _COMPARISONS:
             _run_text(frame, text)
+    crossover = STRATEGIES["ma_crossover"]
+    for values in _values(crossover):
+        _run(_frame(0.25, LONGEST_WHOLE + 1), crossover, values, Direction.LONG, Execution(), _FEW)
     if indicators:
         for operation in INDICATORS.values():
             arguments = (*("close" for _ in operation.series), *("2" for _ in operation.statics))
@@ -93,8 +97,8 @@ def _run(
         raise RuntimeError(f"{name} does not run: {result.failures[0].message}")
 
 
-def _frame(step: float) -> Frame:
-    rows = np.arange(_BARS + _LOOKBACK, dtype=np.float64)
+def _frame(step: float, bars: int = _BARS) -> Frame:
+    rows = np.arange(bars + _LOOKBACK, dtype=np.float64)
     close = 100.0 + step * (rows % 7.0 - rows % 4.0)
     columns = (rows * DAY_MS, close, close + 1.0, close - 1.0, close, rows)
     return Frame(Candles.from_columns(columns), _LOOKBACK, Interval.DAY_1, _LOOKBACK)

@@ -19,8 +19,8 @@ from services.backtest.core.execution import Direction, Execution, IntrabarPolic
 from services.backtest.core.frame import Frame
 from services.backtest.core.indicators.registry import INDICATORS
 from services.backtest.core.metrics import METRIC_NAMES
-from services.backtest.core.parameter_sets import ParameterSets
 from services.backtest.core.parameters import ParameterInfo, ParameterType
+from services.backtest.core.sets.parameter_sets import ParameterSets
 from services.backtest.core.single import run
 from services.backtest.core.strategies import STRATEGIES, Definition, Strategy
 from services.common.frames import Candles

@@ -9,17 +9,17 @@ import numpy.typing as npt
 import pytest
 
 from services.backtest.core.batch import evaluate
-from services.backtest.core.chunks import ChunkMaker
+from services.backtest.core.evaluation.workbench import workbench_of
 from services.backtest.core.execution import Direction, Execution
 from services.backtest.core.frame import Frame
 from services.backtest.core.metrics import METRIC_NAMES
-from services.backtest.core.parameter_sets import ParameterSets
-from services.backtest.core.planning import SetPlan
-from services.backtest.core.runs import Runner
+from services.backtest.core.planes.turns import turning
+from services.backtest.core.sets.chunks import ChunkMaker
+from services.backtest.core.sets.comparing import Comparing
+from services.backtest.core.sets.parameter_sets import ParameterSets
+from services.backtest.core.sets.planning import SetPlan
 from services.backtest.core.single import run
 from services.backtest.core.strategies import STRATEGIES
-from services.backtest.core.turns import turning
-from services.backtest.core.workbench import workbench_of
 from services.common.frames import Candles
 from services.common.intervals import Interval
 
@@ -169,9 +169,9 @@ def planes_of_the_grid(year: Frame, *, turns: bool) -> npt.NDArray[np.bool_]:
     plan = SetPlan(CROSSOVER, Direction.LONG, grid(), costs)
     (group,) = plan.groups()
     maker = ChunkMaker(bench, group, plan.combiner, costs)
-    runner = Runner(bench, CROSSOVER, Direction.LONG, costs, METRIC_NAMES)
+    comparing = Comparing(bench)
     rows = turning(maker.code, group.signals) if turns else None
-    words = [runner.planes(maker.code, chunk, turns=rows) for chunk in maker.chunks()]
+    words = [comparing.planes(maker.code, chunk, turns=rows) for chunk in maker.chunks()]
     bits = np.unpackbits(np.concatenate(words, axis=1).view(np.uint8), axis=2, bitorder="little")
     return bits[:, :, : year.bar_count].astype(np.bool_)
 

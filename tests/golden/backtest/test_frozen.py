@@ -7,6 +7,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,45 @@ OLDER_PROCESSORS = {
 """What numba, numpy and the C library are told the processor can do."""
 
 
+Told = Callable[[str], object]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def told_elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
+    """Returns the results of a kind of processor.
+
+    Each is a process that first compiles its own kernels for most of a minute, so they all start at
+    once and work while other tests run; workers of pytest, which share the tests, start their own.
+    """
+    folder = tmp_path_factory.mktemp("frozen")
+    running: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(kind: str) -> None:
+        command = [sys.executable, "-W", "ignore", "-m", "tests.golden.backtest.frozen"]
+        environment = {**os.environ, **OLDER_PROCESSORS[kind]}
+        running[kind] = subprocess.Popen([*command, str(folder / kind)], env=environment)
+
+    def told(kind: str) -> object:
+        if kind not in running:
+            start(kind)
+        assert running[kind].wait() == 0
+        return json.loads((folder / kind).read_text())
+
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        for kind in filter(_can_run, OLDER_PROCESSORS):
+            start(kind)
+    yield told
+    for process in running.values():
+        process.kill()
+        process.wait()
+
+
+def _can_run(kind: str) -> bool:
+    """Say whether the switches of a kind, which are Linux's, fit this machine."""
+    any_machine = OLDER_PROCESSORS[kind]["NUMBA_CPU_NAME"] == "generic"
+    return sys.platform == "linux" and (any_machine or platform.machine() == "x86_64")
+
+
 def test_results_are_the_frozen_ones() -> None:
     """No bit of any metric has changed; where one must, CODE_VERSION goes up with it."""
     frozen = json.loads(FROZEN.read_text())
@@ -45,18 +85,9 @@ def test_results_are_the_frozen_ones() -> None:
         assert told[name] == known, name
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the switches below are Linux's")
 @pytest.mark.parametrize("kind", OLDER_PROCESSORS)
-def test_a_lesser_processor_gives_the_same_bits(kind: str) -> None:
+def test_a_lesser_processor_gives_the_same_bits(kind: str, told_elsewhere: Told) -> None:
     """Kernels compiled for another processor give the frozen results, alone and in a batch."""
-    switches = OLDER_PROCESSORS[kind]
-    if platform.machine() != "x86_64" and switches["NUMBA_CPU_NAME"] != "generic":
-        pytest.skip("this processor is of another architecture")
-    told = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "tests.golden.backtest.frozen"],
-        env=os.environ | switches,
-        capture_output=True,
-        check=True,
-        text=True,
-    )
-    assert json.loads(told.stdout) == json.loads(FROZEN.read_text())
+    if not _can_run(kind):
+        pytest.skip("this machine is of another kind altogether")
+    assert told_elsewhere(kind) == json.loads(FROZEN.read_text())

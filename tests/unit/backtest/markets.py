@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from hypothesis import strategies as st
 
-from services.backtest.core import one_set
 from services.backtest.core.execution import Direction, Execution, IntrabarPolicy, TargetFill
 from services.backtest.core.frame import Frame
 from services.backtest.core.parameters import Value
+from services.backtest.core.sets import one_set
 from services.backtest.core.strategies import Strategy
 from services.common.frames import Candles
 from services.common.intervals import Interval

@@ -10,16 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.backtest.core import batch, demands
 from services.backtest.core.batch import BatchResult, Cancelled, evaluate
 from services.backtest.core.execution import Direction, Execution
 from services.backtest.core.frame import Frame
-from services.backtest.core.history import required_lookback
 from services.backtest.core.indicators import registry
 from services.backtest.core.kernel import Numbers
 from services.backtest.core.metrics import METRIC_NAMES, UndefinedReason
-from services.backtest.core.parameter_sets import ParameterSets
 from services.backtest.core.parameters import Column, Value, WordColumn
+from services.backtest.core.sets import comparing, demands
+from services.backtest.core.sets.history import required_lookback
+from services.backtest.core.sets.parameter_sets import ParameterSets
 from services.backtest.core.single import run
 from services.backtest.core.strategies import STRATEGIES, Definition, Strategy
 from services.common.errors import AssayError
@@ -210,7 +210,7 @@ def test_a_defect_in_one_set_leaves_the_others_unharmed(monkeypatch: pytest.Monk
         return sound.compute(columns, statics)
 
     fragile = {**registry.INDICATORS, "wma": replace(sound, compute=explode)}
-    monkeypatch.setattr("services.backtest.core.rows.INDICATORS", fragile)
+    monkeypatch.setattr("services.backtest.core.evaluation.rows.INDICATORS", fragile)
     definition = Definition(
         parameters=CROSSOVER.parameters[:1], enter_long="close > wma(close, fast_period)"
     )
@@ -227,7 +227,7 @@ def test_a_defect_in_one_set_leaves_the_others_unharmed(monkeypatch: pytest.Monk
 
 def test_cancelling_stops_before_the_next_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
     """The wish is asked for between the parts of a batch."""
-    monkeypatch.setattr(batch, "_SETS_AT_ONCE", 2)
+    monkeypatch.setattr(comparing, "_SETS_AT_ONCE", 2)
     answers = iter([False, True])
     frame = markets.frame(MARKET, 60, 60)
     sets = sets_of(5, {"fast_period": [5, 6, 7, 8, 9]})
@@ -250,7 +250,7 @@ def test_the_size_of_chunks_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -> N
     sets = sets_of(12, {"fast_period": list(range(2, 14)), "slow_period": list(range(30, 18, -1))})
     whole = run_all(frame, CROSSOVER, sets)
     monkeypatch.setattr(demands, "_MOST_SETS", 5)
-    monkeypatch.setattr(batch, "_SETS_AT_ONCE", 3)
+    monkeypatch.setattr(comparing, "_SETS_AT_ONCE", 3)
     parts = run_all(frame, CROSSOVER, sets)
     for name in METRIC_NAMES:
         np.testing.assert_array_equal(whole.values[name], parts.values[name])

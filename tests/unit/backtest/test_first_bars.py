@@ -13,21 +13,21 @@ from hypothesis import strategies as st
 
 from services.backtest.core import single
 from services.backtest.core.batch import evaluate
+from services.backtest.core.evaluation.workbench import workbench_of
 from services.backtest.core.execution import Direction, Execution
 from services.backtest.core.frame import Detail, Frame, Funding
 from services.backtest.core.indicators.registry import INDICATORS
 from services.backtest.core.metrics import METRIC_NAMES
 from services.backtest.core.parameters import Value
 from services.backtest.core.strategies import Strategy
-from services.backtest.core.workbench import workbench_of
 from services.common.errors import AssayError
 from services.common.frames import Candles
 from services.common.intervals import Interval
 from tests.unit.backtest import markets
-from tests.unit.backtest.engine_room import HOUR_MS
+from tests.unit.backtest.engine.engine_room import HOUR_MS
+from tests.unit.backtest.engine.random_cases import MINUTES_15_MS, execution_of
 from tests.unit.backtest.evaluation.planes_of import sets_of
 from tests.unit.backtest.evaluation.texts import Texts
-from tests.unit.backtest.random_cases import MINUTES_15_MS, execution_of
 
 SETS: list[dict[str, Value]] = [{"n": n, "x": x} for n in (2, 5) for x in (-0.5, 1.0)]
 

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from services.backtest.core.engine.walking import Facts
-from services.backtest.core.kernel import Integers, merged
-from services.backtest.core.ledger import AMBIGUOUS_BARS, RESOLVED_BARS
-from services.backtest.core.market import Market
-from services.backtest.core.orders import (
+from services.backtest.core.engine.orders import (
     AMBIGUOUS,
     FALLS,
     LIQUIDATES,
@@ -17,6 +13,10 @@ from services.backtest.core.orders import (
     by_policy,
     resolved,
 )
+from services.backtest.core.engine.walking import Facts
+from services.backtest.core.kernel import Integers, merged
+from services.backtest.core.ledger import AMBIGUOUS_BARS, RESOLVED_BARS
+from services.backtest.core.market import Market
 from services.backtest.core.terms import Terms
 
 

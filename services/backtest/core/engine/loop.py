@@ -19,6 +19,16 @@ from services.backtest.core.engine.fills import (
     write_open_end,
 )
 from services.backtest.core.engine.looking import look
+from services.backtest.core.engine.orders import (
+    AT_OPEN,
+    LIQUIDATES,
+    STAYS,
+    bankruptcy_fill,
+    forced_fill,
+    guard_of,
+    market_fill,
+    with_liquidation,
+)
 from services.backtest.core.engine.scanning import (
     NEVER,
     Wishes,
@@ -31,7 +41,6 @@ from services.backtest.core.engine.scanning import (
     wanted_side,
 )
 from services.backtest.core.engine.sizing import Drawn, distances_at, quantity_at
-from services.backtest.core.engine.unowned import beyond, fetch
 from services.backtest.core.engine.walking import (
     Course,
     Facts,
@@ -62,17 +71,8 @@ from services.backtest.core.ledger import (
     TRADE_COLUMNS,
 )
 from services.backtest.core.market import Market
-from services.backtest.core.orders import (
-    AT_OPEN,
-    LIQUIDATES,
-    STAYS,
-    bankruptcy_fill,
-    forced_fill,
-    guard_of,
-    market_fill,
-    with_liquidation,
-)
 from services.backtest.core.terms import Terms
+from services.backtest.core.unowned import beyond, fetch
 
 _LINE_BARS: Final = 8
 """Prices in a line of cache."""

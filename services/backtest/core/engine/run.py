@@ -19,7 +19,6 @@ from services.backtest.core.engine.inputs import (
 from services.backtest.core.engine.loop import trade_set
 from services.backtest.core.engine.scanning import Wishes
 from services.backtest.core.engine.sizing import Drawn
-from services.backtest.core.engine.unowned import beyond, unowned
 from services.backtest.core.engine.walking import Facts, Sheet
 from services.backtest.core.kernel import Bytes, Integers, Numbers, frozen, kernel, merged
 from services.backtest.core.ledger import COUNTS, TRADE_COLUMNS
@@ -28,6 +27,7 @@ from services.backtest.core.measures.summary import measure_run
 from services.backtest.core.measures.wants import ALL_WANTS, CONFLICTS, DAYS, EXCURSIONS
 from services.backtest.core.metrics import METRIC_NAMES
 from services.backtest.core.terms import Records, records_of
+from services.backtest.core.unowned import beyond, unowned
 
 METRICS: Final = len(METRIC_NAMES)
 

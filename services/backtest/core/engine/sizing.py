@@ -14,9 +14,8 @@ from services.backtest.core.engine.inputs import (
     TRAIL_LINE,
     VOLATILITY_LINE,
 )
-from services.backtest.core.engine.unowned import beyond
+from services.backtest.core.engine.orders import Distances, multiples
 from services.backtest.core.kernel import Integers, Numbers, inner
-from services.backtest.core.orders import Distances, multiples
 from services.backtest.core.terms import (
     FRACTION,
     QUANTITY_BASE,
@@ -25,6 +24,7 @@ from services.backtest.core.terms import (
     VOLATILITY,
     Terms,
 )
+from services.backtest.core.unowned import beyond
 
 _LARGEST_TARGET = 100.0
 _BELOW_ONE = np.nextafter(1.0, 0.0)

@@ -8,10 +8,10 @@ import numpy as np
 
 from services.backtest.core.curve import Curve, after_close
 from services.backtest.core.engine.fills import pay
-from services.backtest.core.engine.unowned import fetch
+from services.backtest.core.engine.orders import Guard, ratcheted
 from services.backtest.core.kernel import Bytes, Integers, Numbers, inner, merged
 from services.backtest.core.market import Charges
-from services.backtest.core.orders import Guard, ratcheted
+from services.backtest.core.unowned import fetch
 
 _GROUP: Final = 8
 """Bars compared at once."""

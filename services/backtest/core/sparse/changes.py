@@ -7,10 +7,11 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from services.backtest.core.bits import WORD_BARS, count_ones, trailing_zeros
-from services.backtest.core.kernel import Integers, merged
+from services.backtest.core.kernel import Integers, kernel, merged
+from services.backtest.core.planes.bits import WORD_BARS, count_ones, trailing_zeros
 
 Words = npt.NDArray[np.uint64]
+Bars = npt.NDArray[np.int32]
 
 _NONE: Final = np.uint64(0)
 _ONE: Final = np.uint64(1)
@@ -22,7 +23,7 @@ ROOM: Final = WORD_BARS
 
 
 @merged
-def find_changes(opens: Words, leaves: Words, first: int, bars: int, changes: Integers) -> int:
+def find_changes(opens: Words, leaves: Words, first: int, bars: int, changes: Bars) -> int:
     """Write the bars whose closes decide an entry, an exit, an entry, ...; return how many.
 
     Decisions are taken from bar `first` to the last but one, the last whose order can be filled.
@@ -61,3 +62,19 @@ def find_changes(opens: Words, leaves: Words, first: int, bars: int, changes: In
             changed &= changed - _ONE
         count += found
     return count
+
+
+@kernel
+def list_changes(
+    opens: Words, leaves: Words, firsts: Integers, bars: int, changes: Bars, counts: Integers
+) -> None:
+    """Write the changes of every set, shape (sets, bars + ROOM), and how many there are.
+
+    Sets with a negative first decision are passed over.
+    """
+    for index in range(len(firsts)):
+        counts[index] = 0
+        if firsts[index] >= 0:
+            counts[index] = find_changes(
+                opens[index], leaves[index], firsts[index], bars, changes[index]
+            )

@@ -13,9 +13,9 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from services.backtest.core.bits import aligned
 from services.backtest.core.kernel import Numbers, frozen, kernel
 from services.backtest.core.market import Bars
+from services.backtest.core.planes.bits import aligned
 
 MOST_BARS: Final = 65_536
 """Bars of the longest window: there the table takes 42 MB."""

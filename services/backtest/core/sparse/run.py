@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import numpy as np
@@ -16,7 +16,7 @@ from services.backtest.core.measures.distribution import measure_distribution
 from services.backtest.core.measures.places import put, put_reason, put_value
 from services.backtest.core.measures.trades import measure_activity, measure_trades
 from services.backtest.core.metrics import METRIC_NAMES, Metric, UndefinedReason
-from services.backtest.core.sparse.changes import ROOM, Words, find_changes
+from services.backtest.core.sparse.changes import ROOM, Bars, Words, list_changes
 from services.backtest.core.sparse.ranges import Ranges
 from services.backtest.core.sparse.walk import Notes, Walked, walk
 from services.backtest.core.terms import Terms
@@ -28,6 +28,9 @@ _DAYS: Final = 1
 _DISTRIBUTION: Final = 2
 _GROWTH: Final = 4
 _TRADES: Final = 8
+
+_LIST_BYTES: Final = 16 * 2**20
+"""Changes listed at once."""
 
 _ALWAYS: Final = (
     Metric.TOTAL_RETURN_RATIO,
@@ -105,16 +108,58 @@ def run_plain(
 
     The interpreter lock is not held.
     """
-    opens, leaves = frozen(np.ascontiguousarray(opens)), frozen(np.ascontiguousarray(leaves))
-    _run(market, ranges, opens, leaves, frozen(firsts), terms, wants, values, reasons, finite)
+    bars = len(ranges.prices)
+    opens, leaves, firsts = (frozen(np.ascontiguousarray(one)) for one in (opens, leaves, firsts))
+
+    def listed(own: slice, changes: Bars, counts: Integers) -> None:
+        list_changes(opens[own], leaves[own], firsts[own], bars, changes, counts)
+
+    run_changes(market, ranges, listed, firsts, terms, wants, values, reasons, finite)
+
+
+def run_changes(
+    market: Market,
+    ranges: Ranges,
+    listed: Callable[[slice, Bars, Integers], None],
+    firsts: Integers,
+    terms: Terms,
+    wants: int,
+    values: Numbers,
+    reasons: Bytes,
+    finite: Bytes,
+) -> None:
+    """Do as `run_plain` with sets whose changes are listed for some of them at a time.
+
+    `listed` is asked to write those of a slice of sets: the bars whose closes decide an entry, an
+    exit, an entry, ... of each, shape (sets, bars + ROOM), and how many they are, shape (sets,).
+    """
+    row = len(ranges.prices) + ROOM
+    at_once = min(len(firsts), max(1, _LIST_BYTES // (4 * row)))
+    changes, counts = np.empty((at_once, row), np.int32), np.empty(at_once, np.int64)
+    for begin in range(0, len(firsts), max(1, at_once)):
+        own = slice(begin, begin + at_once)
+        some = frozen(firsts[own])
+        listed(own, changes[: len(some)], counts[: len(some)])
+        _run(
+            market,
+            ranges,
+            frozen(changes),
+            frozen(counts),
+            some,
+            terms,
+            wants,
+            values[own],
+            reasons[own],
+            finite[own],
+        )
 
 
 @kernel
 def _run(
     market: Market,
     ranges: Ranges,
-    opens: Words,
-    leaves: Words,
+    changes: Bars,
+    counts: Integers,
     firsts: Integers,
     terms: Terms,
     wants: int,
@@ -124,7 +169,6 @@ def _run(
 ) -> None:
     bars = len(ranges.prices)
     span = market.span
-    changes = np.empty(bars + ROOM, np.int64)
     days = len(span.midnights) if wants & _DAYS else 0
     rows = bars // 2 + 1 if wants & _TRADES else 0
     notes = Notes(
@@ -139,8 +183,7 @@ def _run(
         if firsts[index] < 0:
             finite[index] = 1
             continue
-        count = find_changes(opens[index], leaves[index], firsts[index], bars, changes)
-        walked = walk(ranges, changes, count, terms, notes, wants & _TRADES != 0)
+        walked = walk(ranges, changes[index], counts[index], terms, notes, wants & _TRADES != 0)
         own, why = values[index], reasons[index]
         measure_final(walked.final, terms.capital, own)
         _measure_walk(walked, bars, span.bars_per_year, own, why)

@@ -13,12 +13,12 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from services.backtest.core.bits import leading_zeros
 from services.backtest.core.engine.fills import write_entry, write_exit, write_open_end
 from services.backtest.core.engine.sizing import quantity_of
-from services.backtest.core.engine.unowned import fetch, unowned
 from services.backtest.core.kernel import Bytes, Integers, Numbers, inner, merged
 from services.backtest.core.ledger import END, GAP_FILLS, HELD_BARS, SIGNAL
+from services.backtest.core.planes.bits import leading_zeros
+from services.backtest.core.sparse.changes import Bars
 from services.backtest.core.sparse.ranges import (
     CLOSES,
     COLUMNS,
@@ -31,6 +31,7 @@ from services.backtest.core.sparse.ranges import (
     Ranges,
 )
 from services.backtest.core.terms import Terms
+from services.backtest.core.unowned import fetch, unowned
 
 _OPEN: Final = np.uint64(OPENS)
 _CLOSE: Final = np.uint64(CLOSES)
@@ -100,7 +101,7 @@ def _larger(one: float, other: float) -> float:
 
 @merged
 def walk(  # noqa: C901, PLR0912, PLR0915 - one loop: what it called would count references
-    ranges: Ranges, changes: Integers, count: int, terms: Terms, notes: Notes, noting: bool
+    ranges: Ranges, changes: Bars, count: int, terms: Terms, notes: Notes, noting: bool
 ) -> Walked:
     """Trade a set, given the bars whose closes decide entries and exits in turn.
 

@@ -9,18 +9,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from services.backtest.core.chunks import ChunkMaker
+from services.backtest.core.evaluation.workbench import Workbench, workbench_of
 from services.backtest.core.execution import Direction, Execution
 from services.backtest.core.expression.program import Program
 from services.backtest.core.frame import Frame
 from services.backtest.core.indicators.registry import INDICATORS
-from services.backtest.core.parameter_sets import ParameterSets
 from services.backtest.core.parameters import Column, Value, WordColumn
-from services.backtest.core.planning import SetPlan
-from services.backtest.core.runs import Runner
+from services.backtest.core.sets.chunks import ChunkMaker
+from services.backtest.core.sets.comparing import Comparing
+from services.backtest.core.sets.parameter_sets import ParameterSets
+from services.backtest.core.sets.planning import SetPlan
 from services.backtest.core.strategies import Strategy
 from services.backtest.core.strategies.definition import Definition
-from services.backtest.core.workbench import Workbench, workbench_of
 
 Flags = npt.NDArray[np.bool_]
 
@@ -63,13 +63,13 @@ def planes_of(
     """Return the signals of every set that can be run, and why the others cannot, by number."""
     bench = bench or workbench_of(frame)
     plan = SetPlan(strategy, direction, sets_of(values), Execution())
-    runner = Runner(bench, strategy, direction, Execution(), ())
+    comparing = Comparing(bench)
     found: dict[int, Planned] = {}
     failures: dict[int, Exception] = {}
     for group in plan.groups():
         maker = ChunkMaker(bench, group, plan.combiner, Execution())
         for chunk in maker.chunks():
-            planes = runner.planes(maker.code, chunk)
+            planes = comparing.planes(maker.code, chunk)
             bits = np.unpackbits(planes.view(np.uint8), axis=-1, bitorder="little")
             flags = bits[:, :, : frame.bar_count].astype(np.bool_)
             for place, number in enumerate(chunk.sets.tolist()):

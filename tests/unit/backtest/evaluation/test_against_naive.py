@@ -5,13 +5,13 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.backtest.core.evaluation.workbench import resolved
 from services.backtest.core.execution import Direction, Execution
-from services.backtest.core.history import required_lookback
 from services.backtest.core.indicators.registry import INDICATORS
 from services.backtest.core.parameters import Value
-from services.backtest.core.refusals import WindowTooShort
+from services.backtest.core.sets.history import required_lookback
+from services.backtest.core.sets.refusals import WindowTooShort
 from services.backtest.core.strategies import Strategy
-from services.backtest.core.workbench import resolved
 from services.common.frames import Candles
 from services.common.intervals import Interval
 from tests.unit.backtest import markets

@@ -8,9 +8,9 @@ import pytest
 from services.backtest.core import single
 from services.backtest.core.batch import evaluate
 from services.backtest.core.execution import Direction, Execution
-from services.backtest.core.history import required_lookback
-from services.backtest.core.parameter_sets import ParameterSets
 from services.backtest.core.parameters import Column, ParameterInfo, ParameterType, Value
+from services.backtest.core.sets.history import required_lookback
+from services.backtest.core.sets.parameter_sets import ParameterSets
 from services.backtest.core.strategies import STRATEGIES, Strategy
 from services.common.errors import AssayError
 from services.common.intervals import Interval

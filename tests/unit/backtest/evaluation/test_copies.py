@@ -14,8 +14,8 @@ from services.backtest.core.execution import Direction, Execution
 from services.backtest.core.frame import Frame
 from services.backtest.core.indicators.registry import INDICATORS
 from services.backtest.core.metrics import METRIC_NAMES
-from services.backtest.core.one_set import as_sets
 from services.backtest.core.parameters import ParameterType, Value
+from services.backtest.core.sets.one_set import as_sets
 from services.backtest.core.sparse import NOT_COVERED
 from services.backtest.core.strategies import STRATEGIES, Strategy
 from tests.unit.backtest import markets

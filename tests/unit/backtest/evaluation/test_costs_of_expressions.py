@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from services.backtest.core import demands, look_ahead, single
+from services.backtest.core import look_ahead, single
+from services.backtest.core.evaluation.lookback import Lookbacks
+from services.backtest.core.evaluation.rows import Rows, Scope
 from services.backtest.core.execution import Direction, Execution
 from services.backtest.core.expression.words import MOST_NODES
-from services.backtest.core.lookback import Lookbacks
 from services.backtest.core.parameters import ParameterInfo, ParameterType, Value
-from services.backtest.core.refusals import TooCostly
-from services.backtest.core.rows import Rows, Scope
+from services.backtest.core.sets import demands
+from services.backtest.core.sets.refusals import TooCostly
 from services.backtest.core.strategies import Strategy
 from services.common.errors import AssayError
 from services.common.intervals import Interval

@@ -5,14 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from services.backtest.core import look_ahead, one_set, single
+from services.backtest.core import look_ahead, single
 from services.backtest.core.batch import evaluate
+from services.backtest.core.evaluation.rows import Rows, Scope
+from services.backtest.core.evaluation.workbench import resolved
 from services.backtest.core.execution import Direction, Execution
 from services.backtest.core.frame import Frame
-from services.backtest.core.history import required_lookback
 from services.backtest.core.parameters import Value
-from services.backtest.core.rows import Rows, Scope
-from services.backtest.core.workbench import resolved
+from services.backtest.core.sets import one_set
+from services.backtest.core.sets.history import required_lookback
 from services.common.errors import AssayError
 from services.common.frames import Candles
 from services.common.intervals import Interval

@@ -114,7 +114,7 @@ def test_an_indicator_that_cheats_is_found(monkeypatch: pytest.MonkeyPatch) -> N
         undefined=lambda _: 0,
     )
     vocabulary = {**INDICATORS, "tomorrow": cheat}
-    for module in ("rows", "lookback", "planning"):
+    for module in ("evaluation.rows", "evaluation.lookback", "sets.planning"):
         monkeypatch.setattr(f"services.backtest.core.{module}.INDICATORS", vocabulary)
     definition = Definition(enter_long="tomorrow(close) > close", stop_loss="tomorrow(close) / 1e4")
     strategy = Strategy.compiled(definition, vocabulary)

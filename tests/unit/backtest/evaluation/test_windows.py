@@ -10,16 +10,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from services.backtest.core import demands, row_table, single
+from services.backtest.core import single
 from services.backtest.core.batch import BatchResult, evaluate
+from services.backtest.core.evaluation.rows import Rows, Scope
+from services.backtest.core.evaluation.workbench import Workbench, workbench_of
 from services.backtest.core.execution import Direction, Execution
 from services.backtest.core.frame import Frame
 from services.backtest.core.indicators.registry import INDICATORS
 from services.backtest.core.metrics import METRIC_NAMES
 from services.backtest.core.parameters import ParameterInfo, ParameterType, Value
-from services.backtest.core.rows import Rows, Scope
+from services.backtest.core.planes import row_table
+from services.backtest.core.sets import demands
 from services.backtest.core.strategies import STRATEGIES
-from services.backtest.core.workbench import Workbench, workbench_of
 from tests.unit.backtest import markets
 from tests.unit.backtest.evaluation.planes_of import Planned, planes_of, sets_of, strategy_of
 
@@ -137,7 +139,7 @@ def test_a_frame_is_collected_with_all_that_was_worked_out_of_it() -> None:
 
 def test_rows_are_forgotten_when_they_become_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those that cost no memory of their own too; what is asked for again is the same."""
-    monkeypatch.setattr("services.backtest.core.rows._MOST_BYTES", 400 * 1_024)
+    monkeypatch.setattr("services.backtest.core.evaluation.rows._MOST_BYTES", 400 * 1_024)
     frame = markets.frame(MARKET, 200, 200)
     rows = Rows(frame)
     values: list[dict[str, Value]] = [{"n": 1 + k % 190, "x": k / 7} for k in range(500)]

@@ -1,0 +1,1 @@
+"""Expressions as numbers: one row per expression, over the bars of a frame."""

@@ -1,0 +1,1 @@
+"""Parameter sets: checked, grouped into chunks that share rows, and run."""

@@ -1,0 +1,129 @@
+"""Comparing the rows of chunks: to planes of bits, or to lists of what changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import numpy as np
+
+from services.backtest.core.evaluation.reading import Reading
+from services.backtest.core.evaluation.workbench import Workbench
+from services.backtest.core.kernel import Integers
+from services.backtest.core.planes.crossings import Words
+from services.backtest.core.planes.filling import fill_planes
+from services.backtest.core.planes.plane_code import PlaneCode
+from services.backtest.core.planes.row_table import WORD
+from services.backtest.core.planes.slow_turns import fill_slow_turns
+from services.backtest.core.planes.turn_changes import list_turns
+from services.backtest.core.planes.turns import fill_turns, turning
+from services.backtest.core.sets.chunks import Chunk
+from services.backtest.core.sparse.changes import Bars
+
+_SETS_AT_ONCE: Final = 512
+"""Their planes stay in the processor's own memory; a cancelled batch ends after as many."""
+
+_PLANE_BYTES: Final = 30 * 2**20
+"""Planes of long windows that are made at once, where none are loaded for it: what has been given
+back is taken again without asking the system, which fills new memory with zeros."""
+
+
+class Comparing:
+    """Compares the rows of chunks on one frame."""
+
+    def __init__(self, bench: Workbench) -> None:
+        """Take the frame's workbench."""
+        self._bench = bench
+
+    def planes(
+        self, code: PlaneCode, chunk: Chunk, *, turns: tuple[int, int] | None = None
+    ) -> Words:
+        """Return the planes of a chunk, shape (planes of the code, sets, words).
+
+        With `turns` those of a crossing and its opposite, see `turning` and `fill_turns`, as far as
+        a position that is held from one to the other can tell.
+        """
+        table = self._bench.table
+        words = table.tile_count * table.tile_bars // WORD
+        planes = np.empty((code.planes, len(chunk.sets), words), np.uint64)
+        readings = self._readings(turns, chunk)
+        if turns and readings:
+            columns = np.ascontiguousarray(chunk.operands.T)
+            enters, leaves = planes[code.outputs[0]], planes[code.outputs[1]]
+            pairs = columns[turns[0]], columns[turns[1]]
+            fill_slow_turns(readings, self._bench.bar_count, pairs, chunk.firsts, enters, leaves)
+            return planes
+        slots = table.slots(chunk.rows)
+        starts = np.ascontiguousarray((slots * table.stride)[chunk.operands.T])
+        whole = np.ascontiguousarray(table.whole[slots][chunk.operands.T])
+        constants = np.ascontiguousarray(chunk.constants.T)
+        state = np.zeros((2, len(chunk.sets)), np.uint64)
+        for tile in range(table.tile_count):
+            table.load(chunk.rows, tile)
+            span = tile * table.tile_bars, table.tile_bars
+            if turns and whole.all():
+                rows = starts[turns[0]], starts[turns[1]]
+                enters, leaves = planes[code.outputs[0]], planes[code.outputs[1]]
+                fill_turns(table.flat, *rows, span, state, chunk.firsts, enters, leaves)
+                continue
+            fill_planes(
+                code.instructions,
+                starts,
+                constants,
+                whole,
+                table.flat,
+                span,
+                chunk.firsts,
+                planes,
+            )
+        return planes
+
+    def sets_at_once(self, code: PlaneCode, signals: Mapping[str, int], chunk: Chunk) -> int:
+        """Return how many sets of a chunk are best run together.
+
+        Their planes then stay in the processor's own memory, and rows are loaded once for many.
+        """
+        table = self._bench.table
+        if not self._readings(turning(code, signals), chunk):
+            return _SETS_AT_ONCE
+        most = _PLANE_BYTES // (code.planes * table.tile_count * table.tile_bars // 8)
+        return min(_SETS_AT_ONCE, max(1, most))
+
+    def _readings(self, turns: tuple[int, int] | None, chunk: Chunk) -> list[Reading]:
+        """Return how the rows of turns over a long window are read; nothing where they are not."""
+        bench = self._bench
+        if turns is None or bench.table.tile_count == 1:
+            return []
+        found = [row.reading(bench.window_start, bench.bar_count) for row in chunk.rows]
+        readings = [one for one in found if one]
+        return readings if len(readings) == len(found) else []
+
+    def can_list(self, chunk: Chunk) -> bool:
+        """Say whether the rows of a chunk are compared in one piece, and have no holes."""
+        return self._bench.table.tile_count == 1 and all(row.whole for row in chunk.rows)
+
+    def listing(
+        self, chunk: Chunk, turns: tuple[int, int]
+    ) -> Callable[[slice, Bars, Integers], None]:
+        """Return what lists the changes of some sets of a chunk, see `run_changes`."""
+        table, bars = self._bench.table, self._bench.bar_count
+        starts = np.ascontiguousarray((table.slots(chunk.rows) * table.stride)[chunk.operands.T])
+        table.load(chunk.rows, 0)
+        lefts, rights = starts[turns[0]], starts[turns[1]]
+        state = np.empty(len(chunk.sets), np.uint64)
+
+        def listed(own: slice, changes: Bars, counts: Integers) -> None:
+            words = table.tile_bars // WORD
+            list_turns(
+                table.flat,
+                lefts[own],
+                rights[own],
+                words,
+                chunk.firsts[own],
+                bars,
+                state,
+                changes,
+                counts,
+            )
+
+        return listed

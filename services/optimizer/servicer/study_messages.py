@@ -40,11 +40,12 @@ class StudyMessages:
         """Return a study as a message.
 
         An ended study has its outcome in its record; one that runs here is asked; of one that runs
-        in another replica the event of its last stored generation tells.
+        in another replica, or is being taken up here, the event of its last stored generation
+        tells.
         """
         if record.outcome:
             return study_message(record, study_pb2.Study.FromString(record.outcome))
-        here = await self._supervisor.outcome(record.study_id)
+        here = self._supervisor.outcome(record.study_id)
         if here is not None:
             return study_message(record, outcome_message(record.study_id, *here))
         if record.start_time_ms is None:

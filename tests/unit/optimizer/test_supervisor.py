@@ -324,6 +324,29 @@ async def test_an_outage_while_a_study_is_taken_up_is_waited_for() -> None:
     assert events[-1] == {"end": "SUCCEEDED"}
 
 
+async def test_nobody_waits_for_a_study_that_is_being_taken_up() -> None:
+    """Reading many trials takes a while, in which their events tell as much."""
+    async with process() as one:
+        engage, called, go_on = one._engage, asyncio.Event(), asyncio.Event()
+
+        async def engage_late(record: StudyRecord) -> Engagement:
+            called.set()
+            await go_on.wait()
+            return await engage(record)
+
+        one.supervisor._ownership._engage = engage_late
+        await one.begin()
+        await called.wait()
+        before = one.supervisor.outcome("one")
+        go_on.set()
+        await one.workers.called.wait()
+        after = one.supervisor.outcome("one")
+        await one.watched()
+
+    assert before is None
+    assert after is not None
+
+
 async def test_a_study_that_cannot_be_taken_up_keeps_what_is_known_of_it() -> None:
     """Its record does not say that it has no trials."""
     async with process() as one:

@@ -87,7 +87,7 @@ class Elsewhere:
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
 
-    async def outcome(self, study_id: str) -> None:
+    def outcome(self, study_id: str) -> None:
         """Return nothing: it does not live here."""
 
     async def record(self, study_id: str) -> StudyRecord:

@@ -48,7 +48,6 @@ class StudyLife:
         self._clock = clock
         self._notify = notify
         self._runner: Runner | None = None
-        self._loaded = asyncio.Event()
         self._standing = Standing(record.state, record.limits)
 
     async def live(self, engage: Engage) -> None:
@@ -75,11 +74,11 @@ class StudyLife:
         if self._runner is not None:
             self._runner.heed(standing)
 
-    async def outcome(self) -> tuple[Progress, tuple[Trial, ...]]:
-        """Return progress and best trials as stored, once the stored trials are read."""
-        await self._loaded.wait()
+    @property
+    def outcome(self) -> tuple[Progress, tuple[Trial, ...]] | None:
+        """Progress and best trials as stored; None until the stored trials are read."""
         if self._runner is None:
-            return Progress(0), ()
+            return None
         return self._runner.progress(), self._runner.stored.best
 
     async def save(self) -> None:
@@ -88,19 +87,16 @@ class StudyLife:
             await self._runner.flush()
 
     async def _carry_out(self, engage: Engage) -> StopReason | None:
-        try:
-            runner = Runner(
-                self.record,
-                await patiently(lambda: engage(self.record), self._clock, "store"),
-                self._store,
-                self._writer,
-                self._clock,
-                self._notify,
-            )
-            await runner.load()
-            self._runner = runner
-        finally:
-            self._loaded.set()
+        runner = Runner(
+            self.record,
+            await patiently(lambda: engage(self.record), self._clock, "store"),
+            self._store,
+            self._writer,
+            self._clock,
+            self._notify,
+        )
+        await runner.load()
+        self._runner = runner
         runner.heed(self._standing)
         if self.record.state is StudyState.PENDING:
             await self._begin(runner)
@@ -121,7 +117,7 @@ class StudyLife:
         runner = self._runner
         if error is not None and runner is not None:
             await self._keep_finished(runner)
-        progress, best = await self.outcome()
+        progress, best = self.outcome or (Progress(0), ())
         outcome = self._writer.outcome(self.record.study_id, progress, best)
         ended = replace(
             self.record,

@@ -68,14 +68,13 @@ class Supervisor:
             raise await self._unknown(study_id)
         return record
 
-    async def outcome(self, study_id: str) -> tuple[Progress, tuple[Trial, ...]] | None:
-        """Return progress and best trials of a study that lives here; None for others.
+    def outcome(self, study_id: str) -> tuple[Progress, tuple[Trial, ...]] | None:
+        """Return progress and best trials of a study that lives here and has read its trials.
 
-        Raises:
-            AssayError: UNAVAILABLE/STORE_UNAVAILABLE while its trials cannot be read.
+        None for others: reading many trials takes a while, in which the store tells as much.
         """
         life = self._ownership.lives.get(study_id)
-        return await _promptly(life.outcome()) if life else None
+        return life.outcome if life else None
 
     async def stop(self, study_id: str) -> StudyRecord:
         """Ask a study to stop; returns it as it is then."""

@@ -9,6 +9,7 @@ from assay.optimizer.v1 import study_pb2
 
 from services.common.errors import AssayError
 from services.common.frames_codec import timestamp_from_ms
+from services.optimizer.convert.limits import limits_message, limits_of
 from services.optimizer.convert.studies import (
     outcome_message,
     progress_message,
@@ -17,6 +18,7 @@ from services.optimizer.convert.studies import (
 )
 from services.optimizer.core.records import StudyRecord, StudyState
 from services.optimizer.core.study.events import GenerationReport
+from services.optimizer.core.study.limits import Limits
 from services.optimizer.core.study.tally import Progress
 from services.optimizer.core.trial import Trial
 
@@ -58,9 +60,20 @@ class MessageWriter:
         """Tell whether an event is one of `study_finished`."""
         return study_pb2.StudyEvent.FromString(event).HasField("study_finished")
 
-    def outcome(self, study_id: str, progress: Progress, best: Sequence[Trial]) -> bytes:
-        """Return what a record keeps as its outcome."""
-        return outcome_message(study_id, progress, best).SerializeToString(deterministic=True)
+    def outcome(
+        self, study_id: str, progress: Progress, best: Sequence[Trial], limits: Limits
+    ) -> bytes:
+        """Return what a record keeps as its outcome, the limits under which it ended included."""
+        message = outcome_message(study_id, progress, best)
+        message.limits.CopyFrom(limits_message(limits))
+        return message.SerializeToString(deterministic=True)
+
+    def ended_under(self, outcome: bytes) -> Limits | None:
+        """Return the limits in a record's outcome; None where it is older than them."""
+        message = study_pb2.Study.FromString(outcome)
+        if not message.HasField("limits"):
+            return None
+        return limits_of(message.limits.trial_count, message.limits.stop_rule)
 
     def failure(self, error: AssayError) -> bytes:
         """Return what a record keeps as its error."""

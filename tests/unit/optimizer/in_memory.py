@@ -6,7 +6,7 @@ import asyncio
 import json
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 
 from services.common.errors import AssayError, Code
 from services.optimizer.core.ports import Search
@@ -156,11 +156,21 @@ class TextWriter:
         """Tell whether an event is one of `study_finished`."""
         return "end" in json.loads(event)
 
-    def outcome(self, study_id: str, progress: Progress, best: Sequence[Trial]) -> bytes:
+    def outcome(
+        self, study_id: str, progress: Progress, best: Sequence[Trial], limits: Limits
+    ) -> bytes:
         """Return what a record keeps as its outcome."""
         return json.dumps(
-            {"finished": progress.finished_trial_count, "best": [one.number for one in best]}
+            {
+                "finished": progress.finished_trial_count,
+                "best": [one.number for one in best],
+                "limits": asdict(limits),
+            }
         ).encode()
+
+    def ended_under(self, outcome: bytes) -> Limits | None:
+        """Return the limits in an outcome."""
+        return Limits(**json.loads(outcome)["limits"]) if outcome else None
 
     def failure(self, error: AssayError) -> bytes:
         """Return what a record keeps as its error."""

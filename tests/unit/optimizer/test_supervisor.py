@@ -270,6 +270,25 @@ async def test_a_succeeded_study_resumes_once_its_limits_leave_something_to_do()
     assert one.store.records["one"].trials_digest == one.store.records["whole"].trials_digest
 
 
+async def test_a_study_that_a_rule_has_ended_resumes_once_its_limits_have_changed() -> None:
+    """Under the same ones it would end again at once: nothing is left to do."""
+    impatient = Limits(12, patience_trial_count=1)
+    async with process() as one:
+        await one.store.create(replace(pending(), limits=impatient), PLAN.shape)
+        one.supervisor.wake()
+        first_life = await one.watched()
+        ended = one.store.records["one"]
+        with pytest.raises(AssayError) as refused:
+            await one.supervisor.resume("one")
+        await one.supervisor.set_limits("one", Limits(12))
+        await one.supervisor.resume("one")
+        await one.watched(after=len(first_life))
+
+    assert ended.stop_reason == "PATIENCE"
+    assert reason(refused) == "STUDY_STATE_WRONG"
+    assert one.store.records["one"].stop_reason == "TRIAL_COUNT"
+
+
 async def test_a_refusal_fails_the_study_with_its_reason() -> None:
     """And a failed study may be resumed once the cause is gone."""
     workers = ScriptedWorkers(failures=[data_changed()])

@@ -152,7 +152,10 @@ async def test_a_study_without_generations_has_no_progress() -> None:
 async def test_a_study_that_has_ended_meanwhile_tells_its_end() -> None:
     """The record that ended it has its outcome."""
     store = Store()
-    outcome = WRITER.outcome("one", Progress(100, finished_trial_count=100), [trial(2, 1.0)])
+    progress, limits = Progress(100, finished_trial_count=100), Limits(100)
+    outcome = WRITER.outcome("one", progress, [trial(2, 1.0)], limits)
+    assert WRITER.ended_under(outcome) == limits
+    assert WRITER.ended_under(b"") is None
     store.records["one"] = record(state=StudyState.SUCCEEDED, outcome=outcome, stop_reason="TARGET")
     told = await messages_of(store).study(record())
 

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from services.common.errors import AssayError
 from services.optimizer.core.records import StudyRecord, StudyState
+from services.optimizer.core.study.limits import Limits
 from services.optimizer.core.study.tally import Progress
 from services.optimizer.core.trial import Trial
 
@@ -63,8 +64,13 @@ class EventWriter(Protocol):
     def is_study_finished(self, event: bytes) -> bool:
         """Tell whether an event is one of `study_finished`."""
 
-    def outcome(self, study_id: str, progress: Progress, best: Sequence[Trial]) -> bytes:
-        """Return what a record keeps as its outcome."""
+    def outcome(
+        self, study_id: str, progress: Progress, best: Sequence[Trial], limits: Limits
+    ) -> bytes:
+        """Return what a record keeps as its outcome, the limits under which it ended included."""
+
+    def ended_under(self, outcome: bytes) -> Limits | None:
+        """Return the limits in a record's outcome; None where it is older than them."""
 
     def failure(self, error: AssayError) -> bytes:
         """Return what a record keeps as its error."""

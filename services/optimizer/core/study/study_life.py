@@ -118,7 +118,8 @@ class StudyLife:
         if error is not None and runner is not None:
             await self._keep_finished(runner)
         progress, best = self.outcome or (Progress(0), ())
-        outcome = self._writer.outcome(self.record.study_id, progress, best)
+        limits = runner.limits if runner else self.record.limits
+        outcome = self._writer.outcome(self.record.study_id, progress, best, limits)
         ended = replace(
             self.record,
             end_time_ms=self._clock.now_ms(),
@@ -127,7 +128,7 @@ class StudyLife:
             # Where the stored trials could not even be read, their events tell of them.
             outcome=outcome if runner else b"",
             elapsed_ms=progress.elapsed_ms,
-            limits=runner.limits if runner else self.record.limits,
+            limits=limits,
         )
         if error is not None:
             await self._finish(replace(ended, state=StudyState.FAILED), _LIVING)

@@ -194,11 +194,14 @@ class Supervisor:
         return written
 
     async def _is_whole(self, record: StudyRecord) -> bool:
-        """Whether a study has succeeded with all its trials, so that nothing is left to do."""
+        """Whether a study has succeeded and nothing is left to do.
+
+        Under the limits of then it ends again at once, whichever of them ended it.
+        """
         if record.state is not StudyState.SUCCEEDED:
             return False
         count = record.limits.trial_count
-        if not count:
+        if not count or self._writer.ended_under(record.outcome) == record.limits:
             return True
         return record.stop_reason == StopReason.TRIAL_COUNT.name and bool(
             await self._store.trials(record.study_id, count - 1, 1)

@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from services.common.errors import AssayError, unavailable
-from services.optimizer.core.records import StudyRecord, StudyState
+from services.optimizer.core.records import Lease, StudyRecord, StudyState
 from services.optimizer.core.study import supervisor
 from services.optimizer.core.study.digest import trials_digest
 from services.optimizer.core.study.evaluation import Engagement
@@ -568,6 +568,44 @@ async def test_a_caller_does_not_wait_for_ever_for_the_store(
 
     assert reason(refused) == "STORE_UNAVAILABLE"
     assert events[-1] == {"end": "STOPPED"}
+
+
+class StumblesOnce(MemoryStore):
+    """A store whose first claim and first renewal meet a defect."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.defects = {"claim", "renew"}
+        self.renewed = asyncio.Event()
+
+    def _stumble(self, call: str) -> None:
+        if call in self.defects:
+            self.defects.remove(call)
+            raise ZeroDivisionError(call)
+
+    async def claim(
+        self, owner: str, lease_ms: int, most: int, study_id: str | None = None
+    ) -> Sequence[StudyRecord]:
+        """Take free studies over, but not the first time."""
+        self._stumble("claim")
+        return await super().claim(owner, lease_ms, most, study_id)
+
+    async def renew(self, leases: Sequence[Lease], lease_ms: int) -> Sequence[StudyRecord]:
+        """Prolong leases, but not the first time."""
+        self._stumble("renew")
+        self.renewed.set()
+        return await super().renew(leases, lease_ms)
+
+
+async def test_a_defect_in_a_claim_or_a_renewal_ends_neither() -> None:
+    """Else no study would begin again, and all of this replica would be lost to others."""
+    store = StumblesOnce()
+    async with process(store, ScriptedWorkers(hang=asyncio.Event())) as one:
+        await one.begin()
+        await one.workers.called.wait()
+        await store.renewed.wait()
+
+    assert not store.defects
 
 
 class EndsMeanwhile(MemoryStore):

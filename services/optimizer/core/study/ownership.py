@@ -115,6 +115,9 @@ class Ownership:
                 await self._claim(self._replica.study_limit - len(self._lives))
             except AssayError as error:
                 logger.warning("studies.unclaimed", extra={"reason": error.reason})
+            except Exception:
+                # One look that fails must not be the last: no study would ever begin again.
+                logger.exception("studies.unclaimed")
             await self._beat(self._wanted)
 
     async def _claim(self, most: int, study_id: str | None = None) -> None:
@@ -164,6 +167,9 @@ class Ownership:
             except AssayError as error:
                 # Nobody else can claim either while the store is away.
                 logger.warning("leases.unrenewed", extra={"reason": error.reason})
+                continue
+            except Exception:
+                logger.exception("leases.unrenewed")
                 continue
             found = {record.lease: record for record in held}
             for life, lease in zip(lives, leases, strict=True):

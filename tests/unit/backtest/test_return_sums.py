@@ -59,7 +59,8 @@ def returns_of(frame: Frame, place: int, execution: Execution, direction: Direct
     for midnight in range(-(-begin // DAY_MS) * DAY_MS, end + 1, DAY_MS):
         known = int(np.searchsorted(closed, midnight, side="right"))
         levels.append(told.equity[known - 1] if known else execution.initial_capital_quote)
-    return np.diff(levels) / np.array(levels[:-1])
+    found: Numbers = np.diff(levels) / np.array(levels[:-1])
+    return found
 
 
 MODELS = {

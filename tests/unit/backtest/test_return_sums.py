@@ -26,9 +26,9 @@ SLOW = [7, 20, 50, 40, 30, 20]
 
 
 def frame_of(bars: int = 1_000) -> Frame:
-    """Return hours from a midnight on, after fifty bars of history."""
-    market = markets.candles(5, bars + 48, decimals=1)
-    return markets.frame(market, 48, 48)
+    """Return hours from a midnight on, after four days of history."""
+    market = markets.candles(5, bars + 96, decimals=1)
+    return markets.frame(market, 96, 96)
 
 
 def sums_of(

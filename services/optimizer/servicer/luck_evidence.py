@@ -28,8 +28,8 @@ from services.optimizer.core.spec.space import Categories
 from services.optimizer.core.trial import Point, Trial
 from services.optimizer.servicer.collaborators import Backtests
 
-CAPACITY: Final = 32
-"""Studies remembered: some kilobytes each."""
+CAPACITY: Final = 16
+"""Studies remembered: half a megabyte each for large ones."""
 
 _SETS_AT_ONCE: Final = 250
 """Sets of a call. Fixed, so that sums over calls have the same bits whoever answers."""

@@ -10,8 +10,8 @@ import pytest
 from services.common.errors import Code
 from tests.service.backtest.calls import Stub, batch_request, refusal
 
-FAST = [5, 50, 3, 30]
-"""The second and the last are not below the slow period of 20."""
+FAST = [5, 9_999, 3, 9_999]
+"""The second and the last are longer than the window."""
 
 
 async def test_sharpe_ratios_follow_from_the_sums(worker: Stub) -> None:

@@ -1852,8 +1852,8 @@ class LuckWarning(_message.Message):
         KIND_DEFLATED_SHARPE_LOW: LuckWarning._Kind.ValueType  # 3
         """deflated_sharpe_ratio is below 0.95, or unset."""
         KIND_OVERFITTING_LIKELY: LuckWarning._Kind.ValueType  # 4
-        """overfitting.probability is 0.5 or more: what was best in one half of the days is worse than the median trial in the other
-        at least as often as not.
+        """overfitting.probability is 0.5 or more: what was best in one half of the days is at or below the middle of all
+        trials in the other at least as often as not.
         """
         KIND_OVERFITTING_POSSIBLE: LuckWarning._Kind.ValueType  # 5
         """overfitting.probability is 0.2 or more (and below 0.5), or unset."""
@@ -1880,8 +1880,8 @@ class LuckWarning(_message.Message):
     KIND_DEFLATED_SHARPE_LOW: LuckWarning.Kind.ValueType  # 3
     """deflated_sharpe_ratio is below 0.95, or unset."""
     KIND_OVERFITTING_LIKELY: LuckWarning.Kind.ValueType  # 4
-    """overfitting.probability is 0.5 or more: what was best in one half of the days is worse than the median trial in the other
-    at least as often as not.
+    """overfitting.probability is 0.5 or more: what was best in one half of the days is at or below the middle of all
+    trials in the other at least as often as not.
     """
     KIND_OVERFITTING_POSSIBLE: LuckWarning.Kind.ValueType  # 5
     """overfitting.probability is 0.2 or more (and below 0.5), or unset."""

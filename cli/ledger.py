@@ -67,18 +67,18 @@ def list_entries(
 
 def entries(found: Iterable[LedgerEntry]) -> Table:
     """Return one row per dataset and strategy."""
-    numbers = ("studies", "trials", "run", "mean bar Sharpe", "deviation")
+    numbers = ("studies", "trials", "run", "mean daily Sharpe", "deviation")
     table = grid(("dataset", "strategy", *numbers), right=numbers)
     for item in found:
-        mean = item.HasField("mean_bar_sharpe_ratio")
-        variance = item.HasField("bar_sharpe_variance")
+        mean = item.HasField("mean_daily_sharpe_ratio")
+        variance = item.HasField("daily_sharpe_variance")
         table.add_row(
             item.dataset,
             item.strategy.removeprefix("strategies/")[:24],
             f"{item.study_count:,}",
             f"{item.trial_count:,}",
             f"{item.evaluated_trial_count:,}",
-            f"{item.mean_bar_sharpe_ratio:.4f}" if mean else "-",
-            f"{item.bar_sharpe_variance**0.5:.4f}" if variance else "-",
+            f"{item.mean_daily_sharpe_ratio:.4f}" if mean else "-",
+            f"{item.daily_sharpe_variance**0.5:.4f}" if variance else "-",
         )
     return table

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from assay.optimizer.v1.study_pb2 import LedgerEntry, ParameterImportance, StudyReport, Trial
 
+from cli import luck_view
 from cli.figures import metric, metric_value, parameters, sparkline, value
 from cli.output import emit, emit_table, grid
 from cli.study_view import trials
@@ -51,6 +52,8 @@ def show(report: StudyReport) -> None:
         show_trade_offs(report)
     if report.freeze_suggestions:
         emit_table(suggestions(report))
+    if report.HasField("luck"):
+        luck_view.show(report.luck, spec.objectives[0].metric)
     if report.ledger.trial_count:
         emit(tried(report.ledger))
 

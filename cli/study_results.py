@@ -146,14 +146,19 @@ def report(
     importance: Annotated[
         Evaluator, typer.Option(help="How importance is judged; f-anova is slow.")
     ] = Evaluator.PED_ANOVA,
+    luck: Annotated[
+        bool,
+        typer.Option("--luck/--no-luck", help="Whether to tell how likely the best is luck."),
+    ] = True,
     as_json: JsonFlag = False,
 ) -> None:
-    """Report what a study found: best trial, importance, comparison with buy-and-hold."""
+    """Report what a study found: best trial, importance, buy-and-hold, how likely it is luck."""
     request = pb.GetStudyReportRequest(
         name=name,
         importance_evaluator=pb.GetStudyReportRequest.ImportanceEvaluator.Value(
             f"IMPORTANCE_EVALUATOR_{importance.name}"
         ),
+        luck=luck,
     )
 
     async def command(services: Services) -> None:

@@ -138,6 +138,7 @@ class BacktestServicer(backtest_service_pb2_grpc.BacktestServiceServicer):
                 job.execution,
                 job.metrics,
                 cancelled.is_set,
+                job.block_count,
             )
             response = batch_response(job, loaded, result)
             return response, time.monotonic_ns() - began_ns

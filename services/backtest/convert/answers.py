@@ -16,6 +16,7 @@ from services.backtest.convert.loaded_frame import LoadedFrame
 from services.backtest.convert.values import value_message
 from services.backtest.core.batch import BatchResult
 from services.backtest.core.look_ahead import Difference, LookAheadResult
+from services.backtest.core.measures.return_sums import ReturnSums
 from services.backtest.core.metrics import INTEGER_METRICS, METRIC_NAMES
 from services.backtest.core.single import SingleResult, Trade
 from services.common.frames_codec import timestamp_from_ms
@@ -40,8 +41,11 @@ _VALUES: Final = metrics_pb2.MetricColumn.DESCRIPTOR.fields_by_name["values"].nu
 _REASONS: Final = metrics_pb2.MetricColumn.DESCRIPTOR.fields_by_name["undefined_reasons"].number
 
 
+_PLACES: Final = {field.name: field.number for field in pb.ReturnStatistics.DESCRIPTOR.fields}
+
+
 def _pack(
-    column: metrics_pb2.MetricColumn,
+    column: metrics_pb2.MetricColumn | pb.ReturnStatistics,
     field: int,
     values: npt.NDArray[np.float64] | npt.NDArray[np.uint8],
 ) -> None:
@@ -90,7 +94,24 @@ def batch_response(
             message=failure.message,
             metadata=failure.metadata,
         )
+    if result.returns is not None:
+        _add_returns(response.return_statistics, result.returns)
     return response
+
+
+def _add_returns(message: pb.ReturnStatistics, returns: ReturnSums) -> None:
+    """Tell sums over daily returns, those of sets that have returns."""
+    message.block_count = returns.sums.shape[1]
+    message.day_count = returns.day_count
+    message.dropped_day_count = returns.dropped_day_count
+    message.block_day_count = returns.block_day_count
+    message.standardized_set_count = returns.standardized_count
+    defined = returns.reasons == 0
+    if not defined.all():
+        _pack(message, _PLACES["undefined_reasons"], returns.reasons)
+    _pack(message, _PLACES["block_sums"], returns.sums[defined])
+    _pack(message, _PLACES["block_square_sums"], returns.squares[defined])
+    _pack(message, _PLACES["standardized_sums"], returns.standardized)
 
 
 def run_response(job: RunJob, loaded: LoadedFrame, result: SingleResult) -> pb.RunBacktestResponse:

@@ -32,6 +32,9 @@ MOST_CURVE_BARS: Final = 100_000
 MOST_CUTS: Final = 1_000
 DEFAULT_CUTS: Final = 32
 
+DEFAULT_BLOCKS: Final = 16
+MOST_BLOCKS: Final = 64
+
 FEWEST_BARS: Final = 2
 """A decision and its fill."""
 
@@ -90,6 +93,7 @@ class BatchJob:
         searched: Execution parameters that differ between the sets.
         metrics: Names of the metrics wanted, in the wanted order.
         bar_limit: Bars of the window to run, the first ones; None: all.
+        block_count: Blocks of days to sum returns by; None: they are not wanted.
     """
 
     choice: SnapshotChoice
@@ -101,6 +105,7 @@ class BatchJob:
     searched: Sequence[str]
     metrics: Sequence[str]
     bar_limit: int | None
+    block_count: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +174,7 @@ def batch_job(request: backtest_service_pb2.RunBacktestBatchRequest) -> BatchJob
         found.append(Violation("set_count", f"must be from 1 to {MOST_SETS:,}"))
     metrics = _metrics(request.metrics, found)
     bar_limit = _bar_limit(request, found)
+    block_count = _block_count(request, found)
     choice = StrategyChoice(request.strategy, found, beside=EXECUTION_PARAMETERS)
     found += problems_with_series(request.execution)
     execution = read_execution(request.execution, found)
@@ -192,6 +198,7 @@ def batch_job(request: backtest_service_pb2.RunBacktestBatchRequest) -> BatchJob
         searched=tuple(searched.columns),
         metrics=metrics,
         bar_limit=bar_limit,
+        block_count=block_count,
     )
 
 
@@ -227,6 +234,19 @@ def _bar_limit(
     if request.bar_limit < FEWEST_BARS:
         found.append(Violation("bar_limit", f"must be at least {FEWEST_BARS}"))
     return request.bar_limit
+
+
+def _block_count(
+    request: backtest_service_pb2.RunBacktestBatchRequest, found: list[Violation]
+) -> int | None:
+    if not request.HasField("return_statistics"):
+        return None
+    wanted = request.return_statistics
+    count = wanted.block_count if wanted.HasField("block_count") else DEFAULT_BLOCKS
+    if count % 2 or not 2 <= count <= MOST_BLOCKS:
+        told = f"must be even, from 2 to {MOST_BLOCKS}"
+        found.append(Violation("return_statistics.block_count", told))
+    return count
 
 
 def _of_execution(values: Mapping[str, V]) -> dict[str, V]:

@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from services.backtest.core.engine import NO_LEVELS
 from services.backtest.core.evaluation.timeline import IntervalUnusable
 from services.backtest.core.evaluation.workbench import Workbench, workbench_of
 from services.backtest.core.execution import Direction, Execution
 from services.backtest.core.frame import Frame
 from services.backtest.core.kernel import Bytes, Numbers
+from services.backtest.core.measures.return_sums import ReturnAdder, ReturnSums
 from services.backtest.core.metrics import METRIC_NAMES, UndefinedReason
 from services.backtest.core.plugins.calls import PlugInFailed
 from services.backtest.core.sets.chunks import Chunk, ChunkMaker
@@ -57,11 +59,13 @@ class BatchResult:
         values: By metric one number per set, shape (sets,); NaN where undefined.
         reasons: By metric why, shape (sets,), numbers of UndefinedReason; 0 where defined.
         failures: The sets that could not be run, by rising index.
+        returns: Sums over daily returns, where wanted.
     """
 
     values: dict[str, Numbers]
     reasons: dict[str, Bytes]
     failures: tuple[SetFailure, ...]
+    returns: ReturnSums | None = None
 
 
 def evaluate(
@@ -72,8 +76,11 @@ def evaluate(
     execution: Execution,
     metrics: Sequence[str],
     cancelled: Callable[[], bool],
+    block_count: int | None = None,
 ) -> BatchResult:
     """Run every set and return the metrics asked for, names of METRIC_NAMES.
+
+    With `block_count` the sums over daily returns too, by so many blocks of days.
 
     A set that cannot be run is a failure and leaves its neighbours unharmed. `cancelled` is asked
     before every few hundred sets.
@@ -83,7 +90,7 @@ def evaluate(
         AssayError: INVALID_ARGUMENT/FIELD_INVALID where the strategy asks for bars that the frame's
             do not make up.
     """
-    batch = _Batch(workbench_of(frame), strategy, direction, sets, execution, metrics)
+    batch = _Batch(workbench_of(frame), strategy, direction, sets, execution, metrics, block_count)
     try:
         for group in batch.plan.groups():
             batch.run(group, cancelled)
@@ -103,12 +110,18 @@ class _Batch:
         sets: ParameterSets,
         execution: Execution,
         metrics: Sequence[str],
+        block_count: int | None,
     ) -> None:
         self.plan = SetPlan(strategy, direction, sets, execution)
         self._bench = bench
         self._metrics = metrics
         self._execution = execution
-        self._runner = Runner(bench, strategy, direction, execution, metrics)
+        summed = block_count is not None
+        self._runner = Runner(bench, strategy, direction, execution, metrics, daily=summed)
+        self._returns = None
+        if block_count is not None:
+            levels = len(bench.market.span.midnights)
+            self._returns = ReturnAdder(sets.count, levels, block_count)
         self._values = np.full((sets.count, len(METRIC_NAMES)), np.nan)
         self._reasons = np.zeros((sets.count, len(METRIC_NAMES)), np.uint8)
         self._failures: dict[int, Exception] = self.plan.failures
@@ -127,13 +140,18 @@ class _Batch:
 
     def _run(self, maker: ChunkMaker, group: SetGroup, chunk: Chunk) -> None:
         columns = {name: column[chunk.sets] for name, column in self.plan.execution_columns.items()}
-        values, reasons, finite = self._runner.run(maker.code, group.signals, chunk, columns)
+        levels = self._returns.room(len(chunk.sets)) if self._returns else NO_LEVELS
+        values, reasons, finite = self._runner.run(
+            maker.code, group.signals, chunk, columns, levels
+        )
         own: Any = chunk.sets
         if own[-1] - own[0] + 1 == len(own):
             # Neighbours, as most sets are, are written in one piece.
             own = slice(own[0], own[-1] + 1)
         self._values[own] = values
         self._reasons[own] = reasons
+        if self._returns is not None:
+            self._returns.add(own, levels, finite)
         for number in chunk.sets[finite == 0].tolist():
             error = ArithmeticError("equity outgrew what a double can hold")
             self._failures.setdefault(number, error)
@@ -149,6 +167,7 @@ class _Batch:
             values={name: self._values[:, place].copy() for name, place in places.items()},
             reasons={name: self._reasons[:, place].copy() for name, place in places.items()},
             failures=tuple(_failure(index, error) for index, error in failures),
+            returns=None if self._returns is None else self._returns.result(),
         )
 
 

@@ -99,12 +99,21 @@ def ledger_message(entry: LedgerEntry) -> study_pb2.LedgerEntry:
         evaluated_trial_count=entry.evaluated_trial_count,
         sharpe_trial_count=entry.sharpe_trial_count,
     )
-    count = entry.sharpe_trial_count
-    total, squares = Fraction(entry.sharpe_sum), Fraction(entry.sharpe_square_sum)
-    if count > 0:
-        message.mean_bar_sharpe_ratio = float(total / count)
-    if count > 1:
-        # The sums are rounded, so that equal values may seem to vary by less than nothing.
-        variance = (squares - total * total / count) / (count - 1)
-        message.bar_sharpe_variance = max(0.0, float(variance))
+    if entry.sharpe_trial_count > 0:
+        message.mean_daily_sharpe_ratio = float(
+            Fraction(entry.sharpe_sum) / entry.sharpe_trial_count
+        )
+    variance = variance_of(entry)
+    if variance is not None:
+        message.daily_sharpe_variance = variance
     return message
+
+
+def variance_of(entry: LedgerEntry) -> float | None:
+    """Return the variance of the Sharpe ratios per day of trials; None for fewer than two."""
+    count = entry.sharpe_trial_count
+    if count < 2:
+        return None
+    total, squares = Fraction(entry.sharpe_sum), Fraction(entry.sharpe_square_sum)
+    # The sums are rounded, so that equal values may seem to vary by less than nothing.
+    return max(0.0, float((squares - total * total / count) / (count - 1)))

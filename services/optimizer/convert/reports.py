@@ -12,6 +12,7 @@ from assay.backtest.v1 import backtest_service_pb2, metrics_pb2, strategy_pb2
 from assay.optimizer.v1 import optimizer_service_pb2, study_pb2
 
 from services.common.errors import Violation
+from services.optimizer.convert.luck import luck_message
 from services.optimizer.convert.report_parts import (
     freeze_message,
     importance_message,
@@ -28,6 +29,7 @@ from services.optimizer.core.analysis.best_history import (
 from services.optimizer.core.analysis.freezing import freeze_suggestions
 from services.optimizer.core.analysis.importance import Evaluator, Importance
 from services.optimizer.core.analysis.interactions import interactions
+from services.optimizer.core.analysis.luck.verdict import Luck
 from services.optimizer.core.analysis.pareto import reference_point, trade_offs
 from services.optimizer.core.analysis.trial_order import parameters_at_edge
 from services.optimizer.core.analysis.trial_table import TrialTable
@@ -81,6 +83,7 @@ class Findings:
         buy_and_hold: What the study is compared with.
         ledger: All that was ever tried on the same dataset with the same strategy.
         evaluator: How importance is judged.
+        luck: How likely the best trial is luck; None where that is not told.
     """
 
     study: study_pb2.Study
@@ -91,6 +94,7 @@ class Findings:
     buy_and_hold: metrics_pb2.Metrics
     ledger: LedgerEntry
     evaluator: Evaluator = Evaluator.PED_ANOVA
+    luck: Luck | None = None
 
 
 def buy_and_hold_request(spec: study_pb2.StudySpec) -> backtest_service_pb2.RunBacktestRequest:
@@ -142,6 +146,8 @@ def report_message(
         suggested = freeze_suggestions(plan, table, judged[0], best)
         report.parameters_at_edge.extend(parameters_at_edge(plan, best))
         report.freeze_suggestions.extend(map(freeze_message, suggested))
+        if findings.luck is not None:
+            report.luck.CopyFrom(luck_message(study_id, best, findings.luck))
     return report
 
 

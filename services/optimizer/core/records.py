@@ -60,8 +60,8 @@ class LedgerEntry:
         study_count: Studies.
         trial_count: Trials finished, whatever their state.
         evaluated_trial_count: Those that were run, not reused.
-        sharpe_trial_count: Complete ones among them with a bar_sharpe_ratio.
-        sharpe_sum: Sum of their bar_sharpe_ratio.
+        sharpe_trial_count: Complete ones among them with a sharpe_ratio.
+        sharpe_sum: Sum of their Sharpe ratios per day, `daily_sharpe` of the metric.
         sharpe_square_sum: Sum of its squares.
     """
 

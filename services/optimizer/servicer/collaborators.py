@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from assay.backtest.v1 import backtest_service_pb2
+from assay.optimizer.v1 import study_pb2
 
 from services.optimizer.convert.reports import Importances
 from services.optimizer.core.analysis.best_history import Hypervolume
@@ -14,6 +15,7 @@ from services.optimizer.core.analysis.trial_export import ExportFormat, ExportLa
 from services.optimizer.core.ports import StudyStore
 from services.optimizer.core.study.events import Clock
 from services.optimizer.core.study.supervisor import Supervisor
+from services.optimizer.core.trial import Point
 
 Export: TypeAlias = Callable[[ExportFormat, ExportLayout], TrialExport]
 """Begins a file of trials."""
@@ -34,6 +36,16 @@ class Backtests(Protocol):
         self, request: backtest_service_pb2.RunBacktestRequest
     ) -> backtest_service_pb2.RunBacktestResponse:
         """Run one set."""
+
+    async def run_points(
+        self,
+        spec: study_pb2.StudySpec,
+        points: Sequence[Point],
+        metrics: Sequence[str],
+        *,
+        returns: bool = False,
+    ) -> backtest_service_pb2.RunBacktestBatchResponse:
+        """Run points of a stored study, for these metrics, perhaps with sums over daily returns."""
 
     async def code_version(self) -> str:
         """Return the version of the workers' code."""

@@ -35,6 +35,7 @@ from services.optimizer.core.analysis.trial_order import BY_NUMBER
 from services.optimizer.core.records import LedgerEntry, StudyRecord
 from services.optimizer.core.trial import Trial
 from services.optimizer.servicer.collaborators import Collaborators
+from services.optimizer.servicer.luck_evidence import LuckEvidence
 from services.optimizer.servicer.plans import plan_of_record
 from services.optimizer.servicer.study_messages import StudyMessages
 from services.optimizer.servicer.trial_numbers import Numbers, TrialNumbers
@@ -52,6 +53,7 @@ class ResultServicer(optimizer_service_pb2_grpc.OptimizerServiceServicer):
     def __init__(self, collaborators: Collaborators) -> None:
         self._with = collaborators
         self._numbers = TrialNumbers(collaborators.store)
+        self._luck = LuckEvidence(collaborators.backtests)
         self._messages = StudyMessages(collaborators.store, collaborators.supervisor, self._numbers)
 
     async def ListTrials(
@@ -103,16 +105,23 @@ class ResultServicer(optimizer_service_pb2_grpc.OptimizerServiceServicer):
         table = await self._with.store.table(study_id)
         best = await asyncio.to_thread(best_numbers, table, plan.objectives)
         key = record.ledger_key
-        ledger = await self._with.store.ledger(1, 0, key.dataset, key.strategy)
+        entries = await self._with.store.ledger(1, 0, key.dataset, key.strategy)
+        ledger = entries[0] if entries else LedgerEntry(key)
+        best_trials = await self._numbers.trials(study_id, best[:MOST_BEST_TRIALS])
+        luck = None
+        wanted = request.luck if request.HasField("luck") else True
+        if wanted and best_trials and len(plan.objectives) == 1:
+            luck = await self._luck.luck(record, plan, table, best_trials[0], ledger)
         findings = Findings(
             study=study,
             plan=plan,
             table=table,
             best=best,
-            best_trials=await self._numbers.trials(study_id, best[:MOST_BEST_TRIALS]),
+            best_trials=best_trials,
             buy_and_hold=compared.metrics,
-            ledger=ledger[0] if ledger else LedgerEntry(key),
+            ledger=ledger,
             evaluator=evaluator,
+            luck=luck,
         )
         report = await asyncio.to_thread(
             report_message, findings, self._with.importances, self._with.hypervolume

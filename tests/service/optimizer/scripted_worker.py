@@ -21,6 +21,7 @@ from assay.market.v1 import candles_pb2
 from services.common.errors import AssayError, Code, Violation, refuse
 from services.common.frames_codec import timestamp_from_ms
 from services.common.server import Application
+from tests.service.optimizer.scripted_returns import statistics_of
 
 BAR_COUNT = 8_784
 DATASET = "datasets/bybit.linear.btcusdt.1h"
@@ -87,6 +88,7 @@ class ScriptedWorker(backtest_service_pb2_grpc.BacktestServiceServicer):
         window_bar_count: Bars of its window.
         batches: Set counts of the batches of studies.
         runs: Requests for one backtest.
+        reruns: Batches of reports: trials and their neighbours once more.
     """
 
     def __init__(self) -> None:
@@ -101,6 +103,7 @@ class ScriptedWorker(backtest_service_pb2_grpc.BacktestServiceServicer):
         self.batches: list[int] = []
         self.probes: list[backtest_service_pb2.RunBacktestBatchRequest] = []
         self.runs: list[backtest_service_pb2.RunBacktestRequest] = []
+        self.reruns: list[backtest_service_pb2.RunBacktestBatchRequest] = []
 
     def close_gate(self) -> None:
         """Keep the batches that come from now on; `waiting` is set by the first of them."""
@@ -145,7 +148,10 @@ class ScriptedWorker(backtest_service_pb2_grpc.BacktestServiceServicer):
         """Run the sets of a probe or of a study."""
         sets = _sets_of(request)
         if request.metrics:
-            self.probes.append(request)
+            again = request.HasField("return_statistics") or list(request.metrics) != [
+                "trade_count"
+            ]
+            (self.reruns if again else self.probes).append(request)
             refuse(_violations(request))
             if self.probe_failure is not None:
                 raise self.probe_failure
@@ -180,6 +186,8 @@ class ScriptedWorker(backtest_service_pb2_grpc.BacktestServiceServicer):
                         "available_bar_count": str(self.window_bar_count),
                     },
                 )
+        if request.HasField("return_statistics"):
+            response.return_statistics.CopyFrom(statistics_of(sets))
         earned = [metrics_of(values) for values in sets]
         for name in request.metrics or metrics_pb2.Metrics.DESCRIPTOR.fields_by_name:
             if name != "undefined":

@@ -86,9 +86,9 @@ def outcome(number: int, values: tuple[float, float]) -> Outcome:
             failure_reason="WINDOW_TOO_SHORT", failure_message="needs 10 bars, has µ\t\\n\n", **run
         )
     metrics = {f"metric_{place}": NUMBERS[(number + place) % 7] * 0.5 for place in range(12)}
-    metrics |= {"sharpe_ratio": values[0], "trade_count": float(number)}
+    metrics |= {"total_return_ratio": values[0], "trade_count": float(number)}
     if number % 9 != 4:
-        metrics["bar_sharpe_ratio"] = math.cos(number) / 3
+        metrics["sharpe_ratio"] = math.cos(number) / 3
     return Outcome(metrics=metrics, undefined={"sqn": 3}, pruned=state is TrialState.PRUNED, **run)
 
 

@@ -19,7 +19,7 @@ def counted(trials: list[Any], study_count: int = 1) -> LedgerEntry:
     """Return what the ledger must say of the trials of a study."""
     run = [trial for trial in trials if trial.reused_trial_number is None]
     complete = [trial.outcome.metrics for trial in run if trial.state is TrialState.COMPLETE]
-    sharpes = [one["bar_sharpe_ratio"] for one in complete if "bar_sharpe_ratio" in one]
+    sharpes = [one["sharpe_ratio"] / 365**0.5 for one in complete if "sharpe_ratio" in one]
     assert 0 < len(sharpes) < len(complete) < len(run) < len(trials)
     return LedgerEntry(
         key=KEY,

@@ -68,7 +68,7 @@ async def test_a_table_holds_every_trial_bit_by_bit(store: OptunaStore, cases: A
     assert len(await store.table("first", ["trade_count"])) == 0
     for first, end in ((0, 1), (1, 9), (9, 73), (73, 140)):
         await store.append(lease, [Generation(written[first:end])], 1)
-    for metrics in ([], ["trade_count"], ["bar_sharpe_ratio", "none", "metric_3", "metric_0"]):
+    for metrics in ([], ["trade_count"], ["sharpe_ratio", "none", "metric_3", "metric_0"]):
         table = await store.table("first", metrics)
         assert list(table.metrics) == metrics
         assert len(table) == 140

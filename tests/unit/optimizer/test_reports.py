@@ -164,13 +164,13 @@ def test_the_ledger_tells_mean_and_variance_of_its_sums() -> None:
 
     assert (message.study_count, message.trial_count, message.evaluated_trial_count) == (1, 9, 8)
     assert (message.dataset, message.strategy) == (KEY.dataset, KEY.strategy)
-    assert message.mean_bar_sharpe_ratio == statistics.fmean(values)
-    assert message.bar_sharpe_variance == statistics.variance(map(Fraction, values))
+    assert message.mean_daily_sharpe_ratio == statistics.fmean(values)
+    assert message.daily_sharpe_variance == statistics.variance(map(Fraction, values))
 
     equal = ledger_message(LedgerEntry(KEY, 1, 3, 3, 3, 0.1 + 0.1 + 0.1, 3 * 0.1**2))
-    assert equal.bar_sharpe_variance >= 0.0
+    assert equal.daily_sharpe_variance >= 0.0
     none = ledger_message(LedgerEntry(KEY))
-    assert not none.HasField("mean_bar_sharpe_ratio")
+    assert not none.HasField("mean_daily_sharpe_ratio")
     one = ledger_message(LedgerEntry(KEY, 1, 1, 1, 1, 0.5, 0.25))
-    assert one.mean_bar_sharpe_ratio == 0.5
-    assert not one.HasField("bar_sharpe_variance")
+    assert one.mean_daily_sharpe_ratio == 0.5
+    assert not one.HasField("daily_sharpe_variance")

@@ -31,6 +31,9 @@ from services.backtest.core.unowned import beyond, unowned
 
 METRICS: Final = len(METRIC_NAMES)
 
+NO_LEVELS: Final = np.empty((0, 0))
+"""Stands for levels nobody asks for."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Recorded:
@@ -106,8 +109,12 @@ def _run(
     values: Numbers,
     reasons: Bytes,
     finite: Bytes,
+    daily: Numbers,
 ) -> int:
-    """Run the sets from begin to end, half-open; return the trades of the last one."""
+    """Run the sets from begin to end, half-open; return the trades of the last one.
+
+    `daily` gets the levels of each set where it has rows; `wants` must hold DAYS then.
+    """
     bars, words = len(market.bars.close), signals.planes.shape[2]
     midnights = len(market.span.midnights) if wants & DAYS else 0
     levels, returns = np.empty(midnights), np.empty(max(0, midnights - 1))
@@ -168,6 +175,8 @@ def _run(
             reasons[index],
         )
         finite[index] = 1 if sound else 0
+        if len(daily) > 0:
+            daily[index] = levels
     return count
 
 
@@ -183,12 +192,15 @@ def run_many(
     values: Numbers,
     reasons: Bytes,
     finite: Bytes,
+    daily: Numbers = NO_LEVELS,
 ) -> None:
     """Run the sets from begin to end, half-open, in one call without the interpreter lock.
 
     `terms` and `tiers` are those of terms_matrix and tiers_of. Row by row, `values` and `reasons`,
     shape (sets, METRICS), get the metrics of the groups in `wants` and those of none; other places
     mean nothing. `finite`, shape (sets,), gets 0 where a number outgrew what a double can hold.
+    `daily`, shape (sets, midnights), gets the equity at the span's midnights, which `wants` must
+    hold; without rows they are not told.
     """
     nothing = np.empty(0)
     _run(
@@ -207,6 +219,7 @@ def run_many(
         values,
         reasons,
         finite,
+        daily,
     )
 
 
@@ -235,6 +248,7 @@ def run_one(
         values,
         reasons,
         finite,
+        NO_LEVELS,
     )
     return Recorded(
         trades[:count].copy(),

@@ -9,7 +9,15 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from services.backtest.core.engine import Recorded, Signals, run_many, run_one, wants_of
+from services.backtest.core.engine import (
+    DAYS,
+    NO_LEVELS,
+    Recorded,
+    Signals,
+    run_many,
+    run_one,
+    wants_of,
+)
 from services.backtest.core.evaluation.workbench import Workbench
 from services.backtest.core.execution import SIZES, Direction, Execution
 from services.backtest.core.kernel import Bytes, Integers, Numbers
@@ -19,6 +27,7 @@ from services.backtest.core.planes.plane_code import PlaneCode
 from services.backtest.core.planes.turns import turning
 from services.backtest.core.sets.chunks import Chunk, signal_columns
 from services.backtest.core.sets.comparing import Comparing
+from services.backtest.core.sparse import DAYS as SPARSE_DAYS
 from services.backtest.core.sparse import MOST_BARS, NOT_COVERED, run_changes, run_plain
 from services.backtest.core.sparse import wants_of as sparse_wants_of
 from services.backtest.core.strategies.strategy import Strategy
@@ -52,17 +61,19 @@ class Runner:
         direction: Direction,
         execution: Execution,
         metrics: Sequence[str],
+        *,
+        daily: bool = False,
     ) -> None:
-        """Take what all sets share; `metrics` are those wanted."""
+        """Take what all sets share; `metrics` are those wanted, with `daily` levels too."""
         self.comparing = Comparing(bench)
         self._bench = bench
         self._execution = execution
         if "position_fraction" in strategy.program.distances:
             none: dict[str, Any] = dict.fromkeys(SIZES)
             self._execution = replace(execution, **none)
-        self._wants = wants_of(metrics)
+        self._wants = wants_of(metrics) | (DAYS if daily else 0)
         self._plain_terms = terms_of(self._execution)
-        self._sparse_wants = sparse_wants_of(metrics)
+        self._sparse_wants = sparse_wants_of(metrics) | (SPARSE_DAYS if daily else 0)
         self._dense = bool(NOT_COVERED.intersection(metrics))
         self._may_be_plain = (
             direction is Direction.LONG
@@ -77,15 +88,19 @@ class Runner:
         signals: Mapping[str, int],
         chunk: Chunk,
         columns: Mapping[str, Numbers],
+        levels: Numbers = NO_LEVELS,
     ) -> Results:
-        """Run a chunk; `columns` are the execution parameters that differ between its sets."""
+        """Run a chunk; `columns` are the execution parameters that differ between its sets.
+
+        `levels`, shape (sets, midnights), gets the equity at midnights; without rows it does not.
+        """
         plain = self._plain(chunk, columns)
         turns = turning(code, signals)
         if plain.all() and not self._dense and turns and self.comparing.can_list(chunk):
-            return self._run_turns(chunk, turns)
+            return self._run_turns(chunk, turns, levels)
         planes = self.comparing.planes(code, chunk, turns=turns)
         if plain.all() and not self._dense:
-            return self._run_plain(code, planes, signals, chunk.firsts, plain)
+            return self._run_plain(code, planes, signals, chunk.firsts, plain, levels)
         count = len(chunk.sets)
         results = _empty(count)
         run_many(
@@ -98,6 +113,7 @@ class Runner:
             0,
             count,
             *results,
+            levels,
         )
         if plain.any():
             self._overlay(
@@ -150,6 +166,7 @@ class Runner:
         signals: Mapping[str, int],
         firsts: Integers,
         plain: Flags,
+        levels: Numbers = NO_LEVELS,
     ) -> Results:
         """Return the metrics of the plain sets, save those that take every bar."""
         enter, leave = signal_columns(code, signals)[:2]
@@ -165,10 +182,11 @@ class Runner:
             self._plain_terms,
             self._sparse_wants,
             *found,
+            levels,
         )
         return found
 
-    def _run_turns(self, chunk: Chunk, turns: tuple[int, int]) -> Results:
+    def _run_turns(self, chunk: Chunk, turns: tuple[int, int], levels: Numbers) -> Results:
         """Return the metrics of plain sets whose only signals are turns."""
         found = _empty(len(chunk.sets))
         run_changes(
@@ -179,6 +197,7 @@ class Runner:
             self._plain_terms,
             self._sparse_wants,
             *found,
+            levels,
         )
         return found
 

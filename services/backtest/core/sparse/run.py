@@ -24,7 +24,10 @@ from services.backtest.core.terms import Terms
 _NO_VARIANCE: Final = int(UndefinedReason.NO_VARIANCE)
 _NO_TRADES: Final = int(UndefinedReason.NO_TRADES)
 
-_DAYS: Final = 1
+DAYS: Final = 1
+"""Among wants: equity at midnights."""
+
+NO_LEVELS: Final = np.empty((0, 0))
 _DISTRIBUTION: Final = 2
 _GROWTH: Final = 4
 _TRADES: Final = 8
@@ -43,14 +46,14 @@ _ALWAYS: Final = (
     Metric.EXPOSURE_RATIO,
 )
 _GROUPS: Final = {
-    _DAYS: (
+    DAYS: (
         Metric.SHARPE_RATIO,
         Metric.SORTINO_RATIO,
         Metric.OMEGA_RATIO,
         Metric.ANNUALIZED_VOLATILITY_RATIO,
         Metric.ULCER_INDEX_RATIO,
     ),
-    _DAYS | _DISTRIBUTION: (
+    DAYS | _DISTRIBUTION: (
         Metric.VALUE_AT_RISK_95_RATIO,
         Metric.CONDITIONAL_VALUE_AT_RISK_95_RATIO,
         Metric.TAIL_RATIO,
@@ -96,6 +99,7 @@ def run_plain(
     values: Numbers,
     reasons: Bytes,
     finite: Bytes,
+    daily: Numbers = NO_LEVELS,
 ) -> None:
     """Run sets that hold long at full equity or nothing.
 
@@ -104,7 +108,8 @@ def run_plain(
     shape (sets,), tells the bar of each set's first decision, at least two bars before the window's
     end; negative ones are passed over. `values` and `reasons`, shape (sets, METRICS), NaN and 0
     before, get the metrics that `wants` stands for, and perhaps others; `finite`, shape (sets,),
-    gets 0 where a number outgrew a double.
+    gets 0 where a number outgrew a double. `daily`, shape (sets, midnights), gets the equity at the
+    span's midnights, which `wants` must hold; without rows they are not told.
 
     The interpreter lock is not held.
     """
@@ -114,7 +119,7 @@ def run_plain(
     def listed(own: slice, changes: Bars, counts: Integers) -> None:
         list_changes(opens[own], leaves[own], firsts[own], bars, changes, counts)
 
-    run_changes(market, ranges, listed, firsts, terms, wants, values, reasons, finite)
+    run_changes(market, ranges, listed, firsts, terms, wants, values, reasons, finite, daily)
 
 
 def run_changes(
@@ -127,6 +132,7 @@ def run_changes(
     values: Numbers,
     reasons: Bytes,
     finite: Bytes,
+    daily: Numbers = NO_LEVELS,
 ) -> None:
     """Do as `run_plain` with sets whose changes are listed for some of them at a time.
 
@@ -151,6 +157,7 @@ def run_changes(
             values[own],
             reasons[own],
             finite[own],
+            daily[own],
         )
 
 
@@ -166,10 +173,11 @@ def _run(
     values: Numbers,
     reasons: Bytes,
     finite: Bytes,
+    daily: Numbers,
 ) -> None:
     bars = len(ranges.prices)
     span = market.span
-    days = len(span.midnights) if wants & _DAYS else 0
+    days = len(span.midnights) if wants & DAYS else 0
     rows = bars // 2 + 1 if wants & _TRADES else 0
     notes = Notes(
         np.zeros((rows, TRADE_COLUMNS)),
@@ -178,7 +186,7 @@ def _run(
         np.empty(days),
         market.bars.follows,
     )
-    daily = np.empty(max(0, days - 1))
+    returns = np.empty(max(0, days - 1))
     for index in range(len(firsts)):
         if firsts[index] < 0:
             finite[index] = 1
@@ -187,8 +195,12 @@ def _run(
         own, why = values[index], reasons[index]
         measure_final(walked.final, terms.capital, own)
         _measure_walk(walked, bars, span.bars_per_year, own, why)
-        if wants & _DAYS and measure_days(notes.levels, daily, own, why) and wants & _DISTRIBUTION:
-            measure_distribution(daily, own, why)
+        if wants & DAYS:
+            whole = measure_days(notes.levels, returns, own, why)
+            if whole and wants & _DISTRIBUTION:
+                measure_distribution(returns, own, why)
+            if len(daily) > 0:
+                daily[index] = notes.levels
         if wants & _GROWTH:
             measure_growth(terms.capital, span.days, own, why)
         if wants & _TRADES:

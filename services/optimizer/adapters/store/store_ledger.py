@@ -10,11 +10,12 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from services.optimizer.adapters.store.study_tables import LEDGER
+from services.optimizer.core.analysis.luck.sharpe import daily_sharpe
 from services.optimizer.core.records import LedgerEntry, LedgerKey
 from services.optimizer.core.trial import Trial, TrialState
 
-SHARPE_METRIC: Final = "bar_sharpe_ratio"
-"""The metric that is summed up."""
+SHARPE_METRIC: Final = "sharpe_ratio"
+"""The metric whose values per day are summed up."""
 
 
 def counted(row: Any, trials: Iterable[Trial]) -> dict[str, Any]:
@@ -36,8 +37,9 @@ def counted(row: Any, trials: Iterable[Trial]) -> dict[str, Any]:
         sharpe = trial.outcome.metrics.get(SHARPE_METRIC)
         if trial.state is TrialState.COMPLETE and sharpe is not None:
             sharpe_count += 1
-            total += sharpe
-            squares += sharpe * sharpe
+            daily = daily_sharpe(sharpe)
+            total += daily
+            squares += daily * daily
     return {
         "trial_count": trial_count,
         "evaluated_trial_count": evaluated,

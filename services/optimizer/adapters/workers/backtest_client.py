@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from typing import Final, TypeVar
 
 import grpc
 from assay.backtest.v1 import backtest_service_pb2, backtest_service_pb2_grpc
+from assay.optimizer.v1 import study_pb2
 
 from services.common.errors import AssayError, Code
 from services.common.status import error_of
+from services.optimizer.adapters.workers.batch_messages import BatchMaker
+from services.optimizer.core.trial import Point
 
 RETRY_AFTER_MS: Final = 1_000
 
@@ -54,6 +57,21 @@ class BacktestClient:
     ) -> backtest_service_pb2.RunBacktestResponse:
         """Run one set."""
         return await _called(self._stub.RunBacktest(request))
+
+    async def run_points(
+        self,
+        spec: study_pb2.StudySpec,
+        points: Sequence[Point],
+        metrics: Sequence[str],
+        *,
+        returns: bool = False,
+    ) -> backtest_service_pb2.RunBacktestBatchResponse:
+        """Run points of a stored study, for these metrics, perhaps with sums over daily returns."""
+        request = BatchMaker(spec).request(points)
+        request.metrics.extend(metrics)
+        if returns:
+            request.return_statistics.SetInParent()
+        return await _called(self._stub.RunBacktestBatch(request))
 
     async def code_version(self) -> str:
         """Return the version of the workers' code."""

@@ -627,6 +627,7 @@ class RunBacktestBatchRequest(_message.Message):
     EXECUTION_FIELD_NUMBER: _builtins.int
     METRICS_FIELD_NUMBER: _builtins.int
     BAR_LIMIT_FIELD_NUMBER: _builtins.int
+    RETURN_STATISTICS_FIELD_NUMBER: _builtins.int
     set_count: _builtins.int
     """Required. Number of sets, 1 to 10,000."""
     bar_limit: _builtins.int
@@ -662,6 +663,10 @@ class RunBacktestBatchRequest(_message.Message):
         set and metric: clients with gRPC's default limit of 4 MiB ask for all metrics of at most 9,000 sets.
         """
 
+    @_builtins.property
+    def return_statistics(self) -> Global___ReturnStatisticsRequest:
+        """Optional. What to tell of daily returns. Unset: nothing."""
+
     def __init__(
         self,
         *,
@@ -673,16 +678,116 @@ class RunBacktestBatchRequest(_message.Message):
         execution: _execution_pb2.ExecutionModel | None = ...,
         metrics: _abc.Iterable[_builtins.str] | None = ...,
         bar_limit: _builtins.int | None = ...,
+        return_statistics: Global___ReturnStatisticsRequest | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_bar_limit", b"_bar_limit", "bar_limit", b"bar_limit", "execution", b"execution", "snapshot", b"snapshot", "strategy", b"strategy"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_bar_limit", b"_bar_limit", "bar_limit", b"bar_limit", "execution", b"execution", "return_statistics", b"return_statistics", "snapshot", b"snapshot", "strategy", b"strategy"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_bar_limit", b"_bar_limit", "bar_limit", b"bar_limit", "columns", b"columns", "execution", b"execution", "fixed_parameters", b"fixed_parameters", "metrics", b"metrics", "set_count", b"set_count", "snapshot", b"snapshot", "strategy", b"strategy"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_bar_limit", b"_bar_limit", "bar_limit", b"bar_limit", "columns", b"columns", "execution", b"execution", "fixed_parameters", b"fixed_parameters", "metrics", b"metrics", "return_statistics", b"return_statistics", "set_count", b"set_count", "snapshot", b"snapshot", "strategy", b"strategy"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__bar_limit: _TypeAlias = _typing.Literal["bar_limit"]  # noqa: Y015
     _WhichOneofArgType__bar_limit: _TypeAlias = _typing.Literal["_bar_limit", b"_bar_limit"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__bar_limit) -> _WhichOneofReturnType__bar_limit | None: ...
 
 Global___RunBacktestBatchRequest: _TypeAlias = RunBacktestBatchRequest  # noqa: Y015
+
+@_typing.final
+class ReturnStatisticsRequest(_message.Message):
+    """Asks for sums over daily returns, in place of the returns themselves."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BLOCK_COUNT_FIELD_NUMBER: _builtins.int
+    block_count: _builtins.int
+    """Optional. Blocks that the days are cut into, even, 2 to 64. Unset: 16."""
+    def __init__(
+        self,
+        *,
+        block_count: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_block_count", b"_block_count", "block_count", b"block_count"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_block_count", b"_block_count", "block_count", b"block_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__block_count: _TypeAlias = _typing.Literal["block_count"]  # noqa: Y015
+    _WhichOneofArgType__block_count: _TypeAlias = _typing.Literal["_block_count", b"_block_count"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__block_count) -> _WhichOneofReturnType__block_count | None: ...
+
+Global___ReturnStatisticsRequest: _TypeAlias = ReturnStatisticsRequest  # noqa: Y015
+
+@_typing.final
+class ReturnStatistics(_message.Message):
+    """Sums over the daily returns of many sets, as "daily" is meant in Metrics: enough for Sharpe ratios over any choice of
+    blocks and for the mean correlation of the sets, in memory that does not grow with the days. Every sum is taken in a
+    fixed order: equal requests give equal bits.
+
+    Only sets with a return on every day are told of. Without two midnights in the window there are no days.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BLOCK_COUNT_FIELD_NUMBER: _builtins.int
+    DAY_COUNT_FIELD_NUMBER: _builtins.int
+    DROPPED_DAY_COUNT_FIELD_NUMBER: _builtins.int
+    BLOCK_DAY_COUNT_FIELD_NUMBER: _builtins.int
+    UNDEFINED_REASONS_FIELD_NUMBER: _builtins.int
+    BLOCK_SUMS_FIELD_NUMBER: _builtins.int
+    BLOCK_SQUARE_SUMS_FIELD_NUMBER: _builtins.int
+    STANDARDIZED_SUMS_FIELD_NUMBER: _builtins.int
+    STANDARDIZED_SET_COUNT_FIELD_NUMBER: _builtins.int
+    block_count: _builtins.int
+    """Output only. Blocks the days are cut into."""
+    day_count: _builtins.int
+    """Output only. Days with a return, T; as many as daily returns behind sharpe_ratio."""
+    dropped_day_count: _builtins.int
+    """Output only. Oldest days left out of the blocks: T modulo block_count."""
+    block_day_count: _builtins.int
+    """Output only. Days of each block; 0 where there are fewer days than blocks."""
+    standardized_set_count: _builtins.int
+    """Output only. Sets in standardized_sums: those whose returns differ from each other."""
+    @_builtins.property
+    def undefined_reasons(self) -> _containers.RepeatedScalarFieldContainer[_metrics_pb2.UndefinedReason.ValueType]:
+        """Output only. Why a set has no returns, one per set: UNDEFINED_REASON_UNSPECIFIED for one that has,
+        UNDEFINED_REASON_TOO_FEW_OBSERVATIONS without days, UNDEFINED_REASON_RUINED where a day began without equity,
+        UNDEFINED_REASON_SET_FAILED for one in `failures`. Empty when all have returns.
+        """
+
+    @_builtins.property
+    def block_sums(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Output only. Sum of the returns of each block, oldest block first, set after set; sets without returns are left
+        out. 128 bytes per set with 16 blocks.
+        """
+
+    @_builtins.property
+    def block_square_sums(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Output only. Sum of their squares, in the same order."""
+
+    @_builtins.property
+    def standardized_sums(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Output only. For each of the T days the sum over the sets of their standardised return (less its mean, over its
+        deviation with divisor T). Of answers over the same window these may be added up: with S the sum over all days of
+        the squares of these, and n sets in them, the mean pairwise correlation is (S / T - n) / (n (n - 1)).
+        """
+
+    def __init__(
+        self,
+        *,
+        block_count: _builtins.int = ...,
+        day_count: _builtins.int = ...,
+        dropped_day_count: _builtins.int = ...,
+        block_day_count: _builtins.int = ...,
+        undefined_reasons: _abc.Iterable[_metrics_pb2.UndefinedReason.ValueType] | None = ...,
+        block_sums: _abc.Iterable[_builtins.float] | None = ...,
+        block_square_sums: _abc.Iterable[_builtins.float] | None = ...,
+        standardized_sums: _abc.Iterable[_builtins.float] | None = ...,
+        standardized_set_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["block_count", b"block_count", "block_day_count", b"block_day_count", "block_square_sums", b"block_square_sums", "block_sums", b"block_sums", "day_count", b"day_count", "dropped_day_count", b"dropped_day_count", "standardized_set_count", b"standardized_set_count", "standardized_sums", b"standardized_sums", "undefined_reasons", b"undefined_reasons"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReturnStatistics: _TypeAlias = ReturnStatistics  # noqa: Y015
 
 @_typing.final
 class RunBacktestBatchResponse(_message.Message):
@@ -697,6 +802,7 @@ class RunBacktestBatchResponse(_message.Message):
     MISSING_BAR_COUNT_FIELD_NUMBER: _builtins.int
     SYNTHETIC_FIELD_NUMBER: _builtins.int
     EXECUTION_FIELD_NUMBER: _builtins.int
+    RETURN_STATISTICS_FIELD_NUMBER: _builtins.int
     bar_count: _builtins.int
     """Output only. Bars run: those of the window, or `bar_limit`."""
     missing_bar_count: _builtins.int
@@ -721,6 +827,10 @@ class RunBacktestBatchResponse(_message.Message):
         sets, what the request's model says of them.
         """
 
+    @_builtins.property
+    def return_statistics(self) -> Global___ReturnStatistics:
+        """Output only. Sums over daily returns; set where they were asked for."""
+
     def __init__(
         self,
         *,
@@ -731,10 +841,11 @@ class RunBacktestBatchResponse(_message.Message):
         missing_bar_count: _builtins.int = ...,
         synthetic: _builtins.bool = ...,
         execution: _execution_pb2.ExecutionModel | None = ...,
+        return_statistics: Global___ReturnStatistics | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["execution", b"execution", "snapshot", b"snapshot"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["execution", b"execution", "return_statistics", b"return_statistics", "snapshot", b"snapshot"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bar_count", b"bar_count", "columns", b"columns", "execution", b"execution", "failures", b"failures", "missing_bar_count", b"missing_bar_count", "snapshot", b"snapshot", "synthetic", b"synthetic"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bar_count", b"bar_count", "columns", b"columns", "execution", b"execution", "failures", b"failures", "missing_bar_count", b"missing_bar_count", "return_statistics", b"return_statistics", "snapshot", b"snapshot", "synthetic", b"synthetic"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -740,21 +740,29 @@ class GetStudyReportRequest(_message.Message):
 
     NAME_FIELD_NUMBER: _builtins.int
     IMPORTANCE_EVALUATOR_FIELD_NUMBER: _builtins.int
+    LUCK_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Required. "studies/{study}"."""
     importance_evaluator: Global___GetStudyReportRequest.ImportanceEvaluator.ValueType
     """Optional. How importance is judged. Unset: PED-ANOVA."""
+    luck: _builtins.bool
+    """Optional. Whether to tell how likely the best trial is luck. That runs up to 2,000 trials again, which takes a
+    second or so, and is remembered until the study has more of them. Unset: true.
+    """
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         importance_evaluator: Global___GetStudyReportRequest.ImportanceEvaluator.ValueType = ...,
+        luck: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_luck", b"_luck", "luck", b"luck"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["importance_evaluator", b"importance_evaluator", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_luck", b"_luck", "importance_evaluator", b"importance_evaluator", "luck", b"luck", "name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__luck: _TypeAlias = _typing.Literal["luck"]  # noqa: Y015
+    _WhichOneofArgType__luck: _TypeAlias = _typing.Literal["_luck", b"_luck"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__luck) -> _WhichOneofReturnType__luck | None: ...
 
 Global___GetStudyReportRequest: _TypeAlias = GetStudyReportRequest  # noqa: Y015
 

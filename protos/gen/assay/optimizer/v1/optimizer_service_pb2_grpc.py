@@ -239,11 +239,11 @@ class OptimizerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetStudyReport(self, request, context):
-        """Reports what a study found so far: best trials, importance, comparison with buy-and-hold.
+        """Reports what a study found so far: best trials, importance, comparison with buy-and-hold, how likely it is luck.
 
         Errors: INVALID_ARGUMENT/FIELD_INVALID, NOT_FOUND/STUDY_UNKNOWN, UNAVAILABLE/NO_WORKERS,
         UNAVAILABLE/DATA_UNAVAILABLE; from the data service NOT_FOUND/DATASET_UNKNOWN and ABORTED/DATASET_CHANGED, when the
-        data that buy-and-hold needs are no longer those of the study.
+        data that the backtests of the report need are no longer those of the study.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

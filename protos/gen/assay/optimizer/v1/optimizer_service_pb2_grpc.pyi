@@ -116,11 +116,11 @@ class OptimizerServiceStub:
     Errors: INVALID_ARGUMENT/FIELD_INVALID.
     """
     GetStudyReport: _grpc.UnaryUnaryMultiCallable[_optimizer_service_pb2.GetStudyReportRequest, _optimizer_service_pb2.GetStudyReportResponse]
-    """Reports what a study found so far: best trials, importance, comparison with buy-and-hold.
+    """Reports what a study found so far: best trials, importance, comparison with buy-and-hold, how likely it is luck.
 
     Errors: INVALID_ARGUMENT/FIELD_INVALID, NOT_FOUND/STUDY_UNKNOWN, UNAVAILABLE/NO_WORKERS,
     UNAVAILABLE/DATA_UNAVAILABLE; from the data service NOT_FOUND/DATASET_UNKNOWN and ABORTED/DATASET_CHANGED, when the
-    data that buy-and-hold needs are no longer those of the study.
+    data that the backtests of the report need are no longer those of the study.
     """
 
 @_typing.type_check_only
@@ -211,11 +211,11 @@ class OptimizerServiceAsyncStub(OptimizerServiceStub):
     Errors: INVALID_ARGUMENT/FIELD_INVALID.
     """
     GetStudyReport: _aio.UnaryUnaryMultiCallable[_optimizer_service_pb2.GetStudyReportRequest, _optimizer_service_pb2.GetStudyReportResponse]  # type: ignore[assignment]
-    """Reports what a study found so far: best trials, importance, comparison with buy-and-hold.
+    """Reports what a study found so far: best trials, importance, comparison with buy-and-hold, how likely it is luck.
 
     Errors: INVALID_ARGUMENT/FIELD_INVALID, NOT_FOUND/STUDY_UNKNOWN, UNAVAILABLE/NO_WORKERS,
     UNAVAILABLE/DATA_UNAVAILABLE; from the data service NOT_FOUND/DATASET_UNKNOWN and ABORTED/DATASET_CHANGED, when the
-    data that buy-and-hold needs are no longer those of the study.
+    data that the backtests of the report need are no longer those of the study.
     """
 
 class OptimizerServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -381,11 +381,11 @@ class OptimizerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _optimizer_service_pb2.GetStudyReportRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_optimizer_service_pb2.GetStudyReportResponse, _abc.Awaitable[_optimizer_service_pb2.GetStudyReportResponse]]:
-        """Reports what a study found so far: best trials, importance, comparison with buy-and-hold.
+        """Reports what a study found so far: best trials, importance, comparison with buy-and-hold, how likely it is luck.
 
         Errors: INVALID_ARGUMENT/FIELD_INVALID, NOT_FOUND/STUDY_UNKNOWN, UNAVAILABLE/NO_WORKERS,
         UNAVAILABLE/DATA_UNAVAILABLE; from the data service NOT_FOUND/DATASET_UNKNOWN and ABORTED/DATASET_CHANGED, when the
-        data that buy-and-hold needs are no longer those of the study.
+        data that the backtests of the report need are no longer those of the study.
         """
 
 def add_OptimizerServiceServicer_to_server(servicer: OptimizerServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1610,8 +1610,8 @@ class LedgerEntry(_message.Message):
     TRIAL_COUNT_FIELD_NUMBER: _builtins.int
     EVALUATED_TRIAL_COUNT_FIELD_NUMBER: _builtins.int
     SHARPE_TRIAL_COUNT_FIELD_NUMBER: _builtins.int
-    MEAN_BAR_SHARPE_RATIO_FIELD_NUMBER: _builtins.int
-    BAR_SHARPE_VARIANCE_FIELD_NUMBER: _builtins.int
+    MEAN_DAILY_SHARPE_RATIO_FIELD_NUMBER: _builtins.int
+    DAILY_SHARPE_VARIANCE_FIELD_NUMBER: _builtins.int
     dataset: _builtins.str
     """Output only. "datasets/{dataset}"."""
     strategy: _builtins.str
@@ -1623,11 +1623,11 @@ class LedgerEntry(_message.Message):
     evaluated_trial_count: _builtins.int
     """Output only. Trials that were run: those not reused."""
     sharpe_trial_count: _builtins.int
-    """Output only. Run trials, pruned ones not among them, whose bar_sharpe_ratio is defined."""
-    mean_bar_sharpe_ratio: _builtins.float
-    """Output only. Mean of their bar_sharpe_ratio; unset while sharpe_trial_count is 0."""
-    bar_sharpe_variance: _builtins.float
-    """Output only. Variance of their bar_sharpe_ratio (divisor n - 1); unset while sharpe_trial_count is below 2."""
+    """Output only. Run trials, pruned ones not among them, whose sharpe_ratio is defined."""
+    mean_daily_sharpe_ratio: _builtins.float
+    """Output only. Mean of their Sharpe ratios per day, sharpe_ratio / sqrt(365); unset while sharpe_trial_count is 0."""
+    daily_sharpe_variance: _builtins.float
+    """Output only. Variance of their Sharpe ratios per day (divisor n - 1); unset while sharpe_trial_count is below 2."""
     def __init__(
         self,
         *,
@@ -1637,23 +1637,438 @@ class LedgerEntry(_message.Message):
         trial_count: _builtins.int = ...,
         evaluated_trial_count: _builtins.int = ...,
         sharpe_trial_count: _builtins.int = ...,
-        mean_bar_sharpe_ratio: _builtins.float | None = ...,
-        bar_sharpe_variance: _builtins.float | None = ...,
+        mean_daily_sharpe_ratio: _builtins.float | None = ...,
+        daily_sharpe_variance: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_bar_sharpe_variance", b"_bar_sharpe_variance", "_mean_bar_sharpe_ratio", b"_mean_bar_sharpe_ratio", "bar_sharpe_variance", b"bar_sharpe_variance", "mean_bar_sharpe_ratio", b"mean_bar_sharpe_ratio"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_daily_sharpe_variance", b"_daily_sharpe_variance", "_mean_daily_sharpe_ratio", b"_mean_daily_sharpe_ratio", "daily_sharpe_variance", b"daily_sharpe_variance", "mean_daily_sharpe_ratio", b"mean_daily_sharpe_ratio"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_bar_sharpe_variance", b"_bar_sharpe_variance", "_mean_bar_sharpe_ratio", b"_mean_bar_sharpe_ratio", "bar_sharpe_variance", b"bar_sharpe_variance", "dataset", b"dataset", "evaluated_trial_count", b"evaluated_trial_count", "mean_bar_sharpe_ratio", b"mean_bar_sharpe_ratio", "sharpe_trial_count", b"sharpe_trial_count", "strategy", b"strategy", "study_count", b"study_count", "trial_count", b"trial_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_daily_sharpe_variance", b"_daily_sharpe_variance", "_mean_daily_sharpe_ratio", b"_mean_daily_sharpe_ratio", "daily_sharpe_variance", b"daily_sharpe_variance", "dataset", b"dataset", "evaluated_trial_count", b"evaluated_trial_count", "mean_daily_sharpe_ratio", b"mean_daily_sharpe_ratio", "sharpe_trial_count", b"sharpe_trial_count", "strategy", b"strategy", "study_count", b"study_count", "trial_count", b"trial_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__bar_sharpe_variance: _TypeAlias = _typing.Literal["bar_sharpe_variance"]  # noqa: Y015
-    _WhichOneofArgType__bar_sharpe_variance: _TypeAlias = _typing.Literal["_bar_sharpe_variance", b"_bar_sharpe_variance"]  # noqa: Y015
-    _WhichOneofReturnType__mean_bar_sharpe_ratio: _TypeAlias = _typing.Literal["mean_bar_sharpe_ratio"]  # noqa: Y015
-    _WhichOneofArgType__mean_bar_sharpe_ratio: _TypeAlias = _typing.Literal["_mean_bar_sharpe_ratio", b"_mean_bar_sharpe_ratio"]  # noqa: Y015
+    _WhichOneofReturnType__daily_sharpe_variance: _TypeAlias = _typing.Literal["daily_sharpe_variance"]  # noqa: Y015
+    _WhichOneofArgType__daily_sharpe_variance: _TypeAlias = _typing.Literal["_daily_sharpe_variance", b"_daily_sharpe_variance"]  # noqa: Y015
+    _WhichOneofReturnType__mean_daily_sharpe_ratio: _TypeAlias = _typing.Literal["mean_daily_sharpe_ratio"]  # noqa: Y015
+    _WhichOneofArgType__mean_daily_sharpe_ratio: _TypeAlias = _typing.Literal["_mean_daily_sharpe_ratio", b"_mean_daily_sharpe_ratio"]  # noqa: Y015
     @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__bar_sharpe_variance) -> _WhichOneofReturnType__bar_sharpe_variance | None: ...
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__daily_sharpe_variance) -> _WhichOneofReturnType__daily_sharpe_variance | None: ...
     @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__mean_bar_sharpe_ratio) -> _WhichOneofReturnType__mean_bar_sharpe_ratio | None: ...
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__mean_daily_sharpe_ratio) -> _WhichOneofReturnType__mean_daily_sharpe_ratio | None: ...
 
 Global___LedgerEntry: _TypeAlias = LedgerEntry  # noqa: Y015
+
+@_typing.final
+class LuckReport(_message.Message):
+    """How likely the best trial is luck. Formulas, sources and thresholds: docs/luck.md. All Sharpe ratios are per day:
+    mean over deviation (divisor n - 1) of daily returns, not annualised.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Verdict:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _VerdictEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[LuckReport._Verdict.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        VERDICT_UNSPECIFIED: LuckReport._Verdict.ValueType  # 0
+        """Never sent."""
+        VERDICT_LIKELY_LUCK: LuckReport._Verdict.ValueType  # 1
+        """The best trial is no better than the best of as many tries without any edge."""
+        VERDICT_INCONCLUSIVE: LuckReport._Verdict.ValueType  # 2
+        """Neither shown to be luck nor shown to be more."""
+        VERDICT_PROMISING: LuckReport._Verdict.ValueType  # 3
+        """Better than luck explains, by every number here. What it earns elsewhere remains to be seen."""
+
+    class Verdict(_Verdict, metaclass=_VerdictEnumTypeWrapper):
+        """What the numbers add up to."""
+
+    VERDICT_UNSPECIFIED: LuckReport.Verdict.ValueType  # 0
+    """Never sent."""
+    VERDICT_LIKELY_LUCK: LuckReport.Verdict.ValueType  # 1
+    """The best trial is no better than the best of as many tries without any edge."""
+    VERDICT_INCONCLUSIVE: LuckReport.Verdict.ValueType  # 2
+    """Neither shown to be luck nor shown to be more."""
+    VERDICT_PROMISING: LuckReport.Verdict.ValueType  # 3
+    """Better than luck explains, by every number here. What it earns elsewhere remains to be seen."""
+
+    VERDICT_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
+    TRIAL_FIELD_NUMBER: _builtins.int
+    DAY_COUNT_FIELD_NUMBER: _builtins.int
+    DAILY_SHARPE_RATIO_FIELD_NUMBER: _builtins.int
+    PROBABILISTIC_SHARPE_RATIO_FIELD_NUMBER: _builtins.int
+    MIN_TRACK_RECORD_DAYS_FIELD_NUMBER: _builtins.int
+    TRIAL_COUNT_FIELD_NUMBER: _builtins.int
+    TRIAL_CORRELATION_FIELD_NUMBER: _builtins.int
+    EFFECTIVE_TRIAL_COUNT_FIELD_NUMBER: _builtins.int
+    TRIAL_SHARPE_VARIANCE_FIELD_NUMBER: _builtins.int
+    EXPECTED_MAX_SHARPE_RATIO_FIELD_NUMBER: _builtins.int
+    DEFLATED_SHARPE_RATIO_FIELD_NUMBER: _builtins.int
+    EFFECTIVE_EXPECTED_MAX_SHARPE_RATIO_FIELD_NUMBER: _builtins.int
+    EFFECTIVE_DEFLATED_SHARPE_RATIO_FIELD_NUMBER: _builtins.int
+    OVERFITTING_FIELD_NUMBER: _builtins.int
+    NEIGHBORHOOD_FIELD_NUMBER: _builtins.int
+    TRADE_COUNT_FIELD_NUMBER: _builtins.int
+    verdict: Global___LuckReport.Verdict.ValueType
+    """Output only. What the numbers add up to; each reason is among the warnings."""
+    trial: _builtins.str
+    """Output only. Name of the best trial, which all is about."""
+    day_count: _builtins.int
+    """Output only. Its daily returns."""
+    daily_sharpe_ratio: _builtins.float
+    """Output only. Its Sharpe ratio per day; unset where sharpe_ratio is."""
+    probabilistic_sharpe_ratio: _builtins.float
+    """Output only. Probability, 0 to 1, that its true Sharpe ratio is above 0, given length, skewness and kurtosis of its
+    returns (PSR), if it had been the only one tried. Unset where the Sharpe ratio or a moment is.
+    """
+    min_track_record_days: _builtins.float
+    """Output only. Days of such returns needed for a probabilistic Sharpe ratio of 0.95 (MinTRL). Unset where the Sharpe
+    ratio is not above 0, and where probabilistic_sharpe_ratio is unset.
+    """
+    trial_count: _builtins.int
+    """Output only. Trials ever run on this dataset with this strategy, N: evaluated_trial_count of the ledger."""
+    trial_correlation: _builtins.float
+    """Output only. Mean pairwise correlation of the daily returns of the trials looked at, rho. Unset with fewer than two
+    whose returns vary.
+    """
+    effective_trial_count: _builtins.float
+    """Output only. How many independent trials N amounts to: rho + (1 - rho) N. Unset where trial_correlation is."""
+    trial_sharpe_variance: _builtins.float
+    """Output only. Variance of the Sharpe ratios per day of all trials in the ledger: its daily_sharpe_variance."""
+    expected_max_sharpe_ratio: _builtins.float
+    """Output only. Sharpe ratio per day to be expected of the best of N trials without any edge; 0 for one trial. Unset
+    where trial_sharpe_variance is and N is above 1.
+    """
+    deflated_sharpe_ratio: _builtins.float
+    """Output only. Deflated Sharpe ratio: probability, 0 to 1, that the true Sharpe ratio is above
+    expected_max_sharpe_ratio. Unset where that or probabilistic_sharpe_ratio is.
+    """
+    effective_expected_max_sharpe_ratio: _builtins.float
+    """Output only. As expected_max_sharpe_ratio, of effective_trial_count trials; unset where that is."""
+    effective_deflated_sharpe_ratio: _builtins.float
+    """Output only. As deflated_sharpe_ratio, for effective_trial_count trials; unset where that is."""
+    trade_count: _builtins.int
+    """Output only. Closed trades of the best trial."""
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedCompositeFieldContainer[Global___LuckWarning]:
+        """Output only. What speaks against the best trial, gravest first. Empty: nothing found."""
+
+    @_builtins.property
+    def overfitting(self) -> Global___BacktestOverfitting:
+        """Output only. How often choosing the best by one half of the days is a mistake in the other half."""
+
+    @_builtins.property
+    def neighborhood(self) -> Global___Neighborhood:
+        """Output only. What becomes of the objective around the best trial. Unset where no number is searched."""
+
+    def __init__(
+        self,
+        *,
+        verdict: Global___LuckReport.Verdict.ValueType = ...,
+        warnings: _abc.Iterable[Global___LuckWarning] | None = ...,
+        trial: _builtins.str = ...,
+        day_count: _builtins.int = ...,
+        daily_sharpe_ratio: _builtins.float | None = ...,
+        probabilistic_sharpe_ratio: _builtins.float | None = ...,
+        min_track_record_days: _builtins.float | None = ...,
+        trial_count: _builtins.int = ...,
+        trial_correlation: _builtins.float | None = ...,
+        effective_trial_count: _builtins.float | None = ...,
+        trial_sharpe_variance: _builtins.float | None = ...,
+        expected_max_sharpe_ratio: _builtins.float | None = ...,
+        deflated_sharpe_ratio: _builtins.float | None = ...,
+        effective_expected_max_sharpe_ratio: _builtins.float | None = ...,
+        effective_deflated_sharpe_ratio: _builtins.float | None = ...,
+        overfitting: Global___BacktestOverfitting | None = ...,
+        neighborhood: Global___Neighborhood | None = ...,
+        trade_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_daily_sharpe_ratio", b"_daily_sharpe_ratio", "_deflated_sharpe_ratio", b"_deflated_sharpe_ratio", "_effective_deflated_sharpe_ratio", b"_effective_deflated_sharpe_ratio", "_effective_expected_max_sharpe_ratio", b"_effective_expected_max_sharpe_ratio", "_effective_trial_count", b"_effective_trial_count", "_expected_max_sharpe_ratio", b"_expected_max_sharpe_ratio", "_min_track_record_days", b"_min_track_record_days", "_probabilistic_sharpe_ratio", b"_probabilistic_sharpe_ratio", "_trial_correlation", b"_trial_correlation", "_trial_sharpe_variance", b"_trial_sharpe_variance", "daily_sharpe_ratio", b"daily_sharpe_ratio", "deflated_sharpe_ratio", b"deflated_sharpe_ratio", "effective_deflated_sharpe_ratio", b"effective_deflated_sharpe_ratio", "effective_expected_max_sharpe_ratio", b"effective_expected_max_sharpe_ratio", "effective_trial_count", b"effective_trial_count", "expected_max_sharpe_ratio", b"expected_max_sharpe_ratio", "min_track_record_days", b"min_track_record_days", "neighborhood", b"neighborhood", "overfitting", b"overfitting", "probabilistic_sharpe_ratio", b"probabilistic_sharpe_ratio", "trial_correlation", b"trial_correlation", "trial_sharpe_variance", b"trial_sharpe_variance"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_daily_sharpe_ratio", b"_daily_sharpe_ratio", "_deflated_sharpe_ratio", b"_deflated_sharpe_ratio", "_effective_deflated_sharpe_ratio", b"_effective_deflated_sharpe_ratio", "_effective_expected_max_sharpe_ratio", b"_effective_expected_max_sharpe_ratio", "_effective_trial_count", b"_effective_trial_count", "_expected_max_sharpe_ratio", b"_expected_max_sharpe_ratio", "_min_track_record_days", b"_min_track_record_days", "_probabilistic_sharpe_ratio", b"_probabilistic_sharpe_ratio", "_trial_correlation", b"_trial_correlation", "_trial_sharpe_variance", b"_trial_sharpe_variance", "daily_sharpe_ratio", b"daily_sharpe_ratio", "day_count", b"day_count", "deflated_sharpe_ratio", b"deflated_sharpe_ratio", "effective_deflated_sharpe_ratio", b"effective_deflated_sharpe_ratio", "effective_expected_max_sharpe_ratio", b"effective_expected_max_sharpe_ratio", "effective_trial_count", b"effective_trial_count", "expected_max_sharpe_ratio", b"expected_max_sharpe_ratio", "min_track_record_days", b"min_track_record_days", "neighborhood", b"neighborhood", "overfitting", b"overfitting", "probabilistic_sharpe_ratio", b"probabilistic_sharpe_ratio", "trade_count", b"trade_count", "trial", b"trial", "trial_correlation", b"trial_correlation", "trial_count", b"trial_count", "trial_sharpe_variance", b"trial_sharpe_variance", "verdict", b"verdict", "warnings", b"warnings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__daily_sharpe_ratio: _TypeAlias = _typing.Literal["daily_sharpe_ratio"]  # noqa: Y015
+    _WhichOneofArgType__daily_sharpe_ratio: _TypeAlias = _typing.Literal["_daily_sharpe_ratio", b"_daily_sharpe_ratio"]  # noqa: Y015
+    _WhichOneofReturnType__deflated_sharpe_ratio: _TypeAlias = _typing.Literal["deflated_sharpe_ratio"]  # noqa: Y015
+    _WhichOneofArgType__deflated_sharpe_ratio: _TypeAlias = _typing.Literal["_deflated_sharpe_ratio", b"_deflated_sharpe_ratio"]  # noqa: Y015
+    _WhichOneofReturnType__effective_deflated_sharpe_ratio: _TypeAlias = _typing.Literal["effective_deflated_sharpe_ratio"]  # noqa: Y015
+    _WhichOneofArgType__effective_deflated_sharpe_ratio: _TypeAlias = _typing.Literal["_effective_deflated_sharpe_ratio", b"_effective_deflated_sharpe_ratio"]  # noqa: Y015
+    _WhichOneofReturnType__effective_expected_max_sharpe_ratio: _TypeAlias = _typing.Literal["effective_expected_max_sharpe_ratio"]  # noqa: Y015
+    _WhichOneofArgType__effective_expected_max_sharpe_ratio: _TypeAlias = _typing.Literal["_effective_expected_max_sharpe_ratio", b"_effective_expected_max_sharpe_ratio"]  # noqa: Y015
+    _WhichOneofReturnType__effective_trial_count: _TypeAlias = _typing.Literal["effective_trial_count"]  # noqa: Y015
+    _WhichOneofArgType__effective_trial_count: _TypeAlias = _typing.Literal["_effective_trial_count", b"_effective_trial_count"]  # noqa: Y015
+    _WhichOneofReturnType__expected_max_sharpe_ratio: _TypeAlias = _typing.Literal["expected_max_sharpe_ratio"]  # noqa: Y015
+    _WhichOneofArgType__expected_max_sharpe_ratio: _TypeAlias = _typing.Literal["_expected_max_sharpe_ratio", b"_expected_max_sharpe_ratio"]  # noqa: Y015
+    _WhichOneofReturnType__min_track_record_days: _TypeAlias = _typing.Literal["min_track_record_days"]  # noqa: Y015
+    _WhichOneofArgType__min_track_record_days: _TypeAlias = _typing.Literal["_min_track_record_days", b"_min_track_record_days"]  # noqa: Y015
+    _WhichOneofReturnType__probabilistic_sharpe_ratio: _TypeAlias = _typing.Literal["probabilistic_sharpe_ratio"]  # noqa: Y015
+    _WhichOneofArgType__probabilistic_sharpe_ratio: _TypeAlias = _typing.Literal["_probabilistic_sharpe_ratio", b"_probabilistic_sharpe_ratio"]  # noqa: Y015
+    _WhichOneofReturnType__trial_correlation: _TypeAlias = _typing.Literal["trial_correlation"]  # noqa: Y015
+    _WhichOneofArgType__trial_correlation: _TypeAlias = _typing.Literal["_trial_correlation", b"_trial_correlation"]  # noqa: Y015
+    _WhichOneofReturnType__trial_sharpe_variance: _TypeAlias = _typing.Literal["trial_sharpe_variance"]  # noqa: Y015
+    _WhichOneofArgType__trial_sharpe_variance: _TypeAlias = _typing.Literal["_trial_sharpe_variance", b"_trial_sharpe_variance"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__daily_sharpe_ratio) -> _WhichOneofReturnType__daily_sharpe_ratio | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__deflated_sharpe_ratio) -> _WhichOneofReturnType__deflated_sharpe_ratio | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__effective_deflated_sharpe_ratio) -> _WhichOneofReturnType__effective_deflated_sharpe_ratio | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__effective_expected_max_sharpe_ratio) -> _WhichOneofReturnType__effective_expected_max_sharpe_ratio | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__effective_trial_count) -> _WhichOneofReturnType__effective_trial_count | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__expected_max_sharpe_ratio) -> _WhichOneofReturnType__expected_max_sharpe_ratio | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__min_track_record_days) -> _WhichOneofReturnType__min_track_record_days | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__probabilistic_sharpe_ratio) -> _WhichOneofReturnType__probabilistic_sharpe_ratio | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__trial_correlation) -> _WhichOneofReturnType__trial_correlation | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__trial_sharpe_variance) -> _WhichOneofReturnType__trial_sharpe_variance | None: ...
+
+Global___LuckReport: _TypeAlias = LuckReport  # noqa: Y015
+
+@_typing.final
+class LuckWarning(_message.Message):
+    """Something that speaks against a result."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Kind:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _KindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[LuckWarning._Kind.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        KIND_UNSPECIFIED: LuckWarning._Kind.ValueType  # 0
+        """Never sent."""
+        KIND_SHARPE_NOT_POSITIVE: LuckWarning._Kind.ValueType  # 1
+        """The Sharpe ratio is not above 0, or undefined."""
+        KIND_BELOW_EXPECTED_MAXIMUM: LuckWarning._Kind.ValueType  # 2
+        """effective_deflated_sharpe_ratio (deflated_sharpe_ratio where that is unset) is below 0.5: the best of so many
+        trials without any edge would be expected to do better.
+        """
+        KIND_DEFLATED_SHARPE_LOW: LuckWarning._Kind.ValueType  # 3
+        """deflated_sharpe_ratio is below 0.95, or unset."""
+        KIND_OVERFITTING_LIKELY: LuckWarning._Kind.ValueType  # 4
+        """overfitting.probability is 0.5 or more: what was best in one half of the days is at or below the middle of all
+        trials in the other at least as often as not.
+        """
+        KIND_OVERFITTING_POSSIBLE: LuckWarning._Kind.ValueType  # 5
+        """overfitting.probability is 0.2 or more (and below 0.5), or unset."""
+        KIND_FEW_TRADES: LuckWarning._Kind.ValueType  # 6
+        """Fewer than 30 closed trades."""
+        KIND_TRACK_RECORD_SHORT: LuckWarning._Kind.ValueType  # 7
+        """day_count is below min_track_record_days."""
+        KIND_NEIGHBORHOOD_WEAK: LuckWarning._Kind.ValueType  # 8
+        """The median of the neighbours keeps less than half of the objective, or most neighbours have none."""
+        KIND_AT_EDGE: LuckWarning._Kind.ValueType  # 9
+        """A searched parameter is at the edge of its range; a wider one may hold better."""
+
+    class Kind(_Kind, metaclass=_KindEnumTypeWrapper):
+        """What."""
+
+    KIND_UNSPECIFIED: LuckWarning.Kind.ValueType  # 0
+    """Never sent."""
+    KIND_SHARPE_NOT_POSITIVE: LuckWarning.Kind.ValueType  # 1
+    """The Sharpe ratio is not above 0, or undefined."""
+    KIND_BELOW_EXPECTED_MAXIMUM: LuckWarning.Kind.ValueType  # 2
+    """effective_deflated_sharpe_ratio (deflated_sharpe_ratio where that is unset) is below 0.5: the best of so many
+    trials without any edge would be expected to do better.
+    """
+    KIND_DEFLATED_SHARPE_LOW: LuckWarning.Kind.ValueType  # 3
+    """deflated_sharpe_ratio is below 0.95, or unset."""
+    KIND_OVERFITTING_LIKELY: LuckWarning.Kind.ValueType  # 4
+    """overfitting.probability is 0.5 or more: what was best in one half of the days is at or below the middle of all
+    trials in the other at least as often as not.
+    """
+    KIND_OVERFITTING_POSSIBLE: LuckWarning.Kind.ValueType  # 5
+    """overfitting.probability is 0.2 or more (and below 0.5), or unset."""
+    KIND_FEW_TRADES: LuckWarning.Kind.ValueType  # 6
+    """Fewer than 30 closed trades."""
+    KIND_TRACK_RECORD_SHORT: LuckWarning.Kind.ValueType  # 7
+    """day_count is below min_track_record_days."""
+    KIND_NEIGHBORHOOD_WEAK: LuckWarning.Kind.ValueType  # 8
+    """The median of the neighbours keeps less than half of the objective, or most neighbours have none."""
+    KIND_AT_EDGE: LuckWarning.Kind.ValueType  # 9
+    """A searched parameter is at the edge of its range; a wider one may hold better."""
+
+    KIND_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    kind: Global___LuckWarning.Kind.ValueType
+    """Output only. What."""
+    message: _builtins.str
+    """Output only. The same with its numbers, for people."""
+    def __init__(
+        self,
+        *,
+        kind: Global___LuckWarning.Kind.ValueType = ...,
+        message: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "message", b"message"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LuckWarning: _TypeAlias = LuckWarning  # noqa: Y015
+
+@_typing.final
+class BacktestOverfitting(_message.Message):
+    """Probability of backtest overfitting by combinatorially symmetric cross-validation (CSCV): the days are cut into
+    blocks; each choice of half of them is once the half to choose the best trial by, the rest the half to judge it in.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRIAL_COUNT_FIELD_NUMBER: _builtins.int
+    COMPLETE_TRIAL_COUNT_FIELD_NUMBER: _builtins.int
+    BLOCK_COUNT_FIELD_NUMBER: _builtins.int
+    BLOCK_DAY_COUNT_FIELD_NUMBER: _builtins.int
+    DROPPED_DAY_COUNT_FIELD_NUMBER: _builtins.int
+    COMBINATION_COUNT_FIELD_NUMBER: _builtins.int
+    PROBABILITY_FIELD_NUMBER: _builtins.int
+    LOSS_PROBABILITY_FIELD_NUMBER: _builtins.int
+    DEGRADATION_SLOPE_FIELD_NUMBER: _builtins.int
+    trial_count: _builtins.int
+    """Output only. Trials looked at: complete ones that were run and have a return on every day; at most 2,000, fewer
+    where they would run more than 400 million bars, evenly spaced by number, the best one always among them.
+    """
+    complete_trial_count: _builtins.int
+    """Output only. Complete trials that were run, from which these were taken."""
+    block_count: _builtins.int
+    """Output only. Blocks."""
+    block_day_count: _builtins.int
+    """Output only. Days of a block."""
+    dropped_day_count: _builtins.int
+    """Output only. Oldest days left out."""
+    combination_count: _builtins.int
+    """Output only. Choices of half of the blocks: 12,870."""
+    probability: _builtins.float
+    """Output only. Share of the choices whose best trial is at or below the middle of all trials in the other half (PBO),
+    0 to 1. Unset with fewer than two trials or two days a block.
+    """
+    loss_probability: _builtins.float
+    """Output only. Share of the choices whose best trial has a Sharpe ratio below 0 in the other half. Unset as
+    probability.
+    """
+    degradation_slope: _builtins.float
+    """Output only. Slope of the chosen trials' Sharpe ratio in the other half over that in the half they were chosen by;
+    negative: the better it looked, the worse it did. Unset as probability, and where all looked alike.
+    """
+    def __init__(
+        self,
+        *,
+        trial_count: _builtins.int = ...,
+        complete_trial_count: _builtins.int = ...,
+        block_count: _builtins.int = ...,
+        block_day_count: _builtins.int = ...,
+        dropped_day_count: _builtins.int = ...,
+        combination_count: _builtins.int = ...,
+        probability: _builtins.float | None = ...,
+        loss_probability: _builtins.float | None = ...,
+        degradation_slope: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_degradation_slope", b"_degradation_slope", "_loss_probability", b"_loss_probability", "_probability", b"_probability", "degradation_slope", b"degradation_slope", "loss_probability", b"loss_probability", "probability", b"probability"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_degradation_slope", b"_degradation_slope", "_loss_probability", b"_loss_probability", "_probability", b"_probability", "block_count", b"block_count", "block_day_count", b"block_day_count", "combination_count", b"combination_count", "complete_trial_count", b"complete_trial_count", "degradation_slope", b"degradation_slope", "dropped_day_count", b"dropped_day_count", "loss_probability", b"loss_probability", "probability", b"probability", "trial_count", b"trial_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__degradation_slope: _TypeAlias = _typing.Literal["degradation_slope"]  # noqa: Y015
+    _WhichOneofArgType__degradation_slope: _TypeAlias = _typing.Literal["_degradation_slope", b"_degradation_slope"]  # noqa: Y015
+    _WhichOneofReturnType__loss_probability: _TypeAlias = _typing.Literal["loss_probability"]  # noqa: Y015
+    _WhichOneofArgType__loss_probability: _TypeAlias = _typing.Literal["_loss_probability", b"_loss_probability"]  # noqa: Y015
+    _WhichOneofReturnType__probability: _TypeAlias = _typing.Literal["probability"]  # noqa: Y015
+    _WhichOneofArgType__probability: _TypeAlias = _typing.Literal["_probability", b"_probability"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__degradation_slope) -> _WhichOneofReturnType__degradation_slope | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__loss_probability) -> _WhichOneofReturnType__loss_probability | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__probability) -> _WhichOneofReturnType__probability | None: ...
+
+Global___BacktestOverfitting: _TypeAlias = BacktestOverfitting  # noqa: Y015
+
+@_typing.final
+class Neighborhood(_message.Message):
+    """What becomes of the objective when parameters of the best trial change a little: one or two at a time, each by one
+    step, or by 2.5 % of the range (of its logarithm where that is searched) where there are no steps. Words stay.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NEIGHBOR_COUNT_FIELD_NUMBER: _builtins.int
+    DEFINED_NEIGHBOR_COUNT_FIELD_NUMBER: _builtins.int
+    BEST_VALUE_FIELD_NUMBER: _builtins.int
+    WORST_VALUE_FIELD_NUMBER: _builtins.int
+    MEDIAN_VALUE_FIELD_NUMBER: _builtins.int
+    MEAN_VALUE_FIELD_NUMBER: _builtins.int
+    WORST_KEPT_RATIO_FIELD_NUMBER: _builtins.int
+    MEDIAN_KEPT_RATIO_FIELD_NUMBER: _builtins.int
+    MEAN_KEPT_RATIO_FIELD_NUMBER: _builtins.int
+    neighbor_count: _builtins.int
+    """Output only. Neighbours within the ranges and the constraints on parameters; all were run."""
+    defined_neighbor_count: _builtins.int
+    """Output only. Those whose objective is defined."""
+    best_value: _builtins.float
+    """Output only. The best trial's objective, in its own unit."""
+    worst_value: _builtins.float
+    """Output only. The neighbours' worst objective. Unset where none is defined."""
+    median_value: _builtins.float
+    """Output only. The median of the neighbours' objectives. Unset where none is defined."""
+    mean_value: _builtins.float
+    """Output only. Their mean. Unset where none is defined."""
+    worst_kept_ratio: _builtins.float
+    """Output only. Share of the objective that worst_value keeps: it over best_value, or the other way round where the
+    objective is minimised. Unset where it is, and where best_value is not above 0 (or worst_value is not, minimised).
+    """
+    median_kept_ratio: _builtins.float
+    """Output only. The same of median_value."""
+    mean_kept_ratio: _builtins.float
+    """Output only. The same of mean_value."""
+    def __init__(
+        self,
+        *,
+        neighbor_count: _builtins.int = ...,
+        defined_neighbor_count: _builtins.int = ...,
+        best_value: _builtins.float = ...,
+        worst_value: _builtins.float | None = ...,
+        median_value: _builtins.float | None = ...,
+        mean_value: _builtins.float | None = ...,
+        worst_kept_ratio: _builtins.float | None = ...,
+        median_kept_ratio: _builtins.float | None = ...,
+        mean_kept_ratio: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_mean_kept_ratio", b"_mean_kept_ratio", "_mean_value", b"_mean_value", "_median_kept_ratio", b"_median_kept_ratio", "_median_value", b"_median_value", "_worst_kept_ratio", b"_worst_kept_ratio", "_worst_value", b"_worst_value", "mean_kept_ratio", b"mean_kept_ratio", "mean_value", b"mean_value", "median_kept_ratio", b"median_kept_ratio", "median_value", b"median_value", "worst_kept_ratio", b"worst_kept_ratio", "worst_value", b"worst_value"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_mean_kept_ratio", b"_mean_kept_ratio", "_mean_value", b"_mean_value", "_median_kept_ratio", b"_median_kept_ratio", "_median_value", b"_median_value", "_worst_kept_ratio", b"_worst_kept_ratio", "_worst_value", b"_worst_value", "best_value", b"best_value", "defined_neighbor_count", b"defined_neighbor_count", "mean_kept_ratio", b"mean_kept_ratio", "mean_value", b"mean_value", "median_kept_ratio", b"median_kept_ratio", "median_value", b"median_value", "neighbor_count", b"neighbor_count", "worst_kept_ratio", b"worst_kept_ratio", "worst_value", b"worst_value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__mean_kept_ratio: _TypeAlias = _typing.Literal["mean_kept_ratio"]  # noqa: Y015
+    _WhichOneofArgType__mean_kept_ratio: _TypeAlias = _typing.Literal["_mean_kept_ratio", b"_mean_kept_ratio"]  # noqa: Y015
+    _WhichOneofReturnType__mean_value: _TypeAlias = _typing.Literal["mean_value"]  # noqa: Y015
+    _WhichOneofArgType__mean_value: _TypeAlias = _typing.Literal["_mean_value", b"_mean_value"]  # noqa: Y015
+    _WhichOneofReturnType__median_kept_ratio: _TypeAlias = _typing.Literal["median_kept_ratio"]  # noqa: Y015
+    _WhichOneofArgType__median_kept_ratio: _TypeAlias = _typing.Literal["_median_kept_ratio", b"_median_kept_ratio"]  # noqa: Y015
+    _WhichOneofReturnType__median_value: _TypeAlias = _typing.Literal["median_value"]  # noqa: Y015
+    _WhichOneofArgType__median_value: _TypeAlias = _typing.Literal["_median_value", b"_median_value"]  # noqa: Y015
+    _WhichOneofReturnType__worst_kept_ratio: _TypeAlias = _typing.Literal["worst_kept_ratio"]  # noqa: Y015
+    _WhichOneofArgType__worst_kept_ratio: _TypeAlias = _typing.Literal["_worst_kept_ratio", b"_worst_kept_ratio"]  # noqa: Y015
+    _WhichOneofReturnType__worst_value: _TypeAlias = _typing.Literal["worst_value"]  # noqa: Y015
+    _WhichOneofArgType__worst_value: _TypeAlias = _typing.Literal["_worst_value", b"_worst_value"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__mean_kept_ratio) -> _WhichOneofReturnType__mean_kept_ratio | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__mean_value) -> _WhichOneofReturnType__mean_value | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__median_kept_ratio) -> _WhichOneofReturnType__median_kept_ratio | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__median_value) -> _WhichOneofReturnType__median_value | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__worst_kept_ratio) -> _WhichOneofReturnType__worst_kept_ratio | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__worst_value) -> _WhichOneofReturnType__worst_value | None: ...
+
+Global___Neighborhood: _TypeAlias = Neighborhood  # noqa: Y015
 
 @_typing.final
 class StudyReport(_message.Message):
@@ -1671,6 +2086,7 @@ class StudyReport(_message.Message):
     FREEZE_SUGGESTIONS_FIELD_NUMBER: _builtins.int
     PARETO_FIELD_NUMBER: _builtins.int
     LEDGER_FIELD_NUMBER: _builtins.int
+    LUCK_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def study(self) -> Global___Study:
         """Output only. The study."""
@@ -1717,6 +2133,12 @@ class StudyReport(_message.Message):
     def ledger(self) -> Global___LedgerEntry:
         """Output only. All that was ever tried on the same dataset with the same strategy."""
 
+    @_builtins.property
+    def luck(self) -> Global___LuckReport:
+        """Output only. How likely the best trial is luck. Unset for several objectives, while there is no feasible trial, and
+        where it is not wanted.
+        """
+
     def __init__(
         self,
         *,
@@ -1730,10 +2152,11 @@ class StudyReport(_message.Message):
         freeze_suggestions: _abc.Iterable[Global___FreezeSuggestion] | None = ...,
         pareto: Global___ParetoAnalysis | None = ...,
         ledger: Global___LedgerEntry | None = ...,
+        luck: Global___LuckReport | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["buy_and_hold", b"buy_and_hold", "ledger", b"ledger", "pareto", b"pareto", "study", b"study"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["buy_and_hold", b"buy_and_hold", "ledger", b"ledger", "luck", b"luck", "pareto", b"pareto", "study", b"study"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["best_trials", b"best_trials", "best_value_history", b"best_value_history", "buy_and_hold", b"buy_and_hold", "freeze_suggestions", b"freeze_suggestions", "importances", b"importances", "interactions", b"interactions", "ledger", b"ledger", "parameters_at_edge", b"parameters_at_edge", "pareto", b"pareto", "study", b"study"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["best_trials", b"best_trials", "best_value_history", b"best_value_history", "buy_and_hold", b"buy_and_hold", "freeze_suggestions", b"freeze_suggestions", "importances", b"importances", "interactions", b"interactions", "ledger", b"ledger", "luck", b"luck", "parameters_at_edge", b"parameters_at_edge", "pareto", b"pareto", "study", b"study"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

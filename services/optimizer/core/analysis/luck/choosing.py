@@ -1,0 +1,48 @@
+"""Which trials are run again to see how likely the best one is luck."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from services.optimizer.core.analysis.trial_table import TrialTable
+from services.optimizer.core.trial import TrialState
+
+MOST_TRIALS: Final = 2_000
+"""Trials looked at."""
+
+MOST_BARS: Final = 400_000_000
+"""Bars run for them together: seconds of one worker."""
+
+FEWEST_TRIALS: Final = 50
+"""So many are looked at however long the window."""
+
+
+def complete_numbers(table: TrialTable) -> npt.NDArray[np.int64]:
+    """Return the numbers of complete trials with parameters that no earlier one has, rising."""
+    rows = np.flatnonzero(table.states == TrialState.COMPLETE.value)
+    if not len(rows) or not table.parameters:
+        return table.numbers[rows[:1]]
+    columns = [
+        np.unique(column[rows], return_inverse=True)[1] for column in table.parameters.values()
+    ]
+    _, first = np.unique(np.column_stack(columns), axis=0, return_index=True)
+    return table.numbers[rows[np.sort(first)]]
+
+
+def covering(numbers: npt.NDArray[np.int64], best: int, bar_count: int) -> npt.NDArray[np.int64]:
+    """Return trials that stand for all: evenly spaced by number, the best always among them.
+
+    Spaced by number and not by merit: what is asked is how often the search as a whole, its poor
+    trials included, would have been mistaken.
+    """
+    most = min(MOST_TRIALS, max(FEWEST_TRIALS, MOST_BARS // max(bar_count, 1)))
+    if len(numbers) <= most:
+        return numbers
+    places = np.arange(most) * len(numbers) // most
+    own = int(np.searchsorted(numbers, best))
+    # The best takes the place of the one before it.
+    places[np.searchsorted(places, own, side="right") - 1] = own
+    return numbers[places]

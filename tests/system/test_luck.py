@@ -1,0 +1,35 @@
+"""How likely the best trial is luck, on real workers: the same numbers however many there are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from assay.optimizer.v1 import optimizer_service_pb2 as pb
+from assay.optimizer.v1 import study_pb2
+
+
+def test_luck_is_the_same_for_one_and_three_workers(
+    start_system: Any, grid_spec: dict[str, Any]
+) -> None:
+    """Bit for bit; the numbers fit the trials."""
+    reports = []
+    for workers in (1, 3):
+        system = start_system(workers=workers)
+        study = system.watch(system.create("lucky", grid_spec).name, lambda _: None)
+        request = pb.GetStudyReportRequest(name=study.name)
+        reports.append(system.optimizer_stub.GetStudyReport(request, timeout=120).report)
+    one, three = (report.luck for report in reports)
+    assert one == three
+    best = reports[0].best_trials[0]
+    assert one.trial == best.name
+    assert one.trial_count == 90
+    assert one.daily_sharpe_ratio == pytest.approx(best.metrics.sharpe_ratio / 365**0.5)
+    assert 0.0 < one.probabilistic_sharpe_ratio < 1.0
+    assert one.deflated_sharpe_ratio < one.probabilistic_sharpe_ratio
+    assert one.effective_trial_count < 90
+    assert one.effective_deflated_sharpe_ratio >= one.deflated_sharpe_ratio
+    assert one.overfitting.combination_count == 12_870
+    assert 0.0 <= one.overfitting.probability <= 1.0
+    assert one.neighborhood.neighbor_count > 0
+    assert one.verdict != study_pb2.LuckReport.VERDICT_UNSPECIFIED

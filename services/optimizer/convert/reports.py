@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 from assay.backtest.v1 import backtest_service_pb2, metrics_pb2, strategy_pb2
-from assay.optimizer.v1 import optimizer_service_pb2, study_pb2
+from assay.optimizer.v1 import optimizer_service_pb2, study_pb2, walk_forward_pb2
 
 from services.common.errors import Violation
 from services.optimizer.convert.report_parts import (
@@ -81,6 +81,7 @@ class Findings:
         buy_and_hold: What the study is compared with.
         ledger: All that was ever tried on the same dataset with the same strategy.
         evaluator: How importance is judged.
+        walk_forward: What a walk forward found; None without one.
     """
 
     study: study_pb2.Study
@@ -91,6 +92,7 @@ class Findings:
     buy_and_hold: metrics_pb2.Metrics
     ledger: LedgerEntry
     evaluator: Evaluator = Evaluator.PED_ANOVA
+    walk_forward: walk_forward_pb2.WalkForwardReport | None = None
 
 
 def buy_and_hold_request(spec: study_pb2.StudySpec) -> backtest_service_pb2.RunBacktestRequest:
@@ -133,6 +135,9 @@ def report_message(
         interactions=map(interaction_message, interactions(plan, table, judged[0])),
         ledger=ledger_message(findings.ledger),
     )
+    if findings.walk_forward is not None:
+        report.walk_forward.CopyFrom(findings.walk_forward)
+        return report
     if len(plan.objectives) > 1:
         report.pareto.CopyFrom(_pareto(study_id, findings, hypervolume))
         return report

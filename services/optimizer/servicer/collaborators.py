@@ -8,6 +8,7 @@ from typing import Protocol, TypeAlias
 
 from assay.backtest.v1 import backtest_service_pb2
 
+from services.optimizer.convert.out_of_sample_runs import OutOfSampleRuns
 from services.optimizer.convert.reports import Importances
 from services.optimizer.core.analysis.best_history import Hypervolume
 from services.optimizer.core.analysis.trial_export import ExportFormat, ExportLayout, TrialExport
@@ -50,6 +51,7 @@ class Collaborators:
         importances: Judges parameters by finished trials, one entry per objective; blocks.
         hypervolume: Measures what a front dominates; blocks.
         export: Makes files of trials.
+        out_of_sample: Runs the winners of a walk forward.
         clock: Time.
         draw_seed: Draws a seed for a study that gives none.
         make_study_id: Makes an id for a study that chooses none.
@@ -62,6 +64,7 @@ class Collaborators:
     importances: Importances
     hypervolume: Hypervolume
     export: Export
+    out_of_sample: OutOfSampleRuns
     clock: Clock
     draw_seed: Callable[[], int]
     make_study_id: Callable[[], str]

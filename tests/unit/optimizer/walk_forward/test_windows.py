@@ -32,9 +32,11 @@ def days(count: int) -> BarSpan:
     return BarSpan(count, in_days=True)
 
 
-def rule_of(step: BarSpan | None = None, purge: BarSpan | None = None, **more: bool) -> WalkForward:
+def rule_of(
+    step: BarSpan | None = None, purge: BarSpan | None = None, *, anchored: bool = False
+) -> WalkForward:
     """Return the rule of 120 and 60 days."""
-    return WalkForward(days(120), days(60), step, purge or BarSpan(0), **more)
+    return WalkForward(days(120), days(60), step, purge or BarSpan(0), anchored)
 
 
 @pytest.mark.parametrize(("step", "count"), [(None, 4), (60, 4), (30, 7), (246, 1), (186, 2)])

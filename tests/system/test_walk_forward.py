@@ -119,7 +119,11 @@ def made_market(system: Any, name: str, factor: float) -> str:
         for place in range(60 * DAY_BARS, 100 * DAY_BARS):
             columns[key][place] *= factor ** (place - 60 * DAY_BARS)
     pieces = [
-        data_service_pb2.ImportCandlesRequest(header=dataset_pb2.ImportHeader(name=f"{name}")),
+        data_service_pb2.ImportCandlesRequest(
+            header=dataset_pb2.ImportHeader(
+                name=f"datasets/{name}", format=dataset_pb2.ImportHeader.FORMAT_COLUMNS
+            )
+        ),
         json_format.ParseDict({"candles": columns}, data_service_pb2.ImportCandlesRequest()),
     ]
     stored: str = system.data_stub.ImportCandles(iter(pieces), timeout=60).dataset.name

@@ -181,3 +181,15 @@ async def test_a_walk_has_the_trials_it_has(
     error = await refused(optimizer.stub.UpdateStudyLimits(request))
 
     assert [one.field for one in error.violations] == ["trial_count"]
+
+
+async def test_overlapping_spans_and_few_windows_are_warned_of(
+    optimizer: Optimizer, spec: dict[str, Any]
+) -> None:
+    """The estimate counts all windows' trials and says what to expect of the statistics."""
+    walk = {"in_sample": {"days": 240}, "out_of_sample": {"days": 60}, "step": {"days": 40}}
+    answer = await optimizer.estimate(spec | {"walk_forward": walk})
+
+    assert answer.estimate.trial_count == 20
+    assert "Out-of-sample spans overlap: their profits are not added up." in answer.study.warnings
+    assert "2 windows are few: what they say together may be luck." in answer.study.warnings

@@ -193,3 +193,21 @@ async def test_overlapping_spans_and_few_windows_are_warned_of(
     assert answer.estimate.trial_count == 20
     assert "Out-of-sample spans overlap: their profits are not added up." in answer.study.warnings
     assert "2 windows are few: what they say together may be luck." in answer.study.warnings
+
+
+async def test_the_series_of_every_span_have_digests_of_their_own(
+    optimizer: Optimizer, spec: dict[str, Any]
+) -> None:
+    """Spans are probed without the whole window's digest, and run with their own."""
+    execution = {"funding": {"dataset": "datasets/bybit.linear.btcusdt.funding"}}
+    study = await optimizer.finished(spec | {"execution": execution})
+
+    assert study.state == study_pb2.Study.STATE_SUCCEEDED, study.error
+    spans = [probe for probe in optimizer.worker.probes[1:] if probe.execution.HasField("funding")]
+    assert len(spans) == 8
+    assert {probe.execution.funding.content_digest for probe in spans} == {""}
+    for window in study.spec.walk_forward.windows:
+        assert window.in_sample.funding.content_digest == "cd" * 32
+        assert not window.in_sample.HasField("mark")
+    pinned = {run.execution.funding.content_digest for run in optimizer.worker.runs}
+    assert pinned == {"cd" * 32}

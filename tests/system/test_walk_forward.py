@@ -5,6 +5,7 @@ from typing import Any
 
 from assay.backtest.v1 import backtest_service_pb2
 from assay.data.v1 import data_service_pb2, dataset_pb2
+from assay.market.v1 import candles_pb2
 from assay.optimizer.v1 import optimizer_service_pb2, study_pb2, walk_forward_pb2
 from google.protobuf import json_format
 
@@ -105,7 +106,7 @@ def test_out_of_sample_bars_change_no_chosen_parameter(
 def made_market(system: Any, name: str, factor: float) -> str:
     """Store 100 days of the system's market whose last 40 days drift by a factor per bar."""
     asked = data_service_pb2.ReadCandlesRequest(
-        snapshot={"dataset": "datasets/synthetic.system.1h"}
+        snapshot=candles_pb2.CandleSnapshot(dataset="datasets/synthetic.system.1h")
     )
     answers = list(system.data_stub.ReadCandles(asked, timeout=60))
     candles = json_format.MessageToDict(answers[0].candles, preserving_proto_field_name=True)
@@ -154,6 +155,6 @@ def test_windows_that_cannot_trade_are_told(start_system: Any, grid_spec: dict[s
         "objectives": [{"metric": "total_return_ratio"}],
         "walk_forward": {"in_sample": {"days": 60}, "out_of_sample": {"bars": 2}},
     }
-    idle["walk_forward"]["step"] = {"days": 60}  # type: ignore[index]
+    idle["walk_forward"]["step"] = {"days": 60}
     report = report_of(system, system.watch(system.create("idle", idle).name).name)
     assert Outcome.OUTCOME_NO_TRADES in {one.outcome for one in report.windows}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from assay.optimizer.v1.study_pb2 import LedgerEntry, ParameterImportance, StudyReport, Trial
 
-from cli import luck_view
+from cli import luck_view, walk_forward_view
 from cli.figures import metric, metric_value, parameters, sparkline, value
 from cli.output import emit, emit_table, grid
 from cli.study_view import trials
@@ -30,19 +30,15 @@ _SHOWN_TRIALS = 10
 
 def show(report: StudyReport) -> None:
     """Print a report."""
+    if report.HasField("walk_forward"):
+        walk_forward_view.show(report.walk_forward, report.study.spec)
     if not report.best_trials:
         emit("no feasible trial: nothing to report")
         return
-    spec = report.study.spec
-    several = len(spec.objectives) > 1
-    if several:
-        emit(f"the Pareto front has {len(report.best_trials)} trials")
-        emit_table(trials(report.best_trials[:_SHOWN_TRIALS], spec))
-    else:
-        emit(f"best trial: {described(report.best_trials[0])}")
+    title = _show_best(report)
     for item in report.importances:
         emit(importance(item))
-    emit_table(comparison(report, "trial with the lowest number" if several else "best trial"))
+    emit_table(comparison(report, title))
     if report.parameters_at_edge:
         names = ", ".join(report.parameters_at_edge)
         emit(f"at the edge of the range, a wider one may hold better: {names}")
@@ -53,9 +49,23 @@ def show(report: StudyReport) -> None:
     if report.freeze_suggestions:
         emit_table(suggestions(report))
     if report.HasField("luck"):
-        luck_view.show(report.luck, spec.objectives[0].metric)
+        luck_view.show(report.luck, report.study.spec.objectives[0].metric)
     if report.ledger.trial_count:
         emit(tried(report.ledger))
+
+
+def _show_best(report: StudyReport) -> str:
+    """Print the best trials; return what the one compared with buy-and-hold is called."""
+    spec = report.study.spec
+    if report.HasField("walk_forward"):
+        emit("buy and hold is over the study's whole window, the winner over its in-sample bars")
+        return "first winner, in sample"
+    if len(spec.objectives) > 1:
+        emit(f"the Pareto front has {len(report.best_trials)} trials")
+        emit_table(trials(report.best_trials[:_SHOWN_TRIALS], spec))
+        return "trial with the lowest number"
+    emit(f"best trial: {described(report.best_trials[0])}")
+    return "best trial"
 
 
 def described(trial: Trial) -> str:

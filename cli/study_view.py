@@ -55,6 +55,7 @@ def description(study: Study) -> Table:
             ("strategy", strategy(spec.strategy)),
             ("data (UTC)", "; ".join(data)),
             ("search", spec.WhichOneof("search") or ""),
+            ("walk forward", _walk(spec)),
             ("seed", str(spec.seed) if spec.HasField("seed") else ""),
             ("objectives", "; ".join(objective(item) for item in spec.objectives)),
             ("constraints", "; ".join(spec.constraints)),
@@ -68,6 +69,16 @@ def description(study: Study) -> Table:
             ("warnings", "\n".join(study.warnings)),
         ]
     )
+
+
+def _walk(spec: StudySpec) -> str:
+    """Return the windows of a walk forward."""
+    windows = spec.walk_forward.windows
+    if not windows:
+        return ""
+    first = windows[0]
+    inside, outside = first.in_sample.snapshot.window, first.out_of_sample.snapshot.window
+    return f"{len(windows)} windows, the first {span(inside)}, out of sample {span(outside)}"
 
 
 def limits(study: Study) -> Table:

@@ -66,10 +66,13 @@ class FreeWorkers:
     """`Workers` whose answers cost nothing."""
 
     async def evaluate(
-        self, points: Sequence[Point], bar_limit: int | None = None
+        self,
+        points: Sequence[Point],
+        bar_limit: int | None = None,
+        window_number: int | None = None,
     ) -> list[Outcome]:
         """Return the outcomes."""
-        del bar_limit
+        del bar_limit, window_number
         return [outcome(point) for point in points]
 
 

@@ -8,6 +8,7 @@ import secrets
 import socket
 import sys
 import time
+from collections.abc import Sequence
 
 import grpc
 from assay.optimizer.v1 import optimizer_service_pb2_grpc, study_pb2
@@ -25,6 +26,7 @@ from services.optimizer.adapters.workers.backtest_client import BacktestClient
 from services.optimizer.adapters.workers.study_workers import StudyWorkers
 from services.optimizer.adapters.workers.worker_pool import WorkerPool
 from services.optimizer.convert.events import DOMAIN, MessageWriter
+from services.optimizer.convert.out_of_sample_runs import OutOfSampleRuns
 from services.optimizer.convert.specs import stored_plan
 from services.optimizer.core.ports import StudyStore
 from services.optimizer.core.records import StudyRecord
@@ -34,6 +36,7 @@ from services.optimizer.core.study.ownership import Replica
 from services.optimizer.core.study.patience import patiently
 from services.optimizer.core.study.study_life import Engage
 from services.optimizer.core.study.supervisor import Supervisor
+from services.optimizer.core.trial import Trial
 from services.optimizer.servicer import Collaborators, OptimizerServicer
 from services.optimizer.settings import OptimizerSettings
 
@@ -47,7 +50,7 @@ CLOCK = Clock(
 )
 
 
-def engaging(pool: WorkerPool, store: StudyStore) -> Engage:
+def engaging(pool: WorkerPool, store: StudyStore, out_of_sample: OutOfSampleRuns) -> Engage:
     """Return the function that makes plan, search and workers of a stored study."""
 
     async def engage(record: StudyRecord) -> Engagement:
@@ -55,7 +58,12 @@ def engaging(pool: WorkerPool, store: StudyStore) -> Engage:
         spec = study_pb2.StudySpec.FromString(record.spec)
         priors = await store.priors(record.study_id) if spec.HasField("warm_start") else ()
         search = await asyncio.to_thread(search_of, plan, priors)
-        return Engagement(plan, search, StudyWorkers.of(pool, spec))
+
+        async def conclude(winners: Sequence[Trial]) -> None:
+            await out_of_sample.of(spec, winners)
+
+        workers = StudyWorkers.of(pool, spec)
+        return Engagement(plan, search, workers, conclude if plan.walk_forward else None)
 
     return engage
 
@@ -75,17 +83,19 @@ def application(settings: OptimizerSettings, store: OptunaStore) -> Application:
     channel = connect(
         settings.worker_target, BACKTEST_SERVICE, timeout_seconds=settings.rpc_timeout_seconds
     )
-    supervisor = Supervisor(
-        store, engaging(WorkerPool(channel), store), MessageWriter(), CLOCK, replica_of(settings)
-    )
+    backtests = BacktestClient(channel)
+    out_of_sample = OutOfSampleRuns(backtests.run)
+    engage = engaging(WorkerPool(channel), store, out_of_sample)
+    supervisor = Supervisor(store, engage, MessageWriter(), CLOCK, replica_of(settings))
     servicer = OptimizerServicer(
         Collaborators(
             store=store,
             supervisor=supervisor,
-            backtests=BacktestClient(channel),
+            backtests=backtests,
             importances=importances,
             hypervolume=hypervolume,
             export=trial_export,
+            out_of_sample=out_of_sample,
             clock=CLOCK,
             draw_seed=lambda: secrets.randbits(SEED_BITS),
             make_study_id=lambda: f"study-{secrets.token_hex(4)}",

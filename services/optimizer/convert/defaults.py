@@ -10,6 +10,7 @@ from assay.optimizer.v1 import study_pb2
 from google.protobuf.message import Message
 
 from services.common.errors import Violation, refuse
+from services.optimizer.convert.walk_forward import fill_walk_forward
 from services.optimizer.core.spec.draft import (
     DEFAULT_GENERATION_SIZE,
     PruningKind,
@@ -55,6 +56,8 @@ def with_defaults(spec: study_pb2.StudySpec, seed: int) -> study_pb2.StudySpec:
         _fill(filled.warm_start, "trial_limit", DEFAULT_PRIOR_TRIALS)
     if filled.HasField("pruning"):
         _fill_pruning(filled.pruning)
+    if filled.HasField("walk_forward"):
+        fill_walk_forward(filled.walk_forward)
     return filled
 
 
@@ -72,7 +75,7 @@ def pin_counts(spec: study_pb2.StudySpec, plan: StudyPlan, bar_count: int) -> No
         AssayError: INVALID_ARGUMENT/FIELD_INVALID, a rung lies beyond the window.
     """
     if plan.search is SearchKind.BRUTE_FORCE:
-        spec.brute_force.trial_count = plan.trial_count
+        spec.brute_force.trial_count = plan.trial_count // plan.window_count
     if plan.pruning is None:
         return
     rungs = rung_bar_counts(plan.pruning, bar_count)

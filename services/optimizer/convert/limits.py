@@ -78,10 +78,15 @@ def updated_limits(
         violations += stop_rule_shape_violations("stop_rule", request.stop_rule)
         if not violations:
             violations += stop_rule_violations(wanted, len(plan.objectives))
+        if plan.walk_forward is not None and wanted.target_value is not None:
+            violations.append(Violation("stop_rule.target_value", "is not for a walk forward"))
     if request.HasField("trial_count"):
         wanted = replace(wanted, trial_count=request.trial_count)
         least = max(finished, 1)
-        if plan.search is SearchKind.GRID:
+        if plan.walk_forward is not None:
+            told = "cannot be changed: a walk forward has what it has"
+            violations.append(Violation("trial_count", told))
+        elif plan.search is SearchKind.GRID:
             violations.append(Violation("trial_count", "cannot be changed: a grid has what it has"))
         elif not least <= request.trial_count <= most:
             told = f"must be {least:,} to {max(most, least):,}, but is {request.trial_count}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 from typing import Final
 
 from assay.backtest.v1 import backtest_service_pb2, strategy_pb2
@@ -11,6 +12,7 @@ from assay.optimizer.v1 import study_pb2
 from services.common.errors import AssayError, Code, Violation, fields_invalid
 from services.optimizer.convert.durations import duration_of
 from services.optimizer.convert.values import assignments, column_message
+from services.optimizer.convert.walk_forward_spans import span_of
 from services.optimizer.core.spec.draft import SearchKind
 from services.optimizer.core.spec.plan import StudyPlan
 from services.optimizer.core.trial import Point
@@ -154,7 +156,10 @@ def estimate_message(
     """Return the estimate of a study of which `set_count` sets took `seconds`. It is rough."""
     several = plan.search is SearchKind.BAYESIAN and len(plan.objectives) > 1
     proposal = SECONDS_PER_PROPOSAL.get(plan.search, 0.0)
-    per_trial = seconds / set_count + (SECONDS_PER_PROPOSAL_OF_SEVERAL if several else proposal)
+    share = _share_of_bars(plan, response)
+    per_trial = seconds * share / set_count + (
+        SECONDS_PER_PROPOSAL_OF_SEVERAL if several else proposal
+    )
     point_count = plan.space.point_count
     return study_pb2.StudyEstimate(
         space_point_count=point_count if (point_count or 0) < INT64_LIMIT else None,
@@ -163,6 +168,16 @@ def estimate_message(
         bar_count=response.bar_count,
         lookback_bar_count=response.snapshot.lookback_bar_count,
     )
+
+
+def _share_of_bars(
+    plan: StudyPlan, response: backtest_service_pb2.RunBacktestBatchResponse
+) -> float:
+    """Return which part of the study's window a trial runs over, on average over the windows."""
+    if plan.walk_forward is None:
+        return 1.0
+    inside = [window.in_sample.days for window in plan.walk_forward.windows]
+    return fmean(inside) / span_of(response.snapshot).days
 
 
 def _spec_path(field: str, names: Sequence[str]) -> str:

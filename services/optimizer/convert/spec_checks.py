@@ -21,6 +21,7 @@ from services.common.frames_codec import ms_from_timestamp
 from services.optimizer.convert.durations import duration_violations
 from services.optimizer.convert.limits import stop_rule_shape_violations
 from services.optimizer.convert.requests import name_violations
+from services.optimizer.convert.walk_forward import walk_forward_spec_violations
 from services.optimizer.core.spec.draft_checks import MOST_OBJECTIVES
 
 DATASET: Final = re.compile(r"datasets/[a-z0-9]([a-z0-9._-]*[a-z0-9])?")
@@ -58,6 +59,8 @@ def spec_violations(spec: study_pb2.StudySpec) -> Iterator[Violation]:
     if spec.HasField("pruning") and spec.pruning.WhichOneof("rule") is None:
         told = "needs one of median, percentile or successive_halving"
         yield Violation("spec.pruning.rule", told)
+    if spec.HasField("walk_forward"):
+        yield from walk_forward_spec_violations(spec)
     if spec.HasField("warm_start"):
         yield from _warm_start_violations(spec, "spec.warm_start")
 

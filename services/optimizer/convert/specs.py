@@ -11,6 +11,7 @@ from assay.optimizer.v1 import study_pb2
 from services.optimizer.convert.durations import milliseconds_of
 from services.optimizer.convert.limits import limits_of
 from services.optimizer.convert.values import METRIC_NAMES, value_of
+from services.optimizer.convert.walk_forward import walk_forward_of
 from services.optimizer.core.spec.draft import (
     ParameterDraft,
     ParameterRule,
@@ -56,6 +57,9 @@ def draft_of(spec: study_pb2.StudySpec) -> StudyDraft:
         pruning=_rule_of(spec.pruning) if spec.HasField("pruning") else None,
         trial_timeout_ms=(
             milliseconds_of(spec.trial_timeout) if spec.HasField("trial_timeout") else None
+        ),
+        walk_forward=(
+            walk_forward_of(spec.walk_forward) if spec.HasField("walk_forward") else None
         ),
     )
 

@@ -48,6 +48,7 @@ def trial_message(study_id: str, trial: Trial) -> study_pb2.Trial:
             for one in trial.outcome.intermediate_values
         ],
         reused_trial_number=trial.reused_trial_number,
+        window_number=trial.window_number,
     )
 
 

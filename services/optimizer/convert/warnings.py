@@ -18,6 +18,9 @@ FEW_TRIALS: Final = 20
 GENERATIONS_TO_LEARN: Final = 8
 """Fewer generations than this leave a search little to learn from."""
 
+FEW_WINDOWS: Final = 4
+"""Below this the statistics of a walk forward say little."""
+
 FEWEST_FOR_NSGA_III: Final = 3
 """Objectives from which on reference points serve better than crowding distance."""
 
@@ -26,7 +29,7 @@ def warnings_of(
     plan: StudyPlan, response: backtest_service_pb2.RunBacktestBatchResponse
 ) -> tuple[str, ...]:
     """Return what the user should know of the data and the plan."""
-    return (*_of_data(response), *_of_search(plan), *_of_pruning(plan))
+    return (*_of_data(response), *_of_search(plan), *_of_pruning(plan), *_of_windows(plan))
 
 
 def _of_data(response: backtest_service_pb2.RunBacktestBatchResponse) -> Iterator[str]:
@@ -63,6 +66,18 @@ def _of_search(plan: StudyPlan) -> Iterator[str]:
         for one in plan.space.parameters
     ):
         yield "CMA-ES has no number to adapt here: all points are drawn at random."
+
+
+def _of_windows(plan: StudyPlan) -> Iterator[str]:
+    walk = plan.walk_forward
+    if walk is None:
+        return
+    if walk.overlapping:
+        yield "Out-of-sample spans overlap: their profits are not added up."
+    if len(walk.windows) < FEW_WINDOWS:
+        count = len(walk.windows)
+        windows = "1 window is" if count == 1 else f"{count} windows are"
+        yield f"{windows} few: what they say together may be luck."
 
 
 def _of_pruning(plan: StudyPlan) -> Iterator[str]:

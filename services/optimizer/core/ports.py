@@ -44,13 +44,18 @@ class Workers(Protocol):
     """Evaluates points somewhere, in any order, any number of times."""
 
     async def evaluate(
-        self, points: Sequence[Point], bar_limit: int | None = None
+        self,
+        points: Sequence[Point],
+        bar_limit: int | None = None,
+        window_number: int | None = None,
     ) -> list[Outcome]:
         """Return one outcome per point, in the order of the points.
 
         Args:
             points: The points.
             bar_limit: Run only the first so many bars of the window; None: all.
+            window_number: Run them over the in-sample span of this window; None: over the study's
+                own window.
 
         Raises:
             AssayError: the whole generation cannot be evaluated (data changed, bad request).

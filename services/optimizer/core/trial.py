@@ -77,6 +77,7 @@ class Trial:
         end_time_ms: When its generation was evaluated.
         reused_trial_number: The earlier trial with the same parameters whose outcome this is; None
             for one of its own. Its `evaluated_bar_count` is then 0.
+        window_number: The window it ran in; None where the study has none.
     """
 
     number: int
@@ -90,3 +91,4 @@ class Trial:
     start_time_ms: int
     end_time_ms: int
     reused_trial_number: int | None = None
+    window_number: int | None = None

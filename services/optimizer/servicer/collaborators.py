@@ -9,6 +9,7 @@ from typing import Protocol, TypeAlias
 from assay.backtest.v1 import backtest_service_pb2
 from assay.optimizer.v1 import study_pb2
 
+from services.optimizer.convert.out_of_sample_runs import OutOfSampleRuns
 from services.optimizer.convert.reports import Importances
 from services.optimizer.core.analysis.best_history import Hypervolume
 from services.optimizer.core.analysis.trial_export import ExportFormat, ExportLayout, TrialExport
@@ -62,6 +63,7 @@ class Collaborators:
         importances: Judges parameters by finished trials, one entry per objective; blocks.
         hypervolume: Measures what a front dominates; blocks.
         export: Makes files of trials.
+        out_of_sample: Runs the winners of a walk forward.
         clock: Time.
         draw_seed: Draws a seed for a study that gives none.
         make_study_id: Makes an id for a study that chooses none.
@@ -74,6 +76,7 @@ class Collaborators:
     importances: Importances
     hypervolume: Hypervolume
     export: Export
+    out_of_sample: OutOfSampleRuns
     clock: Clock
     draw_seed: Callable[[], int]
     make_study_id: Callable[[], str]

@@ -32,6 +32,7 @@ from services.optimizer.core.study.limits import Limits
 from services.optimizer.core.trial import Trial
 from services.optimizer.servicer.collaborators import Collaborators
 from services.optimizer.servicer.earlier_studies import EarlierStudies
+from services.optimizer.servicer.window_pins import WindowPins
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,7 @@ class StudyMaker:
     def __init__(self, collaborators: Collaborators) -> None:
         self._with = collaborators
         self._earlier = EarlierStudies(collaborators.store)
+        self._windows = WindowPins(collaborators.backtests, collaborators.trial_limit)
         # A request that is repeated while its first copy is being served waits for it.
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -152,6 +154,9 @@ class StudyMaker:
         probe, response = await self._probed(spec, plan)
         pin(spec, response)
         pin_counts(spec, plan, response.bar_count)
+        if plan.walk_forward is not None:
+            sized = given.HasField("generation_size")
+            plan = await self._windows.pinned(spec, plan, probe, sized=sized)
         if learns:
             await self._earlier.pin(spec)
         return _Examined(spec, plan, origin, probe, response)

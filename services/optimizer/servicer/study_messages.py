@@ -72,7 +72,7 @@ class StudyMessages:
         if told.best_trial_count > 1:
             plan = await plan_of_record(record)
             finished = told.progress.finished_trial_count
-            best = await self._numbers.best(record, finished, plan.objectives)
+            best = await self._numbers.best(record, finished, plan)
             outcome.best_trials[:] = [
                 trial_name(record.study_id, number) for number in best[:MOST_BEST_TRIALS].tolist()
             ]

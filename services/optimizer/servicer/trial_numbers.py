@@ -10,13 +10,13 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from services.optimizer.core.analysis.fronts import best_numbers
 from services.optimizer.core.analysis.trial_order import BY_NUMBER, TrialOrder, ordered
 from services.optimizer.core.analysis.trial_table import TrialTable
 from services.optimizer.core.ports import StudyStore
 from services.optimizer.core.records import StudyRecord
-from services.optimizer.core.spec.objectives import Objective
+from services.optimizer.core.spec.plan import StudyPlan
 from services.optimizer.core.trial import Trial, TrialState
+from services.optimizer.core.walk_forward.winners import best_of
 
 CAPACITY: Final = 32
 """Orders kept: 0.8 MB each for the largest studies."""
@@ -32,13 +32,9 @@ class TrialNumbers:
         self._capacity = capacity
         self._held: OrderedDict[Hashable, Numbers] = OrderedDict()
 
-    async def best(
-        self, record: StudyRecord, finished: int, objectives: Sequence[Objective]
-    ) -> Numbers:
-        """Return the numbers of the best trials, as `best_numbers` says, of `finished` trials."""
-        return await self._kept(
-            record, finished, "best", (), lambda table: best_numbers(table, objectives)
-        )
+    async def best(self, record: StudyRecord, finished: int, plan: StudyPlan) -> Numbers:
+        """Return the numbers of the best trials, as `best_of` says, of `finished` trials."""
+        return await self._kept(record, finished, "best", (), lambda table: best_of(plan, table))
 
     async def ordered(
         self, record: StudyRecord, finished: int, order: TrialOrder, state: TrialState | None

@@ -120,6 +120,7 @@ def trial(number: int) -> Trial:
         start_time_ms=1_717_000_000_000 + number,
         end_time_ms=1_717_000_000_001 + 2 * number,
         reused_trial_number=number - 1 if number % 20 == 19 else None,
+        window_number=number % 4 if number % 3 else None,
     )
 
 

@@ -88,6 +88,8 @@ def attributes(trial: Trial) -> dict[str, Any]:
     }
     if trial.reused_trial_number is not None:
         told["reused_trial_number"] = trial.reused_trial_number
+    if trial.window_number is not None:
+        told["window_number"] = trial.window_number
     return {**told, **{key: value for key, value in optional.items() if value}}
 
 

@@ -110,7 +110,10 @@ class ScriptedWorkers:
     called: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def evaluate(
-        self, points: Sequence[Point], bar_limit: int | None = None
+        self,
+        points: Sequence[Point],
+        bar_limit: int | None = None,
+        window_number: int | None = None,
     ) -> list[Outcome]:
         """Return one outcome per point, the same over any number of bars."""
         self.calls.append(list(points))

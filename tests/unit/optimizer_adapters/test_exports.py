@@ -59,6 +59,7 @@ COLUMNS = [
     "generation_number",
     "failure_reason",
     "reused_trial_number",
+    "window_number",
     "parameter.period",
     "parameter.width",
     "parameter.word",
@@ -109,6 +110,7 @@ def made_trials(count: int) -> list[Trial]:
                 start_time_ms=1,
                 end_time_ms=2,
                 reused_trial_number=number - 4 if number % 6 == 5 else None,
+                window_number=number % 3 if number % 5 == 4 else None,
             )
         )
     return trials
@@ -127,6 +129,8 @@ def wanted_row(trial: Trial) -> dict[str, Any]:
         row["failure_reason"] = trial.outcome.failure_reason
     if trial.reused_trial_number is not None:
         row["reused_trial_number"] = trial.reused_trial_number
+    if trial.window_number is not None:
+        row["window_number"] = trial.window_number
     row |= {f"parameter.{name}": value for name, value in trial.parameters.items()}
     if trial.objective_values:
         row["objective.sharpe_ratio"], row["objective.merit"] = trial.objective_values
@@ -196,7 +200,7 @@ def test_csv_is_as_rfc_4180_wants_it() -> None:
     (trial,) = made_trials(1)
     text = b"".join(chunks_of(ExportFormat.CSV, [[trial]])).decode()
 
-    assert text.startswith(",".join(COLUMNS) + "\r\n0,STATE_COMPLETE,false,0,,,9007199254740992,")
+    assert text.startswith(",".join(COLUMNS) + "\r\n0,STATE_COMPLETE,false,0,,,,9007199254740992,")
     assert text.endswith("\r\n")
     (second,) = made_trials(2)[1:]
     quoted = b"".join(chunks_of(ExportFormat.CSV, [[second]])).decode()

@@ -29,6 +29,7 @@ _COMMON: Final[tuple[tuple[str, type], ...]] = (
     ("generation_number", int),
     ("failure_reason", str),
     ("reused_trial_number", int),
+    ("window_number", int),
 )
 
 _ROW_GROUP: Final = 10_000
@@ -70,6 +71,7 @@ def cells_of(trial: Trial, layout: ExportLayout) -> list[Cell]:
         trial.generation_number,
         trial.outcome.failure_reason or None,
         trial.reused_trial_number,
+        trial.window_number,
         *(trial.parameters.get(name) for name, _ in layout.parameters),
         *(trial.objective_values or (None,) * len(layout.objectives)),
     ]

@@ -159,6 +159,7 @@ class TrialReader:
             start_time_ms=(row.datetime_start - EPOCH) // MILLISECOND,
             end_time_ms=(row.datetime_complete - EPOCH) // MILLISECOND,
             reused_trial_number=attributes.get("reused_trial_number"),
+            window_number=attributes.get("window_number"),
         )
 
     def _objective_values(

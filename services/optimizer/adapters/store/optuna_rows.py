@@ -153,6 +153,8 @@ class TrialRows:
         ]
         if trial.reused_trial_number is not None:
             texts.append(("reused_trial_number", str(trial.reused_trial_number)))
+        if trial.window_number is not None:
+            texts.append(("window_number", str(trial.window_number)))
         texts += [(key, _text(value)) for key, value in optional.items() if value]
         return texts
 

@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from assay.backtest.v1 import backtest_service_pb2 as pb
 from assay.backtest.v1 import strategy_pb2
 from assay.optimizer.v1 import study_pb2
 
 from services.optimizer.convert.values import column_message
+from services.optimizer.convert.walk_forward_spans import put_span
 from services.optimizer.core.trial import Outcome, Point
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Which bars a batch is about.
+
+    Attributes:
+        bar_limit: The window's first so many bars; None: all.
+        window_number: The in-sample span of this window; None: the study's own window.
+    """
+
+    bar_limit: int | None = None
+    window_number: int | None = None
 
 
 class BatchMaker:
@@ -29,16 +44,17 @@ class BatchMaker:
         )
         if spec.HasField("execution"):
             self._equal.execution.CopyFrom(spec.execution)
+        self._spans = [window.in_sample for window in spec.walk_forward.windows]
 
-    def request(
-        self, points: Sequence[Point], bar_limit: int | None = None
-    ) -> pb.RunBacktestBatchRequest:
-        """Return the request that runs these points, perhaps only the window's first bars."""
+    def request(self, points: Sequence[Point], part: Part = Part()) -> pb.RunBacktestBatchRequest:
+        """Return the request that runs these points over a part of the data."""
         request = pb.RunBacktestBatchRequest()
         request.CopyFrom(self._equal)
         request.set_count = len(points)
-        if bar_limit is not None:
-            request.bar_limit = bar_limit
+        if part.window_number is not None:
+            put_span(request, self._spans[part.window_number])
+        if part.bar_limit is not None:
+            request.bar_limit = part.bar_limit
         request.columns.extend(
             column_message(name, [point[name] for point in points]) for name in self._searched
         )

@@ -17,7 +17,7 @@ import grpc
 from assay.backtest.v1 import backtest_service_pb2 as pb
 from assay.optimizer.v1 import study_pb2
 
-from services.optimizer.adapters.workers.batch_messages import BatchMaker, outcomes_of
+from services.optimizer.adapters.workers.batch_messages import BatchMaker, Part, outcomes_of
 from services.optimizer.adapters.workers.worker_failures import Failure, FailureKind, judged
 from services.optimizer.adapters.workers.worker_pace import Pace
 from services.optimizer.adapters.workers.worker_pool import Patience, WorkerPool
@@ -68,11 +68,15 @@ class StudyWorkers:
         self._pool = pool
         self._maker = maker
         self._trial_seconds = trial_seconds
-        # Parts of the window cost less than all of it.
+        # Parts of the window cost less than all of it; the windows of a walk forward cost about
+        # the same, and what one has taught serves the others.
         self._paces: dict[int | None, Pace] = {}
 
     async def evaluate(
-        self, points: Sequence[Point], bar_limit: int | None = None
+        self,
+        points: Sequence[Point],
+        bar_limit: int | None = None,
+        window_number: int | None = None,
     ) -> list[Outcome]:
         """Return one outcome per point, in the order of the points; see the port.
 
@@ -83,7 +87,8 @@ class StudyWorkers:
                 the domain of who says so.
         """
         pace = self._paces.setdefault(bar_limit, Pace())
-        task = _Task(self._maker, pace, points, bar_limit, self._trial_seconds)
+        part = Part(bar_limit, window_number)
+        task = _Task(self._maker, pace, points, part, self._trial_seconds)
         work = _Evaluation(self._pool, task)
         try:
             async with asyncio.TaskGroup() as group:
@@ -101,11 +106,11 @@ class _Task:
     maker: BatchMaker
     pace: Pace
     points: Sequence[Point]
-    bar_limit: int | None
+    part: Part
     trial_seconds: float | None
 
     def request(self, chunk: _Chunk) -> pb.RunBacktestBatchRequest:
-        return self.maker.request(self.points[chunk.start : chunk.stop], self.bar_limit)
+        return self.maker.request(self.points[chunk.start : chunk.stop], self.part)
 
     def call_seconds(self, chunk: _Chunk, patience: Patience) -> float:
         if self.trial_seconds is not None:

@@ -10,6 +10,7 @@ from services.optimizer.core.spec.objectives import Objective
 from services.optimizer.core.spec.space import Domain
 from services.optimizer.core.study.limits import Limits
 from services.optimizer.core.trial import Point
+from services.optimizer.core.walk_forward.rule import WalkForward
 
 
 class SearchKind(enum.Enum):
@@ -111,6 +112,8 @@ class StudyDraft:
         starting_points: Points to try first, as given: searched parameters only, in any order.
         pruning: When trials are given up; None: never.
         trial_timeout_ms: Longest time of one trial; None: as long as it needs.
+        walk_forward: How it walks forward; None: one search over all bars. Trial count, generation
+            size and starting points are then those of each window.
     """
 
     parameters: tuple[ParameterDraft, ...]
@@ -124,6 +127,7 @@ class StudyDraft:
     starting_points: tuple[Point, ...] = ()
     pruning: PruningRule | None = None
     trial_timeout_ms: int | None = None
+    walk_forward: WalkForward | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from services.common.errors import AssayError, Code
 from services.optimizer.core.records import SearchedParameter, StudyShape
 from services.optimizer.core.searches.random_search import check_feasible, space_infeasible
+from services.optimizer.core.searches.seeds import SEED_LIMIT, draw
 from services.optimizer.core.spec.constraints import Constraints
 from services.optimizer.core.spec.draft import PruningRule, SearchKind, SearchOptions, StudyDraft
 from services.optimizer.core.spec.draft_checks import constraints_of
@@ -23,6 +24,7 @@ from services.optimizer.core.spec.space import (
 )
 from services.optimizer.core.study.limits import Limits
 from services.optimizer.core.trial import Point
+from services.optimizer.core.walk_forward.rule import WalkForward
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,8 @@ class StudyPlan:
         starting_points: The first trials, whole points; empty where the search chooses them all.
         pruning: When trials are given up; None: never.
         trial_timeout_ms: Longest time of one trial; None: as long as it needs.
+        walk_forward: How it walks forward; None: one search over all bars. Limits and generation
+            are those of all windows together, starting points those of each.
     """
 
     space: Space
@@ -54,6 +58,37 @@ class StudyPlan:
     starting_points: tuple[Point, ...] = ()
     pruning: PruningRule | None = None
     trial_timeout_ms: int | None = None
+    walk_forward: WalkForward | None = None
+
+    @property
+    def window_count(self) -> int:
+        """Searches side by side; 1 without windows, and before they are known."""
+        return max(len(self.walk_forward.windows), 1) if self.walk_forward else 1
+
+    def window_of(self, trial_number: int) -> int | None:
+        """Return the window of a trial; None without windows."""
+        return None if self.walk_forward is None else trial_number % self.window_count
+
+    def over(self, rule: WalkForward) -> StudyPlan:
+        """Return the plan of all windows of a rule, from that of one of them."""
+        count = len(rule.windows)
+        return replace(
+            self,
+            walk_forward=rule,
+            limits=replace(self.limits, trial_count=self.limits.trial_count * count),
+            generation_size=self.generation_size * count,
+        )
+
+    def of_window(self, window_number: int) -> StudyPlan:
+        """Return the plan of one window's search, with a seed of its own."""
+        count = self.window_count
+        return replace(
+            self,
+            walk_forward=None,
+            limits=replace(self.limits, trial_count=self.limits.trial_count // count),
+            generation_size=self.generation_size // count,
+            seed=draw(self.seed, "window", window_number) % SEED_LIMIT,
+        )
 
     @property
     def trial_count(self) -> int:
@@ -82,7 +117,7 @@ def make_plan(draft: StudyDraft, metrics: Sequence[str]) -> StudyPlan:
     count = draft.limits.trial_count
     if draft.search is SearchKind.GRID or (draft.search is SearchKind.BRUTE_FORCE and not count):
         count = _grid_trial_count(space, constraints)
-    return StudyPlan(
+    plan = StudyPlan(
         space=space,
         constraints=constraints,
         objectives=draft.objectives,
@@ -98,6 +133,11 @@ def make_plan(draft: StudyDraft, metrics: Sequence[str]) -> StudyPlan:
         pruning=draft.pruning,
         trial_timeout_ms=draft.trial_timeout_ms,
     )
+    if draft.walk_forward is None:
+        return plan
+    if draft.walk_forward.windows:
+        return plan.over(draft.walk_forward)
+    return replace(plan, walk_forward=draft.walk_forward)
 
 
 def check_reachable(plan: StudyPlan, trial_limit: int) -> None:

@@ -44,10 +44,23 @@ def search_violations(draft: StudyDraft, trial_limit: int) -> Iterator[Violation
         if len(draft.objectives) > 1:
             yield Violation("spec.pruning", "is only for one objective")
     yield from stop_rule_violations(draft.limits, len(draft.objectives), "spec.stop_rule")
+    if draft.walk_forward is not None:
+        yield from _walk_forward_violations(draft)
     timeout = draft.trial_timeout_ms
     if timeout is not None and not SHORTEST_TIMEOUT_MS <= timeout <= LONGEST_TIMEOUT_MS:
         told = f"must be 1 second to 1 hour, but is {timeout / 1000:.15g} s"
         yield Violation("spec.trial_timeout", told)
+
+
+def _walk_forward_violations(draft: StudyDraft) -> Iterator[Violation]:
+    """Yield what does not go together with walking forward."""
+    path = "spec.walk_forward"
+    if len(draft.objectives) > 1:
+        yield Violation(path, "is only for one objective")
+    if draft.pruning is not None:
+        yield Violation(path, "is given beside pruning; only one of them can be")
+    if draft.limits.target_value is not None:
+        yield Violation("spec.stop_rule.target_value", "is not for a walk forward")
 
 
 def stop_rule_violations(

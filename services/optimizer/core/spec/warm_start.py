@@ -31,6 +31,8 @@ def misfits(draft: StudyDraft, earlier: StudyPlan) -> Iterator[str]:
             yield f"searches {parameter.name!r} with another type"
     if draft.objectives != earlier.objectives:
         yield "has other objectives"
+    if earlier.walk_forward is not None:
+        yield "walks forward: its trials are of several windows"
 
 
 def numbers_to_learn(table: TrialTable, objectives: Sequence[Objective]) -> npt.NDArray[np.int64]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -17,6 +17,7 @@ from services.optimizer.core.study.patience import patiently
 from services.optimizer.core.study.pruning import Pruner
 from services.optimizer.core.study.reuse import TriedPoints, firsts_of
 from services.optimizer.core.study.rungs import outcomes_over_rungs
+from services.optimizer.core.study.window_runs import Windows, outcomes_over_windows
 from services.optimizer.core.trial import Outcome, Point, Trial
 
 STOP_PATIENCE_SECONDS: Final = 30.0
@@ -26,11 +27,20 @@ it is asked again on resume."""
 
 @dataclass(frozen=True, slots=True)
 class Engagement:
-    """A study's plan with those who carry it out."""
+    """A study's plan with those who carry it out.
+
+    Attributes:
+        plan: The plan.
+        search: Proposes its points.
+        workers: Evaluate them.
+        conclude: What is to be done once with the best trials before the study has succeeded; what
+            it raises fails the study. None: nothing.
+    """
 
     plan: StudyPlan
     search: Search
     workers: Workers
+    conclude: Callable[[Sequence[Trial]], Awaitable[None]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +94,13 @@ class Evaluation:
         Raises:
             AssayError: the points cannot be run.
         """
-        earlier = await self._earlier(points)
-        firsts = firsts_of(points) if self._tried is not None else range(len(points))
+        windows = [self._plan.window_of(first.number + place) for place in range(len(points))]
+        earlier = await self._earlier(points, windows)
+        firsts = firsts_of(points, windows) if self._tried is not None else range(len(points))
         fresh = [place for place, at in enumerate(firsts) if at == place and place not in earlier]
-        outcomes = await self._outcomes([points[place] for place in fresh])
+        outcomes = await self._outcomes(
+            [points[place] for place in fresh], [windows[place] for place in fresh]
+        )
         if outcomes is None:
             return None
         found = dict(zip(fresh, outcomes, strict=True))
@@ -101,14 +114,14 @@ class Evaluation:
                 trials.append(again(earlier.get(place) or trials[firsts[place]], slot))
         return trials
 
-    async def _earlier(self, points: Sequence[Point]) -> dict[int, Trial]:
+    async def _earlier(self, points: Sequence[Point], windows: Windows) -> dict[int, Trial]:
         """Return the earlier trials at points that were tried before, by place."""
         if self._tried is None:
             return {}
         numbers = {
             place: number
             for place, point in enumerate(points)
-            if (number := self._tried.number_of(point)) is not None
+            if (number := self._tried.number_of(point, windows[place])) is not None
         }
         known = {number: self._memory.journal.trial(number) for number in numbers.values()}
         missing = [number for number, trial in known.items() if trial is None]
@@ -121,11 +134,11 @@ class Evaluation:
             known.update((trial.number, trial) for trial in stored)
         return {place: trial for place, number in numbers.items() if (trial := known[number])}
 
-    async def _outcomes(self, points: Sequence[Point]) -> list[Outcome] | None:
+    async def _outcomes(self, points: Sequence[Point], windows: Windows) -> list[Outcome] | None:
         """Return the outcomes; None when a stop lost patience with the workers."""
         if not points:
             return []
-        work = asyncio.ensure_future(self._run(points))
+        work = asyncio.ensure_future(self._run(points, windows))
         stopping = asyncio.ensure_future(self._stopped_for_long())
         try:
             await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -134,7 +147,9 @@ class Evaluation:
             work.cancel()
             stopping.cancel()
 
-    async def _run(self, points: Sequence[Point]) -> list[Outcome]:
+    async def _run(self, points: Sequence[Point], windows: Windows) -> list[Outcome]:
+        if self._plan.walk_forward is not None:
+            return await outcomes_over_windows(points, windows, self._run_window)
         if self._pruner is None:
             return await self._run_bars(points, None)
         objective = self._plan.objectives[0]
@@ -143,6 +158,15 @@ class Evaluation:
     async def _run_bars(self, points: Sequence[Point], bar_limit: int | None) -> list[Outcome]:
         return await patiently(
             lambda: self._workers.evaluate(points, bar_limit), self._clock, "workers"
+        )
+
+    async def _run_window(
+        self, points: Sequence[Point], window_number: int | None
+    ) -> list[Outcome]:
+        return await patiently(
+            lambda: self._workers.evaluate(points, window_number=window_number),
+            self._clock,
+            "workers",
         )
 
     async def _stopped_for_long(self) -> None:

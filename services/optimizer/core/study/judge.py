@@ -69,6 +69,7 @@ def judged(plan: StudyPlan, slot: Slot, point: Point, outcome: Outcome) -> Trial
         outcome=outcome,
         start_time_ms=slot.start_time_ms,
         end_time_ms=slot.end_time_ms,
+        window_number=plan.window_of(slot.number),
     )
 
 

@@ -12,6 +12,8 @@ from services.optimizer.core.trial import Point, Trial, TrialState
 class TriedPoints:
     """The points of a study's trials with the number of the first trial at each.
 
+    The same parameters in another window are another point.
+
     A trial that failed for a reason outside its point, such as a worker's, is not remembered: its
     point deserves another try.
     """
@@ -25,18 +27,23 @@ class TriedPoints:
             if trial.state is not TrialState.FAILED or (
                 trial.outcome.failure_reason == OBJECTIVE_UNDEFINED
             ):
-                self._numbers.setdefault(_key(trial.parameters), trial.number)
+                self._numbers.setdefault(_key(trial.parameters, trial.window_number), trial.number)
 
-    def number_of(self, point: Point) -> int | None:
+    def number_of(self, point: Point, window_number: int | None = None) -> int | None:
         """Return the number of the first trial at a point; None for a new one."""
-        return self._numbers.get(_key(point))
+        return self._numbers.get(_key(point, window_number))
 
 
-def firsts_of(points: Sequence[Point]) -> list[int]:
-    """Return for each point the place of the first equal one among them, its own if it is that."""
+def firsts_of(points: Sequence[Point], windows: Sequence[int | None]) -> list[int]:
+    """Return for each point the place of the first equal one in its window, its own if it is that.
+
+    `windows` are the points' windows.
+    """
     seen: dict[bytes, int] = {}
-    return [seen.setdefault(_key(point), place) for place, point in enumerate(points)]
+    keys = map(_key, points, windows)
+    return [seen.setdefault(key, place) for place, key in enumerate(keys)]
 
 
-def _key(point: Point) -> bytes:
-    return b"".join(map(value_bytes, point.values()))
+def _key(point: Point, window_number: int | None) -> bytes:
+    of_window = b"" if window_number is None else value_bytes(window_number)
+    return of_window + b"".join(map(value_bytes, point.values()))

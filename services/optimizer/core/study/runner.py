@@ -13,7 +13,6 @@ from typing import Final
 
 from services.optimizer.core.ports import StudyStore
 from services.optimizer.core.records import Generation, Standing, StudyRecord, StudyState
-from services.optimizer.core.spec.objectives import Front
 from services.optimizer.core.study.evaluation import Engagement, Evaluation, Memory
 from services.optimizer.core.study.events import Clock, EventWriter, GenerationReport
 from services.optimizer.core.study.journal import Entry, Journal
@@ -22,6 +21,7 @@ from services.optimizer.core.study.limits import Limits, StopReason, reason_to_e
 from services.optimizer.core.study.patience import patiently
 from services.optimizer.core.study.tally import Progress, Tally
 from services.optimizer.core.trial import Trial
+from services.optimizer.core.walk_forward.winners import front_of
 
 LOADED_AT_ONCE: Final = 4_096
 """Trials read together when a study is taken up."""
@@ -49,6 +49,7 @@ class Runner:
         self._record = record
         self._plan = engagement.plan
         self._search = engagement.search
+        self._conclude = engagement.conclude
         self._store = store
         self._writer = writer
         self._clock = clock
@@ -62,7 +63,7 @@ class Runner:
         self._replayed = 0
         # Finished trials of a generation that is not whole yet.
         self._part: list[Trial] = []
-        self._tally = Tally(Front(self._plan.objectives))
+        self._tally = Tally(front_of(self._plan))
         self.stored = self._tally
         self.limits = record.limits if record.limits.trial_count else self._plan.limits
 
@@ -105,9 +106,29 @@ class Runner:
                 if self.stop.is_set() or not await self._run_generation():
                     break
             await self._journal.flush()
+            if reason is None:
+                return None
             # What was stored last may have brought limits that leave something to do.
-            if reason is None or (reason := self._reason_to_end()) is not None:
-                return reason
+            if (reason := self._reason_to_end()) is not None:
+                return reason if await self._concluded() else None
+
+    async def _concluded(self) -> bool:
+        """Do what is to be done before the end; False when the study is to stop instead."""
+        conclude = self._conclude
+        if conclude is None:
+            return True
+        best = self.stored.best
+        work = asyncio.ensure_future(patiently(lambda: conclude(best), self._clock, "workers"))
+        stopping = asyncio.ensure_future(self.stop.wait())
+        try:
+            await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if not work.done():
+                return False
+            work.result()
+            return True
+        finally:
+            work.cancel()
+            stopping.cancel()
 
     async def flush(self) -> None:
         """Wait until all that has finished is stored; see `Journal.flush`."""

@@ -37,7 +37,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_STUDY_STATE_WRONG: _ErrorReason.ValueType  # 5
     """FAILED_PRECONDITION. The study is in the wrong state for this. Metadata: `study`, `state`."""
     ERROR_REASON_WINDOW_TOO_SHORT: _ErrorReason.ValueType  # 6
-    """FAILED_PRECONDITION. The window leaves no bar for a decision and a fill after the longest warm-up of the space.
+    """FAILED_PRECONDITION. The window, or a span of a walk forward, leaves no bar for a decision and a fill after the
+    longest warm-up of the space, or no window of a walk forward fits whole.
     Metadata: `needed_bar_count`, `available_bar_count`.
     """
     ERROR_REASON_SPACE_INFEASIBLE: _ErrorReason.ValueType  # 7
@@ -73,7 +74,8 @@ ERROR_REASON_GRID_TOO_LARGE: ErrorReason.ValueType  # 4
 ERROR_REASON_STUDY_STATE_WRONG: ErrorReason.ValueType  # 5
 """FAILED_PRECONDITION. The study is in the wrong state for this. Metadata: `study`, `state`."""
 ERROR_REASON_WINDOW_TOO_SHORT: ErrorReason.ValueType  # 6
-"""FAILED_PRECONDITION. The window leaves no bar for a decision and a fill after the longest warm-up of the space.
+"""FAILED_PRECONDITION. The window, or a span of a walk forward, leaves no bar for a decision and a fill after the
+longest warm-up of the space, or no window of a walk forward fits whole.
 Metadata: `needed_bar_count`, `available_bar_count`.
 """
 ERROR_REASON_SPACE_INFEASIBLE: ErrorReason.ValueType  # 7

@@ -392,7 +392,9 @@ class UpdateStudyLimitsRequest(_message.Message):
     name: _builtins.str
     """Required. "studies/{study}"."""
     trial_count: _builtins.int
-    """Optional. Trials the study will have, at least those it has and 1, at most 100,000. Not for grid. Unset: as before."""
+    """Optional. Trials the study will have, at least those it has and 1, at most 100,000. Not for grid
+    and not with walk_forward. Unset: as before.
+    """
     @_builtins.property
     def stop_rule(self) -> _study_pb2.StopRule:
         """Optional. The stop rule, whole: fields unset in it are off. Unset: as before."""

@@ -209,7 +209,7 @@ class OptimizerServiceServicer:
 
     def ListBestTrials(self, request, context):
         """Lists the best: for one objective the feasible trials by falling merit, lower numbers first among equals; for
-        several the Pareto front by rising number.
+        several the Pareto front by rising number; with walk_forward each window's winner in the order of the windows.
 
         Errors: INVALID_ARGUMENT/FIELD_INVALID, NOT_FOUND/STUDY_UNKNOWN.
         """
@@ -219,7 +219,7 @@ class OptimizerServiceServicer:
 
     def ExportTrials(self, request, context):
         """Streams all finished trials of a study as a file: one row per trial by rising number, with number, state, feasible,
-        generation_number, failure_reason, reused_trial_number, each parameter as "parameter.{name}", each objective as
+        generation_number, failure_reason, reused_trial_number, window_number, each parameter as "parameter.{name}", each objective as
         "objective.{name}" and each metric as "metric.{name}"; what is undefined is empty (CSV), left out (JSON lines) or
         null (Parquet). The state is as in Trial.State, feasible is true or false. Doubles are written so that reading them gives the same bits. The chunks joined are the file.
 
@@ -239,7 +239,8 @@ class OptimizerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetStudyReport(self, request, context):
-        """Reports what a study found so far: best trials, importance, comparison with buy-and-hold, how likely it is luck.
+        """Reports what a study found so far: best trials, importance, comparison with buy-and-hold, how likely it is luck. With
+        walk_forward each window's winner is run out of sample for it.
 
         Errors: INVALID_ARGUMENT/FIELD_INVALID, NOT_FOUND/STUDY_UNKNOWN, UNAVAILABLE/NO_WORKERS,
         UNAVAILABLE/DATA_UNAVAILABLE; from the data service NOT_FOUND/DATASET_UNKNOWN and ABORTED/DATASET_CHANGED, when the

@@ -98,13 +98,13 @@ class OptimizerServiceStub:
     """
     ListBestTrials: _grpc.UnaryUnaryMultiCallable[_optimizer_service_pb2.ListBestTrialsRequest, _optimizer_service_pb2.ListBestTrialsResponse]
     """Lists the best: for one objective the feasible trials by falling merit, lower numbers first among equals; for
-    several the Pareto front by rising number.
+    several the Pareto front by rising number; with walk_forward each window's winner in the order of the windows.
 
     Errors: INVALID_ARGUMENT/FIELD_INVALID, NOT_FOUND/STUDY_UNKNOWN.
     """
     ExportTrials: _grpc.UnaryStreamMultiCallable[_optimizer_service_pb2.ExportTrialsRequest, _optimizer_service_pb2.ExportTrialsResponse]
     """Streams all finished trials of a study as a file: one row per trial by rising number, with number, state, feasible,
-    generation_number, failure_reason, reused_trial_number, each parameter as "parameter.{name}", each objective as
+    generation_number, failure_reason, reused_trial_number, window_number, each parameter as "parameter.{name}", each objective as
     "objective.{name}" and each metric as "metric.{name}"; what is undefined is empty (CSV), left out (JSON lines) or
     null (Parquet). The state is as in Trial.State, feasible is true or false. Doubles are written so that reading them gives the same bits. The chunks joined are the file.
 
@@ -116,7 +116,8 @@ class OptimizerServiceStub:
     Errors: INVALID_ARGUMENT/FIELD_INVALID.
     """
     GetStudyReport: _grpc.UnaryUnaryMultiCallable[_optimizer_service_pb2.GetStudyReportRequest, _optimizer_service_pb2.GetStudyReportResponse]
-    """Reports what a study found so far: best trials, importance, comparison with buy-and-hold, how likely it is luck.
+    """Reports what a study found so far: best trials, importance, comparison with buy-and-hold, how likely it is luck. With
+    walk_forward each window's winner is run out of sample for it.
 
     Errors: INVALID_ARGUMENT/FIELD_INVALID, NOT_FOUND/STUDY_UNKNOWN, UNAVAILABLE/NO_WORKERS,
     UNAVAILABLE/DATA_UNAVAILABLE; from the data service NOT_FOUND/DATASET_UNKNOWN and ABORTED/DATASET_CHANGED, when the
@@ -193,13 +194,13 @@ class OptimizerServiceAsyncStub(OptimizerServiceStub):
     """
     ListBestTrials: _aio.UnaryUnaryMultiCallable[_optimizer_service_pb2.ListBestTrialsRequest, _optimizer_service_pb2.ListBestTrialsResponse]  # type: ignore[assignment]
     """Lists the best: for one objective the feasible trials by falling merit, lower numbers first among equals; for
-    several the Pareto front by rising number.
+    several the Pareto front by rising number; with walk_forward each window's winner in the order of the windows.
 
     Errors: INVALID_ARGUMENT/FIELD_INVALID, NOT_FOUND/STUDY_UNKNOWN.
     """
     ExportTrials: _aio.UnaryStreamMultiCallable[_optimizer_service_pb2.ExportTrialsRequest, _optimizer_service_pb2.ExportTrialsResponse]  # type: ignore[assignment]
     """Streams all finished trials of a study as a file: one row per trial by rising number, with number, state, feasible,
-    generation_number, failure_reason, reused_trial_number, each parameter as "parameter.{name}", each objective as
+    generation_number, failure_reason, reused_trial_number, window_number, each parameter as "parameter.{name}", each objective as
     "objective.{name}" and each metric as "metric.{name}"; what is undefined is empty (CSV), left out (JSON lines) or
     null (Parquet). The state is as in Trial.State, feasible is true or false. Doubles are written so that reading them gives the same bits. The chunks joined are the file.
 
@@ -211,7 +212,8 @@ class OptimizerServiceAsyncStub(OptimizerServiceStub):
     Errors: INVALID_ARGUMENT/FIELD_INVALID.
     """
     GetStudyReport: _aio.UnaryUnaryMultiCallable[_optimizer_service_pb2.GetStudyReportRequest, _optimizer_service_pb2.GetStudyReportResponse]  # type: ignore[assignment]
-    """Reports what a study found so far: best trials, importance, comparison with buy-and-hold, how likely it is luck.
+    """Reports what a study found so far: best trials, importance, comparison with buy-and-hold, how likely it is luck. With
+    walk_forward each window's winner is run out of sample for it.
 
     Errors: INVALID_ARGUMENT/FIELD_INVALID, NOT_FOUND/STUDY_UNKNOWN, UNAVAILABLE/NO_WORKERS,
     UNAVAILABLE/DATA_UNAVAILABLE; from the data service NOT_FOUND/DATASET_UNKNOWN and ABORTED/DATASET_CHANGED, when the
@@ -345,7 +347,7 @@ class OptimizerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_optimizer_service_pb2.ListBestTrialsResponse, _abc.Awaitable[_optimizer_service_pb2.ListBestTrialsResponse]]:
         """Lists the best: for one objective the feasible trials by falling merit, lower numbers first among equals; for
-        several the Pareto front by rising number.
+        several the Pareto front by rising number; with walk_forward each window's winner in the order of the windows.
 
         Errors: INVALID_ARGUMENT/FIELD_INVALID, NOT_FOUND/STUDY_UNKNOWN.
         """
@@ -357,7 +359,7 @@ class OptimizerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_optimizer_service_pb2.ExportTrialsResponse], _abc.AsyncIterator[_optimizer_service_pb2.ExportTrialsResponse]]:
         """Streams all finished trials of a study as a file: one row per trial by rising number, with number, state, feasible,
-        generation_number, failure_reason, reused_trial_number, each parameter as "parameter.{name}", each objective as
+        generation_number, failure_reason, reused_trial_number, window_number, each parameter as "parameter.{name}", each objective as
         "objective.{name}" and each metric as "metric.{name}"; what is undefined is empty (CSV), left out (JSON lines) or
         null (Parquet). The state is as in Trial.State, feasible is true or false. Doubles are written so that reading them gives the same bits. The chunks joined are the file.
 
@@ -381,7 +383,8 @@ class OptimizerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _optimizer_service_pb2.GetStudyReportRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_optimizer_service_pb2.GetStudyReportResponse, _abc.Awaitable[_optimizer_service_pb2.GetStudyReportResponse]]:
-        """Reports what a study found so far: best trials, importance, comparison with buy-and-hold, how likely it is luck.
+        """Reports what a study found so far: best trials, importance, comparison with buy-and-hold, how likely it is luck. With
+        walk_forward each window's winner is run out of sample for it.
 
         Errors: INVALID_ARGUMENT/FIELD_INVALID, NOT_FOUND/STUDY_UNKNOWN, UNAVAILABLE/NO_WORKERS,
         UNAVAILABLE/DATA_UNAVAILABLE; from the data service NOT_FOUND/DATASET_UNKNOWN and ABORTED/DATASET_CHANGED, when the

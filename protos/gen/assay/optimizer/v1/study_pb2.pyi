@@ -7,6 +7,7 @@ from assay.backtest.v1 import execution_pb2 as _execution_pb2
 from assay.backtest.v1 import metrics_pb2 as _metrics_pb2
 from assay.backtest.v1 import strategy_pb2 as _strategy_pb2
 from assay.market.v1 import candles_pb2 as _candles_pb2
+from assay.optimizer.v1 import walk_forward_pb2 as _walk_forward_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import duration_pb2 as _duration_pb2
@@ -55,12 +56,14 @@ class StudySpec(_message.Message):
     PRUNING_FIELD_NUMBER: _builtins.int
     STOP_RULE_FIELD_NUMBER: _builtins.int
     TRIAL_TIMEOUT_FIELD_NUMBER: _builtins.int
+    WALK_FORWARD_FIELD_NUMBER: _builtins.int
     seed: _builtins.int
     """Optional. Seed of all randomness, 0 to 2^63 - 1. Unset: one is drawn and echoed."""
     generation_size: _builtins.int
     """Optional. Trials asked for together, evaluated in parallel and told back in order, 1 to 1,024. Part of the search
     where it learns (bayesian, cma_es, evolutionary): larger fills more workers and learns more slowly. Unset: 8 for
-    bayesian, the population for cma_es and evolutionary (refused there if it differs), 256 for others.
+    bayesian, the population for cma_es and evolutionary (refused there if it differs), 256 for others. With
+    walk_forward it is that of each window, 16,384 over all windows at most; what is unset is at most that.
     """
     @_builtins.property
     def data(self) -> _containers.RepeatedCompositeFieldContainer[_candles_pb2.CandleSnapshot]:
@@ -155,6 +158,13 @@ class StudySpec(_message.Message):
         trial may take as long as it needs.
         """
 
+    @_builtins.property
+    def walk_forward(self) -> _walk_forward_pb2.WalkForwardSpec:
+        """Optional. Repeats the search over windows that walk forward in time, and tries what each has chosen on the bars
+        behind it. trial_count, generation_size and starting_points are then those of each window. Unset: one search over
+        all bars.
+        """
+
     def __init__(
         self,
         *,
@@ -178,10 +188,11 @@ class StudySpec(_message.Message):
         pruning: Global___PruningSpec | None = ...,
         stop_rule: Global___StopRule | None = ...,
         trial_timeout: _duration_pb2.Duration | None = ...,
+        walk_forward: _walk_forward_pb2.WalkForwardSpec | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_generation_size", b"_generation_size", "_seed", b"_seed", "bayesian", b"bayesian", "brute_force", b"brute_force", "cma_es", b"cma_es", "evolutionary", b"evolutionary", "execution", b"execution", "generation_size", b"generation_size", "grid", b"grid", "pruning", b"pruning", "qmc", b"qmc", "random", b"random", "search", b"search", "seed", b"seed", "stop_rule", b"stop_rule", "strategy", b"strategy", "trial_timeout", b"trial_timeout", "warm_start", b"warm_start"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_generation_size", b"_generation_size", "_seed", b"_seed", "bayesian", b"bayesian", "brute_force", b"brute_force", "cma_es", b"cma_es", "evolutionary", b"evolutionary", "execution", b"execution", "generation_size", b"generation_size", "grid", b"grid", "pruning", b"pruning", "qmc", b"qmc", "random", b"random", "search", b"search", "seed", b"seed", "stop_rule", b"stop_rule", "strategy", b"strategy", "trial_timeout", b"trial_timeout", "walk_forward", b"walk_forward", "warm_start", b"warm_start"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_generation_size", b"_generation_size", "_seed", b"_seed", "bayesian", b"bayesian", "brute_force", b"brute_force", "cma_es", b"cma_es", "constraints", b"constraints", "data", b"data", "evolutionary", b"evolutionary", "execution", b"execution", "generation_size", b"generation_size", "grid", b"grid", "objectives", b"objectives", "parameters", b"parameters", "pruning", b"pruning", "qmc", b"qmc", "random", b"random", "search", b"search", "seed", b"seed", "starting_points", b"starting_points", "stop_rule", b"stop_rule", "strategy", b"strategy", "trial_timeout", b"trial_timeout", "warm_start", b"warm_start"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_generation_size", b"_generation_size", "_seed", b"_seed", "bayesian", b"bayesian", "brute_force", b"brute_force", "cma_es", b"cma_es", "constraints", b"constraints", "data", b"data", "evolutionary", b"evolutionary", "execution", b"execution", "generation_size", b"generation_size", "grid", b"grid", "objectives", b"objectives", "parameters", b"parameters", "pruning", b"pruning", "qmc", b"qmc", "random", b"random", "search", b"search", "seed", b"seed", "starting_points", b"starting_points", "stop_rule", b"stop_rule", "strategy", b"strategy", "trial_timeout", b"trial_timeout", "walk_forward", b"walk_forward", "warm_start", b"warm_start"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__generation_size: _TypeAlias = _typing.Literal["generation_size"]  # noqa: Y015
     _WhichOneofArgType__generation_size: _TypeAlias = _typing.Literal["_generation_size", b"_generation_size"]  # noqa: Y015
@@ -430,8 +441,8 @@ class StopRule(_message.Message):
     PATIENCE_TRIAL_COUNT_FIELD_NUMBER: _builtins.int
     TARGET_VALUE_FIELD_NUMBER: _builtins.int
     patience_trial_count: _builtins.int
-    """Optional. "PATIENCE": trials in a row without a new best trial (for several objectives, without a change of the
-    Pareto front), 1 to 1,000,000. Unset: no end by patience.
+    """Optional. "PATIENCE": trials in a row without a new best trial (for several objectives without a change of the
+    Pareto front, with walk_forward without a new best one in any window), 1 to 1,000,000. Unset: no end by patience.
     """
     target_value: _builtins.float
     """Optional. "TARGET": the best trial's objective is at least as good as this, finite. Only for one objective. Unset:
@@ -474,7 +485,7 @@ class StudyLimits(_message.Message):
     TRIAL_COUNT_FIELD_NUMBER: _builtins.int
     STOP_RULE_FIELD_NUMBER: _builtins.int
     trial_count: _builtins.int
-    """Trials the study will have. For grid it is what the grid has and cannot be changed; brute_force cannot have more
+    """Trials the study will have. For grid and with walk_forward it cannot be changed; brute_force cannot have more
     than its space.
     """
     @_builtins.property
@@ -1032,7 +1043,8 @@ class Study(_message.Message):
     @_builtins.property
     def best_trials(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Output only. Names of the best trials found: one for one objective (the lowest number among equals), the Pareto
-        front by rising number for several, at most 100. Empty while there is none.
+        front by rising number for several, at most 100. With walk_forward the winner of each window that has one, in the
+        order of the windows. Empty while there is none.
         """
 
     @_builtins.property
@@ -1235,6 +1247,7 @@ class Trial(_message.Message):
     END_TIME_FIELD_NUMBER: _builtins.int
     INTERMEDIATE_VALUES_FIELD_NUMBER: _builtins.int
     REUSED_TRIAL_NUMBER_FIELD_NUMBER: _builtins.int
+    WINDOW_NUMBER_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Output only. "studies/{study}/trials/{number}"."""
     number: _builtins.int
@@ -1253,6 +1266,10 @@ class Trial(_message.Message):
     """Output only. Generation it belongs to, from 0."""
     reused_trial_number: _builtins.int
     """Output only. Number of the earlier trial with the same parameters whose outcome this is; unset for one of its own."""
+    window_number: _builtins.int
+    """Output only. Window it ran in, from 0: its number mod windows. Its metrics are those of the window's in-sample span.
+    Unset without walk_forward.
+    """
     @_builtins.property
     def parameters(self) -> _containers.RepeatedCompositeFieldContainer[_strategy_pb2.ParameterAssignment]:
         """Output only. The searched and fixed parameters of the spec, in its order."""
@@ -1294,14 +1311,20 @@ class Trial(_message.Message):
         end_time: _timestamp_pb2.Timestamp | None = ...,
         intermediate_values: _abc.Iterable[Global___IntermediateValue] | None = ...,
         reused_trial_number: _builtins.int | None = ...,
+        window_number: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_reused_trial_number", b"_reused_trial_number", "end_time", b"end_time", "metrics", b"metrics", "reused_trial_number", b"reused_trial_number", "start_time", b"start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_reused_trial_number", b"_reused_trial_number", "_window_number", b"_window_number", "end_time", b"end_time", "metrics", b"metrics", "reused_trial_number", b"reused_trial_number", "start_time", b"start_time", "window_number", b"window_number"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_reused_trial_number", b"_reused_trial_number", "end_time", b"end_time", "failure_message", b"failure_message", "failure_reason", b"failure_reason", "feasible", b"feasible", "generation_number", b"generation_number", "intermediate_values", b"intermediate_values", "metrics", b"metrics", "name", b"name", "number", b"number", "objective_values", b"objective_values", "parameters", b"parameters", "reused_trial_number", b"reused_trial_number", "start_time", b"start_time", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_reused_trial_number", b"_reused_trial_number", "_window_number", b"_window_number", "end_time", b"end_time", "failure_message", b"failure_message", "failure_reason", b"failure_reason", "feasible", b"feasible", "generation_number", b"generation_number", "intermediate_values", b"intermediate_values", "metrics", b"metrics", "name", b"name", "number", b"number", "objective_values", b"objective_values", "parameters", b"parameters", "reused_trial_number", b"reused_trial_number", "start_time", b"start_time", "state", b"state", "window_number", b"window_number"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__reused_trial_number: _TypeAlias = _typing.Literal["reused_trial_number"]  # noqa: Y015
     _WhichOneofArgType__reused_trial_number: _TypeAlias = _typing.Literal["_reused_trial_number", b"_reused_trial_number"]  # noqa: Y015
+    _WhichOneofReturnType__window_number: _TypeAlias = _typing.Literal["window_number"]  # noqa: Y015
+    _WhichOneofArgType__window_number: _TypeAlias = _typing.Literal["_window_number", b"_window_number"]  # noqa: Y015
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__reused_trial_number) -> _WhichOneofReturnType__reused_trial_number | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__window_number) -> _WhichOneofReturnType__window_number | None: ...
 
 Global___Trial: _TypeAlias = Trial  # noqa: Y015
 
@@ -2087,6 +2110,7 @@ class StudyReport(_message.Message):
     PARETO_FIELD_NUMBER: _builtins.int
     LEDGER_FIELD_NUMBER: _builtins.int
     LUCK_FIELD_NUMBER: _builtins.int
+    WALK_FORWARD_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def study(self) -> Global___Study:
         """Output only. The study."""
@@ -2135,8 +2159,15 @@ class StudyReport(_message.Message):
 
     @_builtins.property
     def luck(self) -> Global___LuckReport:
-        """Output only. How likely the best trial is luck. Unset for several objectives, while there is no feasible trial, and
-        where it is not wanted.
+        """Output only. How likely the best trial is luck. Unset for several objectives, while there is no feasible trial, with
+        walk_forward, and where it is not wanted.
+        """
+
+    @_builtins.property
+    def walk_forward(self) -> _walk_forward_pb2.WalkForwardReport:
+        """Output only. What the walk forward found. Then parameters_at_edge, best_value_history and freeze_suggestions are
+        empty, best_trials are the windows' winners, and importances and interactions are over the trials of all windows
+        together. Unset without walk_forward.
         """
 
     def __init__(
@@ -2153,10 +2184,11 @@ class StudyReport(_message.Message):
         pareto: Global___ParetoAnalysis | None = ...,
         ledger: Global___LedgerEntry | None = ...,
         luck: Global___LuckReport | None = ...,
+        walk_forward: _walk_forward_pb2.WalkForwardReport | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["buy_and_hold", b"buy_and_hold", "ledger", b"ledger", "luck", b"luck", "pareto", b"pareto", "study", b"study"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["buy_and_hold", b"buy_and_hold", "ledger", b"ledger", "luck", b"luck", "pareto", b"pareto", "study", b"study", "walk_forward", b"walk_forward"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["best_trials", b"best_trials", "best_value_history", b"best_value_history", "buy_and_hold", b"buy_and_hold", "freeze_suggestions", b"freeze_suggestions", "importances", b"importances", "interactions", b"interactions", "ledger", b"ledger", "luck", b"luck", "parameters_at_edge", b"parameters_at_edge", "pareto", b"pareto", "study", b"study"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["best_trials", b"best_trials", "best_value_history", b"best_value_history", "buy_and_hold", b"buy_and_hold", "freeze_suggestions", b"freeze_suggestions", "importances", b"importances", "interactions", b"interactions", "ledger", b"ledger", "luck", b"luck", "parameters_at_edge", b"parameters_at_edge", "pareto", b"pareto", "study", b"study", "walk_forward", b"walk_forward"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2248,15 +2280,15 @@ class GenerationFinished(_message.Message):
     improved: _builtins.bool
     """Output only. Whether best_trial is of this generation."""
     best_trial_count: _builtins.int
-    """Output only. Size of the Pareto front so far; 1 or 0 for one objective."""
+    """Output only. Size of the Pareto front so far; 1 or 0 for one objective; with walk_forward the windows with a winner."""
     @_builtins.property
     def progress(self) -> Global___StudyProgress:
         """Output only. How far the study is."""
 
     @_builtins.property
     def best_trial(self) -> Global___Trial:
-        """Output only. Best trial so far; for several objectives the front's trial with the lowest number. Unset while there
-        is none.
+        """Output only. Best trial so far; for several objectives the front's trial with the lowest number; with walk_forward
+        the winner of the first window that has one. Unset while there is none.
         """
 
     def __init__(

@@ -34,7 +34,7 @@ SHAPE = StudyShape(
         SearchedParameter("threshold", "double", -1e300, 1.0),
         SearchedParameter("average", "category", categories=("sma", "ema", "µ-average")),
     ),
-    metric_names=("sharpe_ratio", "max_drawdown_ratio"),
+    metric_names=("total_return_ratio", "max_drawdown_ratio"),
     maximize=(True, False),
     constraints=("trade_count >= 30", "total_return_ratio > 0", "trade_count >= 30"),
 )

@@ -158,7 +158,7 @@ async def test_every_row_is_the_one_optuna_writes(
         storage=optuna_storage(), study_name="stock", directions=["maximize", "minimize"]
     )
     with pytest.warns(optuna.exceptions.ExperimentalWarning, match="set_metric_names"):
-        stock.set_metric_names(["sharpe_ratio", "max_drawdown_ratio"])
+        stock.set_metric_names(["total_return_ratio", "max_drawdown_ratio"])
     stock.add_trials([as_optuna(trial) for trial in written])
 
     ours, theirs = dump(database_url, "ours"), dump(database_url, "stock")
@@ -179,7 +179,7 @@ async def test_optuna_loads_every_field_of_every_trial(
 
     study = optuna.load_study(study_name="ours", storage=optuna_storage())
 
-    assert study.metric_names == ["sharpe_ratio", "max_drawdown_ratio"]
+    assert study.metric_names == ["total_return_ratio", "max_drawdown_ratio"]
     assert [direction.name for direction in study.directions] == ["MAXIMIZE", "MINIMIZE"]
     for number, (loaded, trial) in enumerate(zip(study.trials, written, strict=True)):
         expected = as_optuna(trial)

@@ -81,8 +81,12 @@ def _of_windows(plan: StudyPlan) -> Iterator[str]:
 
 
 def _of_pruning(plan: StudyPlan) -> Iterator[str]:
-    if plan.pruning is not None and plan.pruning.startup_trial_count >= plan.trial_count:
+    if plan.pruning is None:
+        return
+    startup, size = plan.pruning.startup_trial_count, plan.generation_size
+    spared = -(-startup // size) * size
+    if spared >= plan.trial_count:
         yield (
-            f"No trial is given up before {plan.pruning.startup_trial_count} have been seen, and "
-            f"the study has {plan.trial_count}: pruning does nothing here."
+            f"No trial is given up before {startup} have been seen, in whole generations of "
+            f"{size}, and the study has {plan.trial_count}: pruning does nothing here."
         )

@@ -10,7 +10,8 @@ import pytest
 
 from services.optimizer.core.spec.draft import PruningKind, PruningRule
 from services.optimizer.core.study.pruning import Pruner
-from services.optimizer.core.trial import IntermediateValue, Outcome, Trial, TrialState
+from services.optimizer.core.study.rungs import outcomes_over_rungs
+from services.optimizer.core.trial import IntermediateValue, Outcome, Point, Trial, TrialState
 from tests.unit.optimizer.in_memory import WINDOW_BARS, ScriptedWorkers, make_plan, timeless
 from tests.unit.optimizer.memory_store import MemoryStore
 from tests.unit.optimizer.runner_of import claimed_runner
@@ -141,3 +142,19 @@ async def test_what_is_given_up_does_not_depend_on_who_finishes_first(shuffle: i
 
     assert timeless(store.kept["one"]) == timeless(whole_store.kept["one"])
     assert second.stored.digest.hexdigest() == whole.stored.digest.hexdigest()
+
+
+async def test_a_point_that_takes_too_long_at_a_rung_ends_there() -> None:
+    """It would take as long at every later one."""
+    calls: list[int | None] = []
+
+    async def run(points: Sequence[Point], bar_limit: int | None) -> list[Outcome]:
+        calls.append(bar_limit)
+        return [Outcome(failure_reason="TRIAL_TIMED_OUT", failure_message="slow")] * len(points)
+
+    pruner = Pruner(MEDIAN, maximize=True)
+    (outcome,) = await outcomes_over_rungs([{}], run, PLAN.objectives[0], pruner)
+
+    assert calls == [125]
+    assert (outcome.failure_reason, outcome.pruned) == ("TRIAL_TIMED_OUT", False)
+    assert outcome.intermediate_values == (IntermediateValue(125, None),)

@@ -79,9 +79,11 @@ class StandIn(backtest_service_pb2_grpc.BacktestServiceServicer):
 
     Attributes:
         requests: The batches that came, in order.
+        seconds_of: What it says that a point takes to compute; nothing where it is None.
     """
 
     def __init__(self, behaviour: Behaviour) -> None:
+        self.seconds_of: Callable[[Point], float] | None = None
         self.requests: list[pb.RunBacktestBatchRequest] = []
         self._behaviour = behaviour
 
@@ -91,6 +93,9 @@ class StandIn(backtest_service_pb2_grpc.BacktestServiceServicer):
         """Behave, then answer."""
         self.requests.append(request)
         await self._behaviour(request)
+        if self.seconds_of is not None:
+            seconds = sum(map(self.seconds_of, points_of(request)))
+            context.set_trailing_metadata((("x-compute-ns", str(round(seconds * 1e9))),))
         return answer_to(request)
 
     async def GetWorkerStatus(  # noqa: N802 - the contract's name

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from assay.backtest.v1 import backtest_service_pb2 as pb
+from assay.optimizer.v1 import study_pb2
 from google.protobuf import json_format
 
 from services.common.errors import AssayError, Code, unavailable
@@ -179,6 +180,46 @@ async def test_a_call_without_an_answer_is_halved_and_sent_again(fleet: Fleet) -
     study = StudyWorkers.of(fleet.pool(patience=patience), SPEC)
     assert await study.evaluate(points(16)) == expected(points(16))
     assert hung == [16]
+
+
+def timed_spec(seconds: int) -> study_pb2.StudySpec:
+    """Return the spec with a limit on the time of a trial."""
+    spec = study_pb2.StudySpec()
+    spec.CopyFrom(SPEC)
+    spec.trial_timeout.FromSeconds(seconds)
+    return spec
+
+
+async def test_a_trial_that_computes_too_long_is_given_up_alone(fleet: Fleet) -> None:
+    """Its neighbours, and whoever only waited with it, are unharmed."""
+    worker = await fleet.start()
+    worker.seconds_of = lambda point: 3.0 if point["fast_period"] == 7 else 0.01
+    outcomes = await StudyWorkers.of(fleet.pool(), timed_spec(2)).evaluate(points(40))
+    alone = [one for one in worker.requests if one.set_count == 1]
+
+    assert outcomes[7].failure_reason == "TRIAL_TIMED_OUT"
+    assert outcomes[7].failure_message == "took longer than 2 s, 2 times"
+    assert [*outcomes[:7], *outcomes[8:]] == [*expected(points(40))[:7], *expected(points(40))[8:]]
+    assert sum(one.columns[0].int_values.values[0] == 7 for one in alone) == 2
+
+
+async def test_waiting_for_a_worker_times_no_trial_out(fleet: Fleet) -> None:
+    """However long a call hangs in a queue: what counts is what the worker says it computed."""
+    released = asyncio.Event()
+
+    async def wait(request: pb.RunBacktestBatchRequest) -> None:
+        await released.wait()
+
+    worker = await fleet.start(wait)
+    worker.seconds_of = lambda _: 0.001
+    patience = Patience(call_seconds=0.3, first_pause_seconds=0.01, longest_pause_seconds=0.05)
+    study = StudyWorkers.of(fleet.pool(patience=patience), timed_spec(60))
+    evaluation = asyncio.create_task(study.evaluate(points(16)))
+    done, _ = await asyncio.wait({evaluation}, timeout=1.0)
+    released.set()
+
+    assert not done
+    assert await evaluation == expected(points(16))
 
 
 async def test_cancelling_an_evaluation_cancels_its_calls(fleet: Fleet) -> None:

@@ -21,6 +21,7 @@ from services.optimizer.adapters.workers.batch_messages import BatchMaker, Part,
 from services.optimizer.adapters.workers.worker_failures import Failure, FailureKind, judged
 from services.optimizer.adapters.workers.worker_pace import Pace
 from services.optimizer.adapters.workers.worker_pool import Patience, WorkerPool
+from services.optimizer.core.study.rungs import TRIAL_TIMED_OUT
 from services.optimizer.core.trial import Outcome, Point
 
 SPLIT_AFTER = 3
@@ -113,9 +114,13 @@ class _Task:
         return self.maker.request(self.points[chunk.start : chunk.stop], self.part)
 
     def call_seconds(self, chunk: _Chunk, patience: Patience) -> float:
-        if self.trial_seconds is not None:
-            return self.trial_seconds * chunk.set_count
-        return patience.call_seconds * 2.0**chunk.strikes
+        """Return the deadline of a call: waiting for a slot is in it, so it leaves room."""
+        usual = patience.call_seconds * 2.0**chunk.strikes
+        return max(usual, 2.0 * (self.trial_seconds or 0.0) * chunk.set_count)
+
+    def is_late(self, seconds: float) -> bool:
+        """Whether a call computed for longer than a trial may, so that one of its sets may have."""
+        return self.trial_seconds is not None and seconds > self.trial_seconds
 
 
 class _Evaluation:
@@ -174,9 +179,12 @@ class _Evaluation:
             if failure.kind in {FailureKind.LOST, FailureKind.BUSY}:
                 self._pool.outages.failed(begun, clock.time(), failure.message)
             return failure
-        if COMPUTE_NS_KEY in told:
-            self._task.pace.learn(chunk.set_count, int(told[COMPUTE_NS_KEY]) / 1e9)
         self._pool.outages.answered(clock.time())
+        seconds = int(told.get(COMPUTE_NS_KEY, 0)) / 1e9
+        if seconds:
+            self._task.pace.learn(chunk.set_count, seconds)
+        if self._task.is_late(seconds):
+            return Failure(FailureKind.LATE, f"computed for {seconds:.3g} s", 0.0)
         self.outcomes[chunk.start : chunk.stop] = outcomes_of(response, chunk.set_count)
         return None
 
@@ -204,7 +212,7 @@ class _Evaluation:
         """Return a single set to be sent again; None where it is given up."""
         if chunk.lates >= TIME_OUT_AFTER:
             self.outcomes[chunk.start] = Outcome(
-                failure_reason="TRIAL_TIMED_OUT",
+                failure_reason=TRIAL_TIMED_OUT,
                 failure_message=(
                     f"took longer than {self._task.trial_seconds:g} s, {chunk.lates} times"
                 ),

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from typing import Final
 
 from services.optimizer.core.spec.objectives import Objective
 from services.optimizer.core.study.pruning import Pruner
 from services.optimizer.core.trial import IntermediateValue, Outcome, Point
+
+TRIAL_TIMED_OUT: Final = "TRIAL_TIMED_OUT"
+"""Why a point failed that took too long: it would at every later rung."""
 
 Run = Callable[[Sequence[Point], int | None], Awaitable[list[Outcome]]]
 """Runs points over the first bars of the window, or over all of it."""
@@ -18,7 +22,8 @@ async def outcomes_over_rungs(
 ) -> list[Outcome]:
     """Run points rung by rung, giving up at each what the pruner gives up there.
 
-    A point that fails at a rung, for example for want of bars, has no value there and goes on.
+    A point that fails at a rung, for example for want of bars, has no value there and goes on,
+    unless it took too long.
     """
     told = [Outcome() for _ in points]
     alive = list(range(len(points)))
@@ -30,8 +35,10 @@ async def outcomes_over_rungs(
         for place, outcome in zip(alive, found, strict=True):
             value = None if outcome.failure_reason else objective.value(outcome.metrics)
             pruned = pruner.gives_up(rung, value)
-            told[place] = _after_rung(told[place], outcome, IntermediateValue(rung, value), pruned)
-            if not pruned:
+            after = _after_rung(told[place], outcome, IntermediateValue(rung, value), pruned)
+            timed_out = outcome.failure_reason == TRIAL_TIMED_OUT
+            told[place] = _ended(after, outcome) if timed_out else after
+            if not pruned and not timed_out:
                 staying.append(place)
         alive = staying
     if alive:
@@ -43,6 +50,12 @@ async def outcomes_over_rungs(
                 evaluated_bar_count=told[place].evaluated_bar_count + outcome.evaluated_bar_count,
             )
     return told
+
+
+def _ended(after: Outcome, outcome: Outcome) -> Outcome:
+    return replace(
+        after, failure_reason=outcome.failure_reason, failure_message=outcome.failure_message
+    )
 
 
 def _after_rung(

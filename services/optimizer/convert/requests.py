@@ -73,23 +73,27 @@ class Page:
         offset: Entries before it.
         size: Most entries in it.
         binding: What ties its tokens to the request.
+        horizon: Entries there were to choose from when the first page was made, of a list that
+            grows; 0 on the first page, and where the list does not mind.
     """
 
     offset: int
     size: int
     binding: bytes
+    horizon: int = 0
 
     @property
     def end(self) -> int:
         """Entries up to its last."""
         return self.offset + self.size
 
-    def next_token(self, *, more: bool) -> str:
+    def next_token(self, *, more: bool, horizon: int = 0) -> str:
         """Return the token of the next page; empty when there is none."""
         if not more:
             return ""
-        offset = self.end.to_bytes(_TOKEN_BYTES, "big")
-        return base64.urlsafe_b64encode(offset + self.binding).decode()
+        numbers = (self.end, horizon)
+        places = b"".join(number.to_bytes(_TOKEN_BYTES, "big") for number in numbers)
+        return base64.urlsafe_b64encode(places + self.binding).decode()
 
 
 def page_of(
@@ -110,16 +114,18 @@ def page_of(
     if page_size < 0:
         violations.append(Violation("page_size", f"must be 0 to {LONGEST_PAGE:,}"))
     binding = blake2b(repr(bound).encode(), digest_size=_TOKEN_BYTES).digest()
-    offset = 0
+    offset = horizon = 0
     if page_token:
         try:
             token = base64.b64decode(page_token, altchars=b"-_", validate=True)
         except (binascii.Error, ValueError):
             token = b""
         offset = int.from_bytes(token[:_TOKEN_BYTES], "big")
-        ours = len(token) == 2 * _TOKEN_BYTES and token[_TOKEN_BYTES:] == binding
-        if not ours or offset > _LARGEST_OFFSET:
+        horizon = int.from_bytes(token[_TOKEN_BYTES : 2 * _TOKEN_BYTES], "big")
+        ours = len(token) == 3 * _TOKEN_BYTES and token[2 * _TOKEN_BYTES :] == binding
+        if not ours or max(offset, horizon) > _LARGEST_OFFSET:
             violations.append(
                 Violation("page_token", "is no token of an earlier answer to the same request")
             )
-    return Page(offset, min(page_size or default_size, LONGEST_PAGE), binding), violations
+    size = min(page_size or default_size, LONGEST_PAGE)
+    return Page(offset, size, binding, horizon), violations

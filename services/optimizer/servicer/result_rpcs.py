@@ -65,7 +65,9 @@ class ResultServicer(optimizer_service_pb2_grpc.OptimizerServiceServicer):
         """List the finished trials of a study."""
         wanted = read_trial_list(request)
         record = await self._with.supervisor.record(study_id_of(request.parent, "parent"))
-        finished = await self._messages.finished_count(record)
+        # Later pages are of the trials there were for the first: a list that grows under its reader
+        # would repeat some and pass others over.
+        finished = wanted.page.horizon or await self._messages.finished_count(record)
         if wanted.order.key == BY_NUMBER and wanted.state is None:
             trials, count = await self._by_number(record, finished, wanted), finished
         else:
@@ -73,7 +75,7 @@ class ResultServicer(optimizer_service_pb2_grpc.OptimizerServiceServicer):
             trials, count = await self._cut(record, numbers, wanted.page), len(numbers)
         return pb.ListTrialsResponse(
             trials=[trial_message(record.study_id, trial) for trial in trials],
-            next_page_token=wanted.page.next_token(more=wanted.page.end < count),
+            next_page_token=wanted.page.next_token(more=wanted.page.end < count, horizon=finished),
             total_count=count,
         )
 
@@ -87,12 +89,12 @@ class ResultServicer(optimizer_service_pb2_grpc.OptimizerServiceServicer):
         refuse([*violations, *name_violations("parent", request.parent)])
         record = await self._with.supervisor.record(study_id_of(request.parent, "parent"))
         plan = await plan_of_record(record)
-        finished = await self._messages.finished_count(record)
+        finished = page.horizon or await self._messages.finished_count(record)
         numbers = await self._numbers.best(record, finished, plan)
         trials = await self._cut(record, numbers, page)
         return pb.ListBestTrialsResponse(
             trials=[trial_message(record.study_id, trial) for trial in trials],
-            next_page_token=page.next_token(more=page.end < len(numbers)),
+            next_page_token=page.next_token(more=page.end < len(numbers), horizon=finished),
         )
 
     async def GetStudyReport(

@@ -61,7 +61,7 @@ class TrialNumbers:
         key = (record.study_id, record.create_time_ms, finished, what)
         if key not in self._held:
             table = await self._store.table(record.study_id, metrics)
-            self._held[key] = await asyncio.to_thread(choose, table)
+            self._held[key] = await asyncio.to_thread(choose, table.first(finished))
         self._held.move_to_end(key)
         found = self._held[key]
         while len(self._held) > self._capacity:

@@ -36,3 +36,17 @@ class TrialTable:
     def __len__(self) -> int:
         """Return the number of trials."""
         return len(self.numbers)
+
+    def first(self, count: int) -> TrialTable:
+        """Return the table of the first trials."""
+        if count >= len(self):
+            return self
+        return TrialTable(
+            self.numbers[:count],
+            self.generation_numbers[:count],
+            self.states[:count],
+            self.feasible[:count],
+            self.objective_values[:count],
+            {name: column[:count] for name, column in self.parameters.items()},
+            {name: column[:count] for name, column in self.metrics.items()},
+        )

@@ -1,7 +1,8 @@
 """What wakes watchers: news of studies that live here at once, of others by looking for it.
 
 All watchers of a study share one signal, and all of a process one look at the store per study, so
-that a thousand watchers cost the store no more than one.
+that a thousand idle watchers cost the store no more than one. What there is to tell each reads for
+itself.
 """
 
 from __future__ import annotations

@@ -593,7 +593,9 @@ class ListTrialsRequest(_message.Message):
     page_size: _builtins.int
     """Optional. Most trials in one answer, 0 to 1,000; larger values count as 1,000. 0 or unset: 100."""
     page_token: _builtins.str
-    """Optional. `next_page_token` of the answer before; the other fields must be as then. Unset: the first page."""
+    """Optional. `next_page_token` of the answer before; the other fields must be as then. The pages are of the trials there
+    were for the first one, however many a running study has got since. Unset: the first page.
+    """
     order_by: _builtins.str
     """Optional. "number" or a metric's name, followed by " desc" for falling order. Trials without that metric come
     last; equals by rising number. Unset: "number".

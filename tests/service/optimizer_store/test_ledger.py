@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import reduce
+from operator import add
 from typing import Any
 
 import pytest
@@ -27,8 +29,9 @@ def counted(trials: list[Any], study_count: int = 1) -> LedgerEntry:
         trial_count=len(trials),
         evaluated_trial_count=len(run),
         sharpe_trial_count=len(sharpes),
-        sharpe_sum=sum(sharpes),
-        sharpe_square_sum=sum(one * one for one in sharpes),
+        # One after the other: `sum` compensates its errors on later Pythons.
+        sharpe_sum=reduce(add, sharpes, 0.0),
+        sharpe_square_sum=reduce(add, [one * one for one in sharpes], 0.0),
     )
 
 

@@ -129,7 +129,7 @@ class CmaEsSearch:
             return 0, self._sign * trial.objective_values[0]
         if trial.state is not TrialState.COMPLETE:
             return (2 if trial.state is TrialState.PRUNED else 3), 0.0
-        violation = sum((max(value, 0.0) for value in trial.constraint_values), 0.0)
+        violation = math.fsum(max(value, 0.0) for value in trial.constraint_values)
         return 1, violation if trial.constraint_values else math.inf
 
     def _remember(self, trials: Sequence[Trial]) -> None:

@@ -25,8 +25,8 @@ $(STAMP): requirements.lock pyproject.toml
 demo: $(STAMP) ## a whole study, from candles to the best parameters (DATA=file.csv.gz for your own)
 	@$(BIN)/assay demo $(if $(DATA),--data "$(DATA)")
 
-test: $(STAMP) ## all tests
-	@$(BIN)/python -m pytest
+test: $(STAMP) ## all tests, two files at a time
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: $(STAMP) ## formatting, types, layers, contracts
 	@$(BIN)/ruff format --check .

@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from services.backtest.core import batch, single
+from services.backtest.core import single
 from services.backtest.core.batch import evaluate
 from services.backtest.core.execution import Direction, Execution
 from services.backtest.core.frame import Frame
@@ -107,7 +107,7 @@ def test_cutting_changes_no_bit(size: int, monkeypatch: pytest.MonkeyPatch) -> N
     """Chunks of any size, and metrics of either path, give the same sums."""
     frame = frame_of()
     whole = sums_of(frame, Execution())
-    monkeypatch.setattr(batch, "_SETS_AT_ONCE", size)
+    monkeypatch.setattr(comparing, "_SETS_AT_ONCE", size)
     for metrics in (("sharpe_ratio",), METRIC_NAMES):
         cut = sums_of(frame, Execution(), metrics=metrics)
         np.testing.assert_array_equal(cut.sums, whole.sums)

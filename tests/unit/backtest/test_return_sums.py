@@ -14,6 +14,7 @@ from services.backtest.core.frame import Frame
 from services.backtest.core.kernel import Numbers
 from services.backtest.core.measures.return_sums import ReturnAdder, ReturnSums
 from services.backtest.core.metrics import METRIC_NAMES, UndefinedReason
+from services.backtest.core.sets import comparing
 from services.backtest.core.sets.parameter_sets import ParameterSets
 from services.backtest.core.strategies import STRATEGIES
 from services.common.intervals import DAY_MS, Interval

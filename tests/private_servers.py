@@ -18,6 +18,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +36,23 @@ class ProgramMissingError(Exception):
     """The server's program is neither in the environment nor installed."""
 
 
+_FIRST_PORT = 12_000
+_PORTS_EACH = 4_000
+"""Ports below those that the system gives to outgoing connections, a range for each test process."""
+
+_ports = itertools.count()
+
+
 def free_port() -> int:
-    """Return a loopback port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a loopback port nobody listens on, and no other test process will choose."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    first = _FIRST_PORT + (worker % 5) * _PORTS_EACH
+    offset = os.getpid() % _PORTS_EACH
+    while True:
+        port = first + (offset + next(_ports)) % _PORTS_EACH
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class ServerProcess:

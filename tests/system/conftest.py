@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -21,18 +20,13 @@ from assay.optimizer.v1 import optimizer_service_pb2, optimizer_service_pb2_grpc
 from google.protobuf import json_format
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from tests.private_servers import free_port
+
 START_SECONDS = 300
 """A cold worker compiles its kernels; everything else starts within seconds."""
 
 DATASET = "datasets/synthetic.system.1h"
 WINDOW = {"start_time": "2024-01-01T00:00:00Z", "end_time": "2024-07-01T00:00:00Z"}
-
-
-def free_port() -> int:
-    """Return a port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass

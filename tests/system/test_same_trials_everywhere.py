@@ -24,42 +24,6 @@ def database(store: str, request: pytest.FixtureRequest) -> dict[str, str]:
     return {"database_url": request.getfixturevalue("postgres_server").new_database()}
 
 
-@pytest.mark.parametrize("store", STORES)
-@pytest.mark.parametrize("workers", [1, 3])
-@pytest.mark.parametrize("fault", ["no fault", "worker killed"])
-def test_the_digest_is_the_same(
-    store: str,
-    workers: int,
-    fault: str,
-    start_system: Any,
-    bayesian_spec: dict[str, Any],
-    grid_spec: dict[str, Any],
-    digests: dict[str, str],
-    request: pytest.FixtureRequest,
-) -> None:
-    """TPE and grid end with one digest for all stores, worker counts, and a killed worker."""
-    system = start_system(workers=workers, **database(store, request))
-    victim = system.workers[0]
-    killed = 0
-
-    def kill_once(event: study_pb2.StudyEvent) -> None:
-        nonlocal killed
-        if fault == "worker killed" and not killed and event.HasField("generation_finished"):
-            killed += 1
-            victim.send(signal.SIGKILL)
-            victim.start()
-
-    for search, spec in (("bayesian", bayesian_spec), ("grid", grid_spec)):
-        killed = 0
-        study = system.watch(system.create(f"{search}-study", spec).name, kill_once)
-
-        assert study.state == study_pb2.Study.STATE_SUCCEEDED, study.error
-        assert killed == (fault == "worker killed")
-        numbers = [trial.number for trial in system.trials(study.name)]
-        assert numbers == list(range(100 if search == "bayesian" else 90))
-        assert study.trials_digest == digests.setdefault(search, study.trials_digest)
-
-
 def test_an_optimizer_killed_mid_study_goes_on_where_it_was(
     start_system: Any, bayesian_spec: dict[str, Any], digests: dict[str, str]
 ) -> None:

@@ -38,7 +38,7 @@ class ProgramMissingError(Exception):
 
 _FIRST_PORT = 12_000
 _PORTS_EACH = 4_000
-"""Ports below those that the system gives to outgoing connections, a range for each test process."""
+"""Ports below those the system gives to outgoing connections, a range for each test process."""
 
 _ports = itertools.count()
 

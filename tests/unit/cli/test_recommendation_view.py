@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from assay.backtest.v1.strategy_pb2 import ParameterAssignment, ParameterValue
+from assay.optimizer.v1 import optimizer_service_pb2 as pb
+from assay.optimizer.v1 import optimizer_service_pb2_grpc
 from assay.optimizer.v1.recommendation_pb2 import (
     AbsentChoice,
     Choice,
@@ -81,3 +85,28 @@ def test_what_was_not_asked_for_is_not_shown(capsys: pytest.CaptureFixture[str])
     """A report without a recommendation begins with what it has."""
     recommendation_view.show(StudyReport())
     assert capsys.readouterr().out == ""
+
+
+class Reporting(optimizer_service_pb2_grpc.OptimizerServiceServicer):
+    """An optimizer that answers with one report and keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[pb.GetStudyReportRequest] = []
+
+    async def GetStudyReport(  # noqa: N802 - the contract's name
+        self, request: pb.GetStudyReportRequest, context: Any
+    ) -> pb.GetStudyReportResponse:
+        """Return the report."""
+        self.asked.append(request)
+        return pb.GetStudyReportResponse(report=report_of(Choice.KIND_BEST_NEIGHBORHOOD))
+
+
+async def test_it_can_be_left_out(assay: Any, stand_in: Any) -> None:
+    """The command asks for it unless told not to, and prints it behind the study itself."""
+    optimizer = Reporting()
+    await stand_in("optimizer", optimizer)
+    outcome = await assay("study", "report", "studies/one")
+    assert outcome.status == 0, outcome.err
+    assert "recommendation: CAUTION" in outcome.out
+    assert (await assay("study", "report", "studies/one", "--no-recommendation")).status == 0
+    assert [one.recommendation for one in optimizer.asked] == [True, False]

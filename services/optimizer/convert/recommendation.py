@@ -163,7 +163,7 @@ def facts_of(choice: pb.Choice) -> ChoiceFacts:
     values = (f"{one.name}={_shown(one.value)}" for one in choice.parameters)
     name = f"trial {choice.trial.rpartition('/')[2]} with {', '.join(values)}"
     if not choice.HasField("evidence"):
-        return ChoiceFacts(name, out_of_sample_only=True)
+        return ChoiceFacts(name, walked=True)
     near = evidence.neighborhood
     looked_at = evidence.HasField("neighborhood")
     return ChoiceFacts(

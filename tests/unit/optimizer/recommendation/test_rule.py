@@ -138,7 +138,7 @@ def test_without_a_choice_nothing_else_matters() -> None:
 
 def test_the_numbers_of_a_walked_choice_are_no_evidence() -> None:
     """The walk forward is: with it alone the verdict follows from it."""
-    walked = ChoiceFacts("trial 3 with a=1", out_of_sample_only=True)
+    walked = ChoiceFacts("trial 3 with a=1", walked=True)
     for passed, verdict in ((True, Verdict.REASONABLE), (False, Verdict.NOT_RECOMMENDED)):
         findings = Findings(
             choice=walked, walk_forward_passed=passed, buy_and_hold_return_ratio=9.0

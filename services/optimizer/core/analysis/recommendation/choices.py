@@ -127,9 +127,9 @@ def front_picks(
 ) -> tuple[list[Pick], list[Absent]]:
     """Return the choices on a front: knee, best sum of ranks, the best in each objective."""
     picks: list[Pick] = []
-    if found.best_rank is None:
-        return [], []
     absent: list[Absent] = []
+    if found.best_rank is None:
+        return picks, absent
     size = f"of the {len(found.numbers):,} trials of the front"
     if found.knee is None:
         told = "a front of fewer than three trials has no knee"

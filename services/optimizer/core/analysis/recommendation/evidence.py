@@ -60,7 +60,7 @@ class ChoiceFacts:
 
     Attributes:
         name: What to call it, for people.
-        out_of_sample_only: Whether its own numbers are no evidence, because a walk forward is.
+        walked: Whether it comes of a walk forward: that is the evidence then, not its own numbers.
         total_return_ratio: Last equity over initial capital, less 1.
         max_drawdown_ratio: Largest drawdown.
         trade_count: Closed trades.
@@ -70,7 +70,7 @@ class ChoiceFacts:
     """
 
     name: str
-    out_of_sample_only: bool = False
+    walked: bool = False
     total_return_ratio: float | None = None
     max_drawdown_ratio: float | None = None
     trade_count: int | None = None

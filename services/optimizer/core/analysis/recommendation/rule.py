@@ -78,7 +78,7 @@ _VERDICTS: Final = {
 
 def _of_choice(choice: ChoiceFacts) -> Iterator[Reason]:
     """Yield what its own numbers say; what was chosen by them says little for itself."""
-    if choice.out_of_sample_only:
+    if choice.walked:
         return
     earned, trades, deflated = choice.total_return_ratio, choice.trade_count, choice.deflated_sharpe
     if earned is None:
@@ -130,7 +130,7 @@ def _of_buy_and_hold(choice: ChoiceFacts, findings: Findings) -> Iterator[Reason
     """Yield a comparison in return and in return for the drawdown taken."""
     earned, fallen = choice.total_return_ratio, choice.max_drawdown_ratio
     held, held_fallen = findings.buy_and_hold_return_ratio, findings.buy_and_hold_drawdown_ratio
-    if choice.out_of_sample_only or earned is None or held is None:
+    if choice.walked or earned is None or held is None:
         return
     numbers = f"{held:.2%} by holding, {earned:.2%} by this choice"
     if fallen is not None and held_fallen is not None and earned > 0.0:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from assay.optimizer.v1.recommendation_pb2 import Choice, ChoiceEvidence, Recommendation
 from assay.optimizer.v1.study_pb2 import StudyReport, StudySpec
 
-from cli.figures import metric_value, parameters, percent
+from cli.figures import metric, metric_value, parameters
 from cli.output import emit, emit_table, grid
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def choices(told: Recommendation, spec: StudySpec) -> Table:
             name_of(choice),
             choice.trial.rpartition("/")[2],
             *(values or ["-"] * len(objectives)),
-            *_money(evidence),
+            *_money(choice),
             _kept(evidence),
             _number(evidence, "probabilistic_sharpe_ratio"),
             _number(evidence, "deflated_sharpe_ratio"),
@@ -88,13 +88,12 @@ def name_of(choice: Choice) -> str:
     return f"{name} = {others}" if others else name
 
 
-def _money(evidence: ChoiceEvidence) -> list[str]:
-    told = [
-        percent(getattr(evidence, name)) if evidence.HasField(name) else "-"
-        for name in ("total_return_ratio", "max_drawdown_ratio")
-    ]
-    trades = f"{evidence.trade_count:,}" if evidence.HasField("trade_count") else "-"
-    return [*told, _number(evidence, "return_over_drawdown_ratio"), trades]
+def _money(choice: Choice) -> list[str]:
+    earned, fallen, trades = (
+        metric(choice.metrics, name)
+        for name in ("total_return_ratio", "max_drawdown_ratio", "trade_count")
+    )
+    return [earned, fallen, _number(choice.evidence, "return_over_drawdown_ratio"), trades]
 
 
 def _kept(evidence: ChoiceEvidence) -> str:

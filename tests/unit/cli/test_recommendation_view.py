@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from assay.backtest.v1.metrics_pb2 import Metrics
 from assay.backtest.v1.strategy_pb2 import ParameterAssignment, ParameterValue
 from assay.optimizer.v1 import optimizer_service_pb2 as pb
 from assay.optimizer.v1 import optimizer_service_pb2_grpc
@@ -36,11 +37,11 @@ def report_of(recommended: Choice.Kind.ValueType) -> StudyReport:
                     trial="studies/one/trials/17",
                     parameters=point,
                     objective_values=[1.5],
+                    metrics=Metrics(
+                        total_return_ratio=0.25, max_drawdown_ratio=0.125, trade_count=1_234
+                    ),
                     evidence=ChoiceEvidence(
-                        total_return_ratio=0.25,
-                        max_drawdown_ratio=0.125,
                         return_over_drawdown_ratio=2.0,
-                        trade_count=1_234,
                         probabilistic_sharpe_ratio=0.987,
                         neighborhood=NeighborhoodEvidence(neighbor_count=8, median_kept_ratio=0.75),
                     ),

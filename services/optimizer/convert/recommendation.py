@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from assay.backtest.v1 import metrics_pb2, strategy_pb2
+from assay.backtest.v1 import strategy_pb2
 from assay.optimizer.v1 import recommendation_pb2 as pb
 from assay.optimizer.v1 import study_pb2
+from google.protobuf.message import Message
 
 from services.optimizer.convert.luck import record_of
 from services.optimizer.convert.report_parts import variance_of
@@ -151,8 +152,8 @@ def findings_of(facts: ChoiceFacts | None, report: study_pb2.StudyReport) -> Fin
         choice=facts,
         luck=LuckVerdict(luck.verdict) if luck.verdict else None,
         luck_warnings=[one.message for one in luck.warnings],
-        buy_and_hold_return_ratio=_told(held, "total_return_ratio"),
-        buy_and_hold_drawdown_ratio=_told(held, "max_drawdown_ratio"),
+        buy_and_hold_return_ratio=_known(held, "total_return_ratio"),
+        buy_and_hold_drawdown_ratio=_known(held, "max_drawdown_ratio"),
         walk_forward_passed=report.walk_forward.passed if report.HasField("walk_forward") else None,
     )
 
@@ -192,12 +193,9 @@ def _compared(choices: Sequence[pb.Choice]) -> list[pb.Choice]:
     return list(choices)
 
 
-def _told(metrics: metrics_pb2.Metrics, name: str) -> float | None:
-    return getattr(metrics, name) if metrics.HasField(name) else None  # type: ignore[arg-type]
-
-
-def _known(message: pb.ChoiceEvidence | pb.NeighborhoodEvidence, name: str) -> float | None:
-    return getattr(message, name) if message.HasField(name) else None  # type: ignore[arg-type]
+def _known(message: Message, name: str) -> float | None:
+    """Return an optional number of a message; None where it is unset."""
+    return getattr(message, name) if message.HasField(name) else None
 
 
 def _shown(message: strategy_pb2.ParameterValue) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from assay.optimizer.v1.study_pb2 import LedgerEntry, ParameterImportance, StudyReport, Trial
 
-from cli import luck_view, walk_forward_view
+from cli import luck_view, recommendation_view, walk_forward_view
 from cli.figures import metric, metric_value, parameters, sparkline, value
 from cli.output import emit, emit_table, grid
 from cli.study_view import trials
@@ -29,7 +29,8 @@ _SHOWN_TRIALS = 10
 
 
 def show(report: StudyReport) -> None:
-    """Print a report."""
+    """Print a report, what to do with it first."""
+    recommendation_view.show(report)
     if report.HasField("walk_forward"):
         walk_forward_view.show(report.walk_forward, report.study.spec)
     if not report.best_trials:

@@ -156,7 +156,7 @@ class StudySpec(_message.Message):
 
     @_builtins.property
     def trial_timeout(self) -> _duration_pb2.Duration:
-        """Optional. Longest time a worker may compute one trial, or one rung of it, without its waiting, 1 second to
+        """Optional. Longest time a worker may compute one trial, or one rung of it, or one of several data, without its waiting, 1 second to
         1 hour. A trial that takes longer, alone and twice, is STATE_FAILED with reason "TRIAL_TIMED_OUT". Depends on the machines, so leave generous room. Unset: a
         trial may take as long as it needs.
         """

@@ -20,7 +20,7 @@ def aggregation(spec: StudySpec) -> str:
     """Return how the outcomes over several data become one; empty where there is only one."""
     if len(spec.data) <= 1:
         return ""
-    rule = enum_word(DataAggregation.Rule.Name(spec.data_aggregation.rule))
+    rule = enum_word(DataAggregation.Rule.Name(spec.data_aggregation.rule).removeprefix("RULE_"))
     return f"{rule} of each objective over {len(spec.data)} data"
 
 

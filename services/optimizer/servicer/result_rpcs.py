@@ -211,5 +211,4 @@ class ResultServicer(optimizer_service_pb2_grpc.OptimizerServiceServicer):
 
 def _trials_at_once(plan: StudyPlan) -> int:
     """Return how many trials of a study are read, or told, at once at most."""
-    datasets = plan.aggregation.datasets if plan.aggregation else ("",)
-    return min(_TRIALS_AT_ONCE, _RESULTS_AT_ONCE // len(datasets))
+    return min(_TRIALS_AT_ONCE, _RESULTS_AT_ONCE // plan.dataset_count)

@@ -64,6 +64,11 @@ class StudyPlan:
     aggregation: DataAggregation | None = None
 
     @property
+    def dataset_count(self) -> int:
+        """Datasets that every trial runs over."""
+        return len(self.aggregation.datasets) if self.aggregation else 1
+
+    @property
     def window_count(self) -> int:
         """Searches side by side; 1 without windows, and before they are known."""
         return max(len(self.walk_forward.windows), 1) if self.walk_forward else 1

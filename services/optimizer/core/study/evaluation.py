@@ -154,7 +154,7 @@ class Evaluation:
         if self._plan.walk_forward is not None:
             return await outcomes_over_windows(points, windows, self._run_window)
         if self._plan.aggregation is not None:
-            count = len(self._plan.aggregation.datasets)
+            count = self._plan.dataset_count
             found = await outcomes_over_datasets(points, count, self._run_dataset)
             return [joined(self._plan, *pair) for pair in zip(points, found, strict=True)]
         if self._pruner is None:

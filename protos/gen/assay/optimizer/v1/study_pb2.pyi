@@ -2328,7 +2328,7 @@ class GenerationFinished(_message.Message):
     @_builtins.property
     def best_trial(self) -> Global___Trial:
         """Output only. Best trial so far; for several objectives the front's trial with the lowest number; with walk_forward
-        the winner of the first window that has one. Unset while there is none.
+        the winner of the first window that has one. Without dataset_results. Unset while there is none.
         """
 
     def __init__(

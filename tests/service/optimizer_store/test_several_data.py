@@ -97,6 +97,13 @@ def _in_order_of(found: Any, given: list[Trial]) -> list[Trial]:
     return ordered
 
 
+async def test_trials_of_others_over_several_data_come_back(store: OptunaStore, cases: Any) -> None:
+    """As they were given."""
+    priors = trials(cases, 0, 12)
+    await store.create(cases.record(), cases.shape, priors)
+    assert list(await store.priors("first")) == priors
+
+
 async def test_optuna_reads_such_a_study(
     store: OptunaStore, cases: Any, optuna_storage: Callable[[], optuna.storages.RDBStorage]
 ) -> None:

@@ -43,7 +43,13 @@ class BatchMaker:
         self._spans = [window.in_sample for window in spec.walk_forward.windows]
 
     def request(self, points: Sequence[Point], part: Part = Part()) -> pb.RunBacktestBatchRequest:
-        """Return the request that runs these points over a part of the data."""
+        """Return the request that runs these points over a part of the data.
+
+        Raises:
+            ValueError: there are several data, and the part names none of them.
+        """
+        if part.dataset_number is None and len(self._equal) > 1:
+            raise ValueError("points of a study over several data run over one of them at a time")
         request = pb.RunBacktestBatchRequest()
         request.CopyFrom(self._equal[part.dataset_number or 0])
         request.set_count = len(points)

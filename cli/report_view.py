@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from assay.optimizer.v1.study_pb2 import LedgerEntry, ParameterImportance, StudyReport, Trial
 
-from cli import luck_view, recommendation_view, walk_forward_view
+from cli import datasets_view, luck_view, recommendation_view, walk_forward_view
 from cli.figures import metric, metric_value, parameters, sparkline, value
 from cli.output import emit, emit_table, grid
 from cli.study_view import trials
@@ -39,7 +39,7 @@ def show(report: StudyReport) -> None:
     title = _show_best(report)
     for item in report.importances:
         emit(importance(item))
-    emit_table(comparison(report, title))
+    _show_comparison(report, title)
     if report.parameters_at_edge:
         names = ", ".join(report.parameters_at_edge)
         emit(f"at the edge of the range, a wider one may hold better: {names}")
@@ -67,6 +67,14 @@ def _show_best(report: StudyReport) -> str:
         return "trial with the lowest number"
     emit(f"best trial: {described(report.best_trials[0])}")
     return "best trial"
+
+
+def _show_comparison(report: StudyReport, title: str) -> None:
+    """Print the best trial beside buy-and-hold, on each of several data."""
+    if report.dataset_buy_and_hold:
+        datasets_view.show(report)
+    else:
+        emit_table(comparison(report, title))
 
 
 def described(trial: Trial) -> str:

@@ -9,7 +9,7 @@ import typer
 from assay.optimizer.v1 import optimizer_service_pb2 as pb
 from assay.optimizer.v1.study_pb2 import Study, Trial
 
-from cli import report_view, study_view
+from cli import datasets_view, report_view, study_view
 from cli.connection import Services, run
 from cli.options import JsonFlag, LimitOption, StudyArgument
 from cli.output import emit, emit_json, emit_table
@@ -134,6 +134,7 @@ def best(name: StudyArgument, *, limit: LimitOption = 10, as_json: JsonFlag = Fa
         answer = await services.optimizer.GetStudy(pb.GetStudyRequest(name=name))
         if response.trials:
             emit_table(study_view.trials(response.trials, answer.study.spec))
+            datasets_view.show_results(response.trials[0], answer.study.spec)
         else:
             emit(f"{name} has no feasible trial yet")
 

@@ -17,6 +17,7 @@ from assay.optimizer.v1.study_pb2 import (
     Trial,
 )
 
+from cli.datasets_view import aggregation
 from cli.figures import enum_word, metric, metric_value, moment, seconds, span, strategy, value
 from cli.output import facts, grid
 
@@ -54,6 +55,7 @@ def description(study: Study) -> Table:
             ("error", f"{error.message} ({error.reason})" if error.reason else ""),
             ("strategy", strategy(spec.strategy)),
             ("data (UTC)", "; ".join(data)),
+            ("aggregation", aggregation(spec)),
             ("search", spec.WhichOneof("search") or ""),
             ("walk forward", _walk(spec)),
             ("seed", str(spec.seed) if spec.HasField("seed") else ""),

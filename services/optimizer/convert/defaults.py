@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Final
 
 from assay.backtest.v1 import backtest_service_pb2, strategy_pb2
@@ -10,6 +11,7 @@ from assay.optimizer.v1 import study_pb2
 from google.protobuf.message import Message
 
 from services.common.errors import Violation, refuse
+from services.optimizer.convert.data_aggregation import pin_series
 from services.optimizer.convert.walk_forward import fill_walk_forward
 from services.optimizer.core.spec.draft import (
     DEFAULT_GENERATION_SIZE,
@@ -61,11 +63,21 @@ def with_defaults(spec: study_pb2.StudySpec, seed: int) -> study_pb2.StudySpec:
     return filled
 
 
-def pin(spec: study_pb2.StudySpec, response: backtest_service_pb2.RunBacktestBatchResponse) -> None:
-    """Write into a spec what a worker resolved: candles and series with their digests, defaults."""
-    spec.data[0].CopyFrom(response.snapshot)
-    if response.HasField("execution"):
-        spec.execution.CopyFrom(response.execution)
+def pin(
+    spec: study_pb2.StudySpec, responses: Sequence[backtest_service_pb2.RunBacktestBatchResponse]
+) -> None:
+    """Write into a spec what workers resolved: candles and series with their digests, defaults.
+
+    Args:
+        spec: The spec.
+        responses: What they said of each of its data.
+    """
+    for snapshot, response in zip(spec.data, responses, strict=True):
+        snapshot.CopyFrom(response.snapshot)
+    if responses[0].HasField("execution"):
+        spec.execution.CopyFrom(responses[0].execution)
+    if len(responses) > 1:
+        pin_series(spec, [response.execution for response in responses])
 
 
 def pin_counts(spec: study_pb2.StudySpec, plan: StudyPlan, bar_count: int) -> None:

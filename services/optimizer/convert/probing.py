@@ -10,6 +10,7 @@ from assay.backtest.v1 import backtest_service_pb2, strategy_pb2
 from assay.optimizer.v1 import study_pb2
 
 from services.common.errors import AssayError, Code, Violation, fields_invalid
+from services.optimizer.convert.data_aggregation import in_place
 from services.optimizer.convert.durations import duration_of
 from services.optimizer.convert.values import assignments, column_message
 from services.optimizer.convert.walk_forward_spans import span_of
@@ -87,27 +88,33 @@ def choice_request(
     )
 
 
-def with_data_violations(refused: AssayError, data_error: AssayError) -> AssayError:
+def with_data_violations(
+    refused: AssayError, data_error: AssayError, place: int | None = None
+) -> AssayError:
     """Return a refused request's error with what a `data_request` found wrong.
 
-    An error without violations, such as an unknown strategy, becomes one beside the others.
+    `place` is that of the data the request was about, where there are several. An error without
+    violations, such as an unknown strategy, becomes one beside the others.
     """
     field = _DATA_FIELDS.get(data_error.reason)
     found = [Violation(field, data_error.message)] if field else []
     if data_error.reason == "FIELD_INVALID":
         told = in_terms_of_spec(data_error, [{}]).violations
         found = [item for item in told if item.field.startswith("spec.data")]
-    return _with_more(refused, found)
+    return _with_more(refused, in_place(found, place))
 
 
-def with_choice_violations(refused: AssayError, choice_error: AssayError) -> AssayError:
+def with_choice_violations(
+    refused: AssayError, choice_error: AssayError, place: int | None = None
+) -> AssayError:
     """Return a refused request's error with what a `choice_request` was refused for.
 
     What that says of parameters is left out: a spec's own are judged by other rules.
     """
     told = in_terms_of_spec(choice_error, [{}]).violations
     heads = ("spec.strategy.definition", "spec.execution")
-    return _with_more(refused, [item for item in told if item.field.startswith(heads)])
+    found = [item for item in told if item.field.startswith(heads)]
+    return _with_more(refused, in_place(found, place))
 
 
 def _with_more(refused: AssayError, found: Sequence[Violation]) -> AssayError:
@@ -119,8 +126,10 @@ def _with_more(refused: AssayError, found: Sequence[Violation]) -> AssayError:
     return fields_invalid([*known, *more]) if more else refused
 
 
-def check_window(response: backtest_service_pb2.RunBacktestBatchResponse) -> None:
+def check_window(response: backtest_service_pb2.RunBacktestBatchResponse, of: str = "") -> None:
     """Refuse a window that is too short for a point of the probe.
+
+    `of` says whose window it is, where there are several.
 
     Raises:
         AssayError: FAILED_PRECONDITION/WINDOW_TOO_SHORT with the largest need.
@@ -131,32 +140,60 @@ def check_window(response: backtest_service_pb2.RunBacktestBatchResponse) -> Non
         raise AssayError(
             Code.FAILED_PRECONDITION,
             "WINDOW_TOO_SHORT",
-            f"the window is too short for the longest warm-up of the space: {worst.message}",
+            f"the window{of and f' of {of}'} is too short for the longest warm-up of the space: "
+            f"{worst.message}",
             metadata=dict(worst.metadata),
         )
 
 
-def in_terms_of_spec(error: AssayError, points: Sequence[Point]) -> AssayError:
-    """Return a worker's refusal of a probe with the paths of the study's own request."""
+def in_terms_of_spec(
+    error: AssayError, points: Sequence[Point], place: int | None = None
+) -> AssayError:
+    """Return a worker's refusal of a probe with the paths of the study's own request.
+
+    `place` is that of the data the probe was about, where there are several.
+    """
     if error.reason != "FIELD_INVALID":
         return error
     names = list(points[0])
     violations = [
         Violation(_spec_path(item.field, names), item.description) for item in error.violations
     ]
-    return fields_invalid(violations)
+    return fields_invalid(in_place(violations, place))
+
+
+def data_refusal(errors: Sequence[tuple[int, AssayError]]) -> AssayError:
+    """Return what is told where probes of several data found fault with the data alone.
+
+    Args:
+        errors: Each error with the place of its data.
+
+    Returns:
+        The error itself where it is the only one or says more than what a field can; else one with
+        a violation for each.
+    """
+    found: list[Violation] = []
+    for place, error in errors:
+        field = _DATA_FIELDS.get(error.reason)
+        if field is None:
+            return error
+        found += in_place([Violation(field, error.message)], place)
+    return errors[0][1] if len(errors) == 1 else fields_invalid(found)
 
 
 def estimate_message(
     plan: StudyPlan,
-    response: backtest_service_pb2.RunBacktestBatchResponse,
+    responses: Sequence[backtest_service_pb2.RunBacktestBatchResponse],
     set_count: int,
     seconds: float,
 ) -> study_pb2.StudyEstimate:
-    """Return the estimate of a study of which `set_count` sets took `seconds`. It is rough."""
+    """Return the estimate of a study of which `set_count` sets took `seconds` over all its data.
+
+    It is rough.
+    """
     several = plan.search is SearchKind.BAYESIAN and len(plan.objectives) > 1
     proposal = SECONDS_PER_PROPOSAL.get(plan.search, 0.0)
-    share = _share_of_bars(plan, response)
+    share = _share_of_bars(plan, responses[0])
     per_trial = seconds * share / set_count + (
         SECONDS_PER_PROPOSAL_OF_SEVERAL if several else proposal
     )
@@ -165,8 +202,8 @@ def estimate_message(
         space_point_count=point_count if (point_count or 0) < INT64_LIMIT else None,
         trial_count=plan.trial_count,
         predicted_duration=duration_of(round(per_trial * plan.trial_count * 1000)),
-        bar_count=response.bar_count,
-        lookback_bar_count=response.snapshot.lookback_bar_count,
+        bar_count=sum(response.bar_count for response in responses),
+        lookback_bar_count=max(response.snapshot.lookback_bar_count for response in responses),
     )
 
 

@@ -6,7 +6,7 @@ import base64
 import binascii
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Final
 
@@ -86,6 +86,10 @@ class Page:
     def end(self) -> int:
         """Entries up to its last."""
         return self.offset + self.size
+
+    def at_most(self, size: int) -> Page:
+        """Return the page with so many entries at most."""
+        return replace(self, size=min(self.size, size))
 
     def next_token(self, *, more: bool, horizon: int = 0) -> str:
         """Return the token of the next page; empty when there is none."""

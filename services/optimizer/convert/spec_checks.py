@@ -18,10 +18,12 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.common.errors import Violation
 from services.common.frames_codec import ms_from_timestamp
+from services.optimizer.convert.data_aggregation import data_violations
 from services.optimizer.convert.durations import duration_violations
 from services.optimizer.convert.limits import stop_rule_shape_violations
 from services.optimizer.convert.requests import name_violations
 from services.optimizer.convert.walk_forward import walk_forward_spec_violations
+from services.optimizer.core.spec.data_aggregation import MOST_DATA
 from services.optimizer.core.spec.draft_checks import MOST_OBJECTIVES
 
 DATASET: Final = re.compile(r"datasets/[a-z0-9]([a-z0-9._-]*[a-z0-9])?")
@@ -42,9 +44,8 @@ _LAST_SECOND: Final = 253_402_300_799
 
 def spec_violations(spec: study_pb2.StudySpec) -> Iterator[Violation]:
     """Yield what is wrong with the parts of a spec that the core does not see."""
-    if len(spec.data) != 1:
-        yield Violation("spec.data", f"needs exactly one snapshot, but has {len(spec.data)}")
-    for index, snapshot in enumerate(spec.data[:1]):
+    yield from data_violations(spec)
+    for index, snapshot in enumerate(spec.data[:MOST_DATA]):
         yield from _snapshot_violations(f"spec.data[{index}]", snapshot)
     yield from _strategy_violations(spec.strategy)
     if spec.strategy.direction not in strategy_pb2.Direction.values():

@@ -8,6 +8,7 @@ from dataclasses import replace
 from assay.backtest.v1 import strategy_pb2
 from assay.optimizer.v1 import study_pb2
 
+from services.optimizer.convert.data_aggregation import aggregation_of
 from services.optimizer.convert.durations import milliseconds_of
 from services.optimizer.convert.limits import limits_of
 from services.optimizer.convert.values import METRIC_NAMES, value_of
@@ -61,6 +62,7 @@ def draft_of(spec: study_pb2.StudySpec) -> StudyDraft:
         walk_forward=(
             walk_forward_of(spec.walk_forward) if spec.HasField("walk_forward") else None
         ),
+        aggregation=aggregation_of(spec),
     )
 
 

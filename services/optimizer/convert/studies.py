@@ -8,6 +8,7 @@ from typing import Final
 from assay.optimizer.v1 import study_pb2
 
 from services.common.frames_codec import timestamp_from_ms
+from services.optimizer.convert.data_aggregation import dataset_result_messages
 from services.optimizer.convert.durations import duration_of
 from services.optimizer.convert.limits import limits_message
 from services.optimizer.convert.values import assignments, metrics_message
@@ -49,6 +50,7 @@ def trial_message(study_id: str, trial: Trial) -> study_pb2.Trial:
         ],
         reused_trial_number=trial.reused_trial_number,
         window_number=trial.window_number,
+        dataset_results=dataset_result_messages(trial.outcome.dataset_results),
     )
 
 

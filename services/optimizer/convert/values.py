@@ -7,7 +7,7 @@ from typing import Final
 
 from assay.backtest.v1 import metrics_pb2, strategy_pb2
 
-from services.optimizer.core.trial import Outcome, Point, Value
+from services.optimizer.core.trial import DatasetResult, Outcome, Point, Value
 
 _FIELDS: Final = [
     field for field in metrics_pb2.Metrics.DESCRIPTOR.fields if field.name != "undefined"
@@ -63,7 +63,7 @@ def column_message(name: str, values: Iterable[Value]) -> strategy_pb2.Parameter
     return column
 
 
-def metrics_message(outcome: Outcome) -> metrics_pb2.Metrics | None:
+def metrics_message(outcome: Outcome | DatasetResult) -> metrics_pb2.Metrics | None:
     """Return the metrics of an outcome; None where the point did not run."""
     if not outcome.metrics and not outcome.undefined:
         return None

@@ -26,10 +26,16 @@ FEWEST_FOR_NSGA_III: Final = 3
 
 
 def warnings_of(
-    plan: StudyPlan, response: backtest_service_pb2.RunBacktestBatchResponse
+    plan: StudyPlan, *responses: backtest_service_pb2.RunBacktestBatchResponse
 ) -> tuple[str, ...]:
-    """Return what the user should know of the data and the plan."""
-    return (*_of_data(response), *_of_search(plan), *_of_pruning(plan), *_of_windows(plan))
+    """Return what the user should know of the data, each with a response, and of the plan."""
+    several = len(responses) > 1
+    of_data = [
+        f"{response.snapshot.dataset}: {told}" if several else told
+        for response in responses
+        for told in _of_data(response)
+    ]
+    return (*of_data, *_of_search(plan), *_of_pruning(plan), *_of_windows(plan))
 
 
 def _of_data(response: backtest_service_pb2.RunBacktestBatchResponse) -> Iterator[str]:

@@ -48,6 +48,7 @@ class Workers(Protocol):
         points: Sequence[Point],
         bar_limit: int | None = None,
         window_number: int | None = None,
+        dataset_number: int | None = None,
     ) -> list[Outcome]:
         """Return one outcome per point, in the order of the points.
 
@@ -56,6 +57,7 @@ class Workers(Protocol):
             bar_limit: Run only the first so many bars of the window; None: all.
             window_number: Run them over the in-sample span of this window; None: over the study's
                 own window.
+            dataset_number: Run them over this dataset of several; None: over the only one.
 
         Raises:
             AssayError: the whole generation cannot be evaluated (data changed, bad request).

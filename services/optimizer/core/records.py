@@ -159,12 +159,14 @@ class StudyShape:
         metric_names: Names of the objectives.
         maximize: For each objective whether larger is better.
         constraints: Texts of the constraints on metrics.
+        datasets: Names of the datasets in order, where there are several; empty for one.
     """
 
     searched: tuple[SearchedParameter, ...]
     metric_names: tuple[str, ...]
     maximize: tuple[bool, ...]
     constraints: tuple[str, ...] = field(default=())
+    datasets: tuple[str, ...] = field(default=())
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,28 @@ class IntermediateValue:
 
 
 @dataclass(frozen=True, slots=True)
+class DatasetResult:
+    """What one dataset of several says of a point, judged as if it were the only one.
+
+    Attributes:
+        objective_values: In the order of the objectives; empty where it did not run or one is
+            undefined.
+        feasible: Whether every constraint on metrics holds on this dataset.
+        metrics: Defined metrics by name, whole numbers as floats.
+        undefined: Undefined metrics by name with the number of their UndefinedReason.
+        failure_reason: Why there are no objective values; empty where there are.
+        failure_message: The same for people.
+    """
+
+    objective_values: tuple[float, ...] = ()
+    feasible: bool = False
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    undefined: Mapping[str, int] = field(default_factory=dict)
+    failure_reason: str = ""
+    failure_message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What workers say of one point.
 
@@ -47,7 +69,9 @@ class Outcome:
             pruning.
         pruned: Whether it was given up at the last of them; the metrics are then those of that
             rung.
-        evaluated_bar_count: Bars run for it, over all rungs and the whole window.
+        evaluated_bar_count: Bars run for it, over all rungs, datasets and the whole window.
+        dataset_results: What each dataset says, in their order; empty where there is one. Metrics
+            and failure are then those of all together.
     """
 
     metrics: Mapping[str, float] = field(default_factory=dict)
@@ -57,6 +81,7 @@ class Outcome:
     intermediate_values: tuple[IntermediateValue, ...] = ()
     pruned: bool = False
     evaluated_bar_count: int = 0
+    dataset_results: tuple[DatasetResult, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

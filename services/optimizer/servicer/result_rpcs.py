@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from typing import Any, Final, TypeAlias
 
 import grpc
@@ -22,7 +23,6 @@ from services.optimizer.convert.listing import (
 from services.optimizer.convert.report_parts import ledger_message
 from services.optimizer.convert.reports import (
     Findings,
-    buy_and_hold_request,
     evaluator_of,
     report_message,
 )
@@ -34,11 +34,12 @@ from services.optimizer.core.analysis.recommendation.choices import CHOICE_METRI
 from services.optimizer.core.analysis.trial_export import export_layout
 from services.optimizer.core.analysis.trial_order import BY_NUMBER
 from services.optimizer.core.analysis.trial_table import TrialTable
-from services.optimizer.core.records import LedgerEntry, StudyRecord
+from services.optimizer.core.records import StudyRecord
 from services.optimizer.core.spec.plan import StudyPlan
 from services.optimizer.core.trial import Trial
 from services.optimizer.core.walk_forward.winners import best_of
 from services.optimizer.servicer.collaborators import Collaborators
+from services.optimizer.servicer.dataset_comparisons import comparisons
 from services.optimizer.servicer.luck_evidence import LuckEvidence
 from services.optimizer.servicer.plans import plan_of_record
 from services.optimizer.servicer.recommendations import Recommendations
@@ -50,6 +51,9 @@ Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 _TRIALS_AT_ONCE: Final = 1_000
 """Trials read at once for a file."""
+
+_RESULTS_AT_ONCE: Final = 16_000
+"""Trials times data read at once: what a message has room for."""
 
 
 class ResultServicer(optimizer_service_pb2_grpc.OptimizerServiceServicer):
@@ -68,6 +72,8 @@ class ResultServicer(optimizer_service_pb2_grpc.OptimizerServiceServicer):
         """List the finished trials of a study."""
         wanted = read_trial_list(request)
         record = await self._with.supervisor.record(study_id_of(request.parent, "parent"))
+        most = _trials_at_once(await plan_of_record(record))
+        wanted = replace(wanted, page=wanted.page.at_most(most))
         # Later pages are of the trials there were for the first: a list that grows under its reader
         # would repeat some and pass others over.
         finished = wanted.page.horizon or await self._messages.finished_count(record)
@@ -92,6 +98,7 @@ class ResultServicer(optimizer_service_pb2_grpc.OptimizerServiceServicer):
         refuse([*violations, *name_violations("parent", request.parent)])
         record = await self._with.supervisor.record(study_id_of(request.parent, "parent"))
         plan = await plan_of_record(record)
+        page = page.at_most(_trials_at_once(plan))
         finished = page.horizon or await self._messages.finished_count(record)
         numbers = await self._numbers.best(record, finished, plan)
         trials = await self._cut(record, numbers, page)
@@ -109,18 +116,18 @@ class ResultServicer(optimizer_service_pb2_grpc.OptimizerServiceServicer):
         study_id = study_id_of(request.name)
         record = await self._with.supervisor.record(study_id)
         study, plan = await self._messages.study(record), await plan_of_record(record)
-        compared = await self._with.backtests.run(buy_and_hold_request(study.spec))
+        compared = await comparisons(self._with, record, study.spec)
         advised = request.recommendation if request.HasField("recommendation") else True
+        advised = advised and plan.aggregation is None
         table = await self._with.store.table(study_id, CHOICE_METRICS if advised else ())
         best = await asyncio.to_thread(best_of, plan, table)
         walked = await self._walked(study, plan, table, best) if plan.walk_forward else None
-        key = record.ledger_key
-        entries = await self._with.store.ledger(1, 0, key.dataset, key.strategy)
-        ledger = entries[0] if entries else LedgerEntry(key)
+        ledger = compared.ledgers[0]
         best_trials = await self._numbers.trials(study_id, best[:MOST_BEST_TRIALS])
         luck = None
         wanted = request.luck if request.HasField("luck") else True
-        if wanted and best_trials and len(plan.objectives) == 1 and plan.walk_forward is None:
+        one_record = plan.walk_forward is None and plan.aggregation is None
+        if wanted and best_trials and len(plan.objectives) == 1 and one_record:
             luck = await self._luck.luck(record, plan, table, best_trials[0], ledger)
         findings = Findings(
             study=study,
@@ -128,7 +135,7 @@ class ResultServicer(optimizer_service_pb2_grpc.OptimizerServiceServicer):
             table=table,
             best=best,
             best_trials=best_trials,
-            buy_and_hold=compared.metrics,
+            buy_and_hold=compared.buy_and_hold[0],
             ledger=ledger,
             evaluator=evaluator,
             luck=luck,
@@ -137,6 +144,7 @@ class ResultServicer(optimizer_service_pb2_grpc.OptimizerServiceServicer):
         report = await asyncio.to_thread(
             report_message, findings, self._with.importances, self._with.hypervolume
         )
+        compared.put_into(report)
         if advised:
             report.recommendation.CopyFrom(
                 await self._recommendations.of(record, plan, table, best, ledger, report)
@@ -161,8 +169,9 @@ class ResultServicer(optimizer_service_pb2_grpc.OptimizerServiceServicer):
         plan = await plan_of_record(record)
         finished = await self._messages.finished_count(record)
         file = self._with.export(form, export_layout(plan, METRIC_NAMES, WHOLE_METRICS))
-        for first in range(0, finished, _TRIALS_AT_ONCE):
-            count = min(_TRIALS_AT_ONCE, finished - first)
+        most = _trials_at_once(plan)
+        for first in range(0, finished, most):
+            count = min(most, finished - first)
             trials = await self._with.store.trials(study_id, first, count)
             if len(trials) < count:
                 # Deleted meanwhile: half a file must not look like a whole one.
@@ -207,3 +216,8 @@ class ResultServicer(optimizer_service_pb2_grpc.OptimizerServiceServicer):
 
     async def _cut(self, record: StudyRecord, numbers: Numbers, page: Page) -> Sequence[Trial]:
         return await self._numbers.trials(record.study_id, numbers[page.offset : page.end])
+
+
+def _trials_at_once(plan: StudyPlan) -> int:
+    """Return how many trials of a study are read, or told, at once at most."""
+    return min(_TRIALS_AT_ONCE, _RESULTS_AT_ONCE // plan.dataset_count)

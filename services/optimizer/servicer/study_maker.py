@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
-from assay.backtest.v1 import backtest_service_pb2
 from assay.optimizer.v1 import optimizer_service_pb2 as pb
 from assay.optimizer.v1 import study_pb2
 
@@ -23,14 +22,13 @@ from services.optimizer.convert.creation import (
 )
 from services.optimizer.convert.defaults import pin, pin_counts, with_defaults
 from services.optimizer.convert.requests import request_digest
-from services.optimizer.convert.specs import draft_of
 from services.optimizer.convert.warnings import warnings_of
 from services.optimizer.core.records import StudyRecord, StudyState
 from services.optimizer.core.spec.plan import StudyPlan
-from services.optimizer.core.spec.probe import corner_points, low_point
 from services.optimizer.core.study.limits import Limits
 from services.optimizer.core.trial import Trial
 from services.optimizer.servicer.collaborators import Collaborators
+from services.optimizer.servicer.data_probes import DataProbes, Probe
 from services.optimizer.servicer.earlier_studies import EarlierStudies
 from services.optimizer.servicer.window_pins import WindowPins
 
@@ -43,20 +41,18 @@ class _Examined:
         spec: Its spec with every default and the pinned data.
         plan: Its plan.
         origin: The study it is a rerun of; None for a spec of its own.
-        probe: The trial run of a few points.
-        response: What the trial run said.
+        probes: The trial run of a few points over each of its data.
     """
 
     spec: study_pb2.StudySpec
     plan: StudyPlan
     origin: StudyRecord | None
-    probe: backtest_service_pb2.RunBacktestBatchRequest
-    response: backtest_service_pb2.RunBacktestBatchResponse
+    probes: Sequence[Probe]
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What the user should know."""
-        return warnings_of(self.plan, self.response)
+        return warnings_of(self.plan, *(one.response for one in self.probes))
 
     @property
     def limits(self) -> Limits:
@@ -70,6 +66,7 @@ class StudyMaker:
     def __init__(self, collaborators: Collaborators) -> None:
         self._with = collaborators
         self._earlier = EarlierStudies(collaborators.store)
+        self._probes = DataProbes(collaborators.backtests)
         self._windows = WindowPins(collaborators.backtests, collaborators.trial_limit)
         # A request that is repeated while its first copy is being served waits for it.
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -103,12 +100,15 @@ class StudyMaker:
             raise study_exists(request.study_id)
         examined = await self._examined(request)
         began = self._with.clock.monotonic()
-        await self._with.backtests.run_batch(examined.probe)
+        await self._probes.run_again(examined.probes)
         seconds = self._with.clock.monotonic() - began
         return pb.CreateStudyResponse(
             study=study_pb2.Study(spec=examined.spec, warnings=examined.warnings),
             estimate=probing.estimate_message(
-                examined.plan, examined.response, examined.probe.set_count, seconds
+                examined.plan,
+                [one.response for one in examined.probes],
+                examined.probes[0].request.set_count,
+                seconds,
             ),
         )
 
@@ -149,51 +149,17 @@ class StudyMaker:
         try:
             check_request(request, spec, catalog, self._with.trial_limit, more)
         except AssayError as refused:
-            raise await self._with_all(refused, spec) from refused
+            raise await self._probes.with_all(refused, spec) from refused
         plan = await asyncio.to_thread(reachable_plan, spec, self._with.trial_limit)
-        probe, response = await self._probed(spec, plan)
-        pin(spec, response)
-        pin_counts(spec, plan, response.bar_count)
+        probes = await self._probes.probed(spec, plan)
+        pin(spec, [one.response for one in probes])
+        pin_counts(spec, plan, probes[0].response.bar_count)
         if plan.walk_forward is not None:
             sized = given.HasField("generation_size")
-            plan = await self._windows.pinned(spec, plan, probe, sized=sized)
+            plan = await self._windows.pinned(spec, plan, probes[0].request, sized=sized)
         if learns:
             await self._earlier.pin(spec)
-        return _Examined(spec, plan, origin, probe, response)
-
-    async def _probed(
-        self, spec: study_pb2.StudySpec, plan: StudyPlan
-    ) -> tuple[
-        backtest_service_pb2.RunBacktestBatchRequest, backtest_service_pb2.RunBacktestBatchResponse
-    ]:
-        own = spec.strategy.HasField("definition")
-        points = corner_points(plan.space, known_strategy=not own)
-        probe = probing.probe_request(spec, points)
-        try:
-            response = await self._with.backtests.run_batch(probe)
-        except AssayError as error:
-            told = probing.in_terms_of_spec(error, points)
-            # A worker that refuses fields has not asked for the data yet.
-            raise await self._with_data(told, spec) if told.violations else told from error
-        probing.check_window(response)
-        return probe, response
-
-    async def _with_all(self, refused: AssayError, spec: study_pb2.StudySpec) -> AssayError:
-        """Return a refusal with all that only workers know to be wrong, in one answer."""
-        try:
-            plain = low_point(draft_of(spec))
-            await self._with.backtests.run(probing.choice_request(spec, plain))
-        except AssayError as error:
-            refused = probing.with_choice_violations(refused, error)
-        return await self._with_data(refused, spec)
-
-    async def _with_data(self, refused: AssayError, spec: study_pb2.StudySpec) -> AssayError:
-        """Return a refusal with what is wrong with the data too, so that one answer tells all."""
-        try:
-            await self._with.backtests.run(probing.data_request(spec))
-        except AssayError as error:
-            return probing.with_data_violations(refused, error)
-        return refused
+        return _Examined(spec, plan, origin, probes)
 
     async def _priors(self, examined: _Examined) -> Sequence[Trial]:
         """Return the trials of others that a study begins with."""

@@ -54,7 +54,7 @@ async def test_everything_wrong_is_told_at_once(optimizer: Optimizer, refused: R
     assert {one.field for one in error.violations} == {
         "study_id",
         "request_id",
-        "spec.data",
+        "spec.data_aggregation",
         "spec.data[0].dataset",
         "spec.data[0].window.end_time",
         "spec.data[0].lookback_bar_count",

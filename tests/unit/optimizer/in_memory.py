@@ -114,6 +114,7 @@ class ScriptedWorkers:
         points: Sequence[Point],
         bar_limit: int | None = None,
         window_number: int | None = None,
+        dataset_number: int | None = None,
     ) -> list[Outcome]:
         """Return one outcome per point, the same over any number of bars."""
         self.calls.append(list(points))

@@ -10,6 +10,7 @@ import pytest
 
 from services.optimizer.core.analysis.trial_table import TrialTable
 from services.optimizer.core.spec.constraints import read_constraints
+from services.optimizer.core.spec.data_aggregation import AggregationRule, DataAggregation
 from services.optimizer.core.spec.draft import ParameterDraft, SearchKind, SearchOptions, StudyDraft
 from services.optimizer.core.spec.objectives import Objective
 from services.optimizer.core.spec.plan import StudyPlan
@@ -24,7 +25,7 @@ from services.optimizer.core.spec.space import (
 )
 from services.optimizer.core.spec.warm_start import misfits, numbers_to_learn, prior_of
 from services.optimizer.core.study.limits import Limits
-from services.optimizer.core.trial import Outcome, Trial, TrialState, Value
+from services.optimizer.core.trial import DatasetResult, Outcome, Trial, TrialState, Value
 from tests.unit.optimizer.plans import DRAWDOWN, METRICS, SHARPE
 
 NOW: dict[str, Domain] = {
@@ -114,6 +115,31 @@ def test_earlier_studies_must_search_the_same_parameters_for_the_same_objectives
     ]
     minimized = replace(wider, objectives=(replace(SHARPE, maximize=False),))
     assert list(misfits(draft, minimized)) == ["has other objectives"]
+
+
+def test_studies_over_several_data_learn_from_those_of_the_same_rule_or_over_one() -> None:
+    """A mean teaches nothing of what is worst; one snapshot is all of them at once."""
+    worst, mean = (
+        DataAggregation(rule, ("datasets/a", "datasets/b"))
+        for rule in (AggregationRule.WORST, AggregationRule.MEAN)
+    )
+    plan = plan_of(NOW)
+    draft = replace(draft_of(plan), aggregation=worst)
+    assert list(misfits(draft, plan)) == []
+    assert list(misfits(draft, replace(plan, aggregation=worst))) == []
+    told = list(misfits(draft, replace(plan, aggregation=mean)))
+    assert told == ["aggregates its data by another rule"]
+
+
+def test_a_prior_over_several_data_must_be_feasible_on_each() -> None:
+    """Whatever the aggregated metrics say."""
+    results = tuple(DatasetResult(metrics={"trade_count": count}) for count in (90.0, 20.0))
+    earlier = trial(trades=55.0)
+    outcome = replace(earlier.outcome, dataset_results=results)
+    prior = prior_of(replace(earlier, outcome=outcome), plan_of(NOW), 0)
+    assert prior is not None
+    assert (prior.feasible, prior.constraint_values) == (False, (10.0,))
+    assert prior.outcome == Outcome()
 
 
 def table(values: list[list[float]], feasible: list[bool], states: list[int]) -> TrialTable:

@@ -58,7 +58,15 @@ def columns_of(layout: ExportLayout) -> list[tuple[str, type]]:
             (f"metric.{name}", int if name in layout.whole_metrics else float)
             for name in layout.metrics
         ),
+        *(column for place in range(layout.dataset_count) for column in _of_dataset(place, layout)),
     ]
+
+
+def _of_dataset(place: int, layout: ExportLayout) -> Iterator[tuple[str, type]]:
+    yield f"dataset.{place}.feasible", bool
+    yield f"dataset.{place}.failure_reason", str
+    for name in layout.objectives:
+        yield f"dataset.{place}.objective.{name}", float
 
 
 def cells_of(trial: Trial, layout: ExportLayout) -> list[Cell]:
@@ -78,6 +86,9 @@ def cells_of(trial: Trial, layout: ExportLayout) -> list[Cell]:
     for name in layout.metrics:
         value = metrics.get(name)
         row.append(int(value) if value is not None and name in layout.whole_metrics else value)
+    for result in trial.outcome.dataset_results:
+        row += [result.feasible, result.failure_reason or None]
+        row += result.objective_values or (None,) * len(layout.objectives)
     return row
 
 

@@ -15,6 +15,7 @@ from services.optimizer.adapters.optuna_terms import (
     constraint_names,
     distribution_of,
 )
+from services.optimizer.adapters.store.dataset_results import DATASET_RESULTS, unpacked
 from services.optimizer.adapters.store.optuna_rows import (
     EPOCH,
     INTERMEDIATE_VALUES,
@@ -132,6 +133,7 @@ class TrialReader:
         steps: Sequence[tuple[int, float]],
     ) -> Trial:
         metrics: dict[str, float] = attributes.get("metrics", {})
+        results = unpacked(attributes.get(DATASET_RESULTS, {}))
         signs = frozenset(attributes.get(NEGATIVE_ZEROS, ()))
         point: dict[str, Value] = attributes.get("fixed_parameters", {})
         for name, internal in params.items():
@@ -144,7 +146,7 @@ class TrialReader:
             generation_number=attributes["generation_number"],
             parameters={name: point[name] for name in self._order},
             state=state,
-            objective_values=self._objective_values(values, metrics, signs),
+            objective_values=self._objective_values(values, {} if results else metrics, signs),
             constraint_values=tuple(constraints[name] for name in names if name in constraints),
             feasible=attributes["feasible"],
             outcome=Outcome(
@@ -155,6 +157,7 @@ class TrialReader:
                 intermediate_values=tuple(_intermediate(step, one, signs) for step, one in steps),
                 pruned=state is TrialState.PRUNED,
                 evaluated_bar_count=attributes.get("evaluated_bar_count", 0),
+                dataset_results=results,
             ),
             start_time_ms=(row.datetime_start - EPOCH) // MILLISECOND,
             end_time_ms=(row.datetime_complete - EPOCH) // MILLISECOND,

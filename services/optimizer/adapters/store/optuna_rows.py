@@ -26,6 +26,7 @@ from services.optimizer.adapters.optuna_terms import (
     distribution_of,
 )
 from services.optimizer.adapters.store.bulk_insert import Columns, TableRows
+from services.optimizer.adapters.store.dataset_results import DATASET_RESULTS, packed
 from services.optimizer.core.records import StudyShape
 from services.optimizer.core.trial import Trial, TrialState
 
@@ -145,6 +146,7 @@ class TrialRows:
             "fixed_parameters": {
                 name: value for name, value in trial.parameters.items() if name not in searched
             },
+            DATASET_RESULTS: packed(outcome.dataset_results),
             NEGATIVE_ZEROS: self._negative_zeros(trial),
         }
         texts = [
@@ -159,8 +161,8 @@ class TrialRows:
         return texts
 
     def _negative_zeros(self, trial: Trial) -> list[str]:
-        metrics = trial.outcome.metrics
-        # An objective that is a metric is told by the metric.
+        # An objective that is a metric is told by the metric, unless it is one of several data.
+        metrics = {} if trial.outcome.dataset_results else trial.outcome.metrics
         objectives = [
             f"objective {place}"
             for place, (name, value) in enumerate(

@@ -6,7 +6,13 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from services.optimizer.core.trial import IntermediateValue, Outcome, Trial, TrialState
+from services.optimizer.core.trial import (
+    DatasetResult,
+    IntermediateValue,
+    Outcome,
+    Trial,
+    TrialState,
+)
 
 
 def prior_text(trial: Trial) -> str:
@@ -24,12 +30,19 @@ def prior_of(text: str) -> Trial:
     fields = json.loads(text)
     outcome = fields["outcome"]
     steps = tuple(IntermediateValue(**one) for one in outcome["intermediate_values"])
+    # Priors older than several data have none.
+    results = tuple(
+        DatasetResult(**{**one, "objective_values": tuple(one["objective_values"])})
+        for one in outcome.get("dataset_results", ())
+    )
     return Trial(
         **{
             **fields,
             "state": TrialState[fields["state"]],
             "objective_values": tuple(fields["objective_values"]),
             "constraint_values": tuple(fields["constraint_values"]),
-            "outcome": Outcome(**{**outcome, "intermediate_values": steps}),
+            "outcome": Outcome(
+                **{**outcome, "intermediate_values": steps, "dataset_results": results}
+            ),
         }
     )

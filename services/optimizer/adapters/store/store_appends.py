@@ -9,7 +9,12 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from services.optimizer.adapters.store import append_statements, store_leases, trial_columns
+from services.optimizer.adapters.store import (
+    append_statements,
+    dataset_ledgers,
+    store_leases,
+    trial_columns,
+)
 from services.optimizer.adapters.store.bulk_insert import insert_rows
 from services.optimizer.adapters.store.optuna_rows import TrialRows
 from services.optimizer.adapters.store.store_ledger import counted
@@ -68,6 +73,7 @@ def _store(
 ) -> None:
     shape, rows = _kit_of(study.shape_json)
     insert_rows(connection, list(rows.rows(study.optuna_study_id, trial_ids, trials)))
+    dataset_ledgers.count_others(connection, study, shape.datasets, trials)
     order = trial_columns.metric_order(json.loads(study.metric_order_json), trials)
     parameter_order = study.parameter_order_json
     if parameter_order is None and trials:
@@ -86,7 +92,7 @@ def _store(
                 )
                 for group in _groups(trials)
             ],
-            counters=counted(study, trials),
+            counters=counted(study, trials, dataset_ledgers.first_places(shape.datasets)),
             changes={
                 "trial_count": study.trial_count + len(trials),
                 "event_count": study.event_count + len(events),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Any, Final
 
@@ -18,7 +18,7 @@ SHARPE_METRIC: Final = "sharpe_ratio"
 """The metric whose values per day are summed up."""
 
 
-def counted(row: Any, trials: Iterable[Trial]) -> dict[str, Any]:
+def counted(row: Any, trials: Iterable[Trial], places: Sequence[int] = ()) -> dict[str, Any]:
     """Return a study's counters with these trials added, one after the other.
 
     Trial by trial, so that the sums do not depend on how many trials are stored together.
@@ -26,6 +26,7 @@ def counted(row: Any, trials: Iterable[Trial]) -> dict[str, Any]:
     Args:
         row: The counters so far.
         trials: Finished trials.
+        places: Places of the dataset among those of the trials; empty where there is only one.
     """
     trial_count, evaluated = row.ledger_trial_count, row.evaluated_trial_count
     sharpe_count, total, squares = row.sharpe_trial_count, row.sharpe_sum, row.sharpe_square_sum
@@ -34,8 +35,7 @@ def counted(row: Any, trials: Iterable[Trial]) -> dict[str, Any]:
         if trial.reused_trial_number is not None:
             continue
         evaluated += 1
-        sharpe = trial.outcome.metrics.get(SHARPE_METRIC)
-        if trial.state is TrialState.COMPLETE and sharpe is not None:
+        for sharpe in _sharpe_ratios(trial, places):
             sharpe_count += 1
             daily = daily_sharpe(sharpe)
             total += daily
@@ -47,6 +47,18 @@ def counted(row: Any, trials: Iterable[Trial]) -> dict[str, Any]:
         "sharpe_sum": total,
         "sharpe_square_sum": squares,
     }
+
+
+def _sharpe_ratios(trial: Trial, places: Sequence[int]) -> list[float]:
+    """Return the Sharpe ratios of a trial on one dataset, as far as they are defined."""
+    outcome = trial.outcome
+    if places:
+        runs = [outcome.dataset_results[place] for place in places]
+        found = [one.metrics.get(SHARPE_METRIC) for one in runs if not one.failure_reason]
+    else:
+        complete = trial.state is TrialState.COMPLETE
+        found = [outcome.metrics.get(SHARPE_METRIC)] if complete else []
+    return [value for value in found if value is not None]
 
 
 def new_row(ledger_id: str, key: LedgerKey) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from services.common.errors import AssayError, Code
-from services.optimizer.adapters.store import optuna_studies, store_leases, store_ledger
+from services.optimizer.adapters.store import dataset_ledgers, optuna_studies, store_leases
 from services.optimizer.adapters.store.bulk_insert import Columns, TableRows, insert_rows
 from services.optimizer.adapters.store.prior_trials import prior_text
 from services.optimizer.adapters.store.study_rows import (
@@ -43,7 +43,9 @@ def create_study(
             "ledger_id": ledger_id,
         },
     )
-    connection.execute(LEDGER.insert(), store_ledger.new_row(ledger_id, record.ledger_key))
+    connection.execute(
+        LEDGER.insert(), dataset_ledgers.new_rows(ledger_id, record.ledger_key, shape.datasets)
+    )
     rows = [(record.study_id, place, prior_text(trial)) for place, trial in enumerate(priors)]
     insert_rows(connection, [TableRows(_PRIOR_COLUMNS, rows)])
 

@@ -102,4 +102,6 @@ def shape_of(text: str) -> StudyShape:
         metric_names=tuple(fields["metric_names"]),
         maximize=tuple(fields["maximize"]),
         constraints=tuple(fields["constraints"]),
+        # Studies older than several data have none.
+        datasets=tuple(fields.get("datasets", ())),
     )

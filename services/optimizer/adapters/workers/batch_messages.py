@@ -9,6 +9,7 @@ from assay.backtest.v1 import backtest_service_pb2 as pb
 from assay.backtest.v1 import strategy_pb2
 from assay.optimizer.v1 import study_pb2
 
+from services.optimizer.convert.data_aggregation import spec_of_dataset
 from services.optimizer.convert.values import column_message
 from services.optimizer.convert.walk_forward_spans import put_span
 from services.optimizer.core.trial import Outcome, Point
@@ -21,10 +22,12 @@ class Part:
     Attributes:
         bar_limit: The window's first so many bars; None: all.
         window_number: The in-sample span of this window; None: the study's own window.
+        dataset_number: The snapshot of the study's data; None: the only one.
     """
 
     bar_limit: int | None = None
     window_number: int | None = None
+    dataset_number: int | None = None
 
 
 class BatchMaker:
@@ -34,22 +37,21 @@ class BatchMaker:
         """Take what is equal in all requests from a filled-in spec with pinned data."""
         fixed = [one for one in spec.parameters if one.HasField("fixed_value")]
         self._searched = [one.name for one in spec.parameters if not one.HasField("fixed_value")]
-        self._equal = pb.RunBacktestBatchRequest(
-            snapshot=spec.data[0],
-            strategy=spec.strategy,
-            fixed_parameters=[
-                strategy_pb2.ParameterAssignment(name=one.name, value=one.fixed_value)
-                for one in fixed
-            ],
-        )
-        if spec.HasField("execution"):
-            self._equal.execution.CopyFrom(spec.execution)
+        self._equal = [
+            _equal_part(spec_of_dataset(spec, place), fixed) for place in range(len(spec.data))
+        ]
         self._spans = [window.in_sample for window in spec.walk_forward.windows]
 
     def request(self, points: Sequence[Point], part: Part = Part()) -> pb.RunBacktestBatchRequest:
-        """Return the request that runs these points over a part of the data."""
+        """Return the request that runs these points over a part of the data.
+
+        Raises:
+            ValueError: there are several data, and the part names none of them.
+        """
+        if part.dataset_number is None and len(self._equal) > 1:
+            raise ValueError("points of a study over several data run over one of them at a time")
         request = pb.RunBacktestBatchRequest()
-        request.CopyFrom(self._equal)
+        request.CopyFrom(self._equal[part.dataset_number or 0])
         request.set_count = len(points)
         if part.window_number is not None:
             put_span(request, self._spans[part.window_number])
@@ -59,6 +61,21 @@ class BatchMaker:
             column_message(name, [point[name] for point in points]) for name in self._searched
         )
         return request
+
+
+def _equal_part(
+    spec: study_pb2.StudySpec, fixed: Sequence[study_pb2.ParameterSpec]
+) -> pb.RunBacktestBatchRequest:
+    request = pb.RunBacktestBatchRequest(
+        snapshot=spec.data[0],
+        strategy=spec.strategy,
+        fixed_parameters=[
+            strategy_pb2.ParameterAssignment(name=one.name, value=one.fixed_value) for one in fixed
+        ],
+    )
+    if spec.HasField("execution"):
+        request.execution.CopyFrom(spec.execution)
+    return request
 
 
 def outcomes_of(response: pb.RunBacktestBatchResponse, set_count: int) -> list[Outcome]:

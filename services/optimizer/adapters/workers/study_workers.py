@@ -69,15 +69,16 @@ class StudyWorkers:
         self._pool = pool
         self._maker = maker
         self._trial_seconds = trial_seconds
-        # Parts of the window cost less than all of it; the windows of a walk forward cost about
-        # the same, and what one has taught serves the others.
-        self._paces: dict[int | None, Pace] = {}
+        # Parts of the window cost less than all of it, and datasets are not equally long; the
+        # windows of a walk forward cost about the same, and what one has taught serves the others.
+        self._paces: dict[tuple[int | None, int | None], Pace] = {}
 
     async def evaluate(
         self,
         points: Sequence[Point],
         bar_limit: int | None = None,
         window_number: int | None = None,
+        dataset_number: int | None = None,
     ) -> list[Outcome]:
         """Return one outcome per point, in the order of the points; see the port.
 
@@ -87,8 +88,8 @@ class StudyWorkers:
             AssayError: what a worker refuses for all points alike (data changed, bad request), with
                 the domain of who says so.
         """
-        pace = self._paces.setdefault(bar_limit, Pace())
-        part = Part(bar_limit, window_number)
+        pace = self._paces.setdefault((bar_limit, dataset_number), Pace())
+        part = Part(bar_limit, window_number, dataset_number)
         task = _Task(self._maker, pace, points, part, self._trial_seconds)
         work = _Evaluation(self._pool, task)
         try:

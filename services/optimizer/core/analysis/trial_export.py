@@ -33,12 +33,14 @@ class ExportLayout:
         objectives: Names of the objectives.
         metrics: Names of the metrics.
         whole_metrics: Those of them that are whole numbers.
+        dataset_count: Datasets, each with columns of its own; 0 where there is only one.
     """
 
     parameters: tuple[tuple[str, type[Value]], ...]
     objectives: tuple[str, ...]
     metrics: tuple[str, ...]
     whole_metrics: frozenset[str]
+    dataset_count: int = 0
 
 
 class TrialExport(Protocol):
@@ -60,6 +62,7 @@ def export_layout(
         objectives=tuple(one.metric for one in plan.objectives),
         metrics=tuple(metrics),
         whole_metrics=whole_metrics,
+        dataset_count=len(plan.aggregation.datasets) if plan.aggregation else 0,
     )
 
 

@@ -6,6 +6,7 @@ import enum
 from dataclasses import dataclass
 from typing import Final
 
+from services.optimizer.core.spec.data_aggregation import DataAggregation
 from services.optimizer.core.spec.objectives import Objective
 from services.optimizer.core.spec.space import Domain
 from services.optimizer.core.study.limits import Limits
@@ -114,6 +115,7 @@ class StudyDraft:
         trial_timeout_ms: Longest time of one trial; None: as long as it needs.
         walk_forward: How it walks forward; None: one search over all bars. Trial count, generation
             size and starting points are then those of each window.
+        aggregation: How the outcomes over several datasets become one; None: there is one dataset.
     """
 
     parameters: tuple[ParameterDraft, ...]
@@ -128,6 +130,7 @@ class StudyDraft:
     pruning: PruningRule | None = None
     trial_timeout_ms: int | None = None
     walk_forward: WalkForward | None = None
+    aggregation: DataAggregation | None = None
 
 
 @dataclass(frozen=True, slots=True)

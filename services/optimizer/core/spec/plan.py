@@ -10,6 +10,7 @@ from services.optimizer.core.records import SearchedParameter, StudyShape
 from services.optimizer.core.searches.random_search import check_feasible, space_infeasible
 from services.optimizer.core.searches.seeds import SEED_LIMIT, draw
 from services.optimizer.core.spec.constraints import Constraints
+from services.optimizer.core.spec.data_aggregation import DataAggregation
 from services.optimizer.core.spec.draft import PruningRule, SearchKind, SearchOptions, StudyDraft
 from services.optimizer.core.spec.draft_checks import constraints_of
 from services.optimizer.core.spec.objectives import Objective
@@ -45,6 +46,7 @@ class StudyPlan:
         trial_timeout_ms: Longest time of one trial; None: as long as it needs.
         walk_forward: How it walks forward; None: one search over all bars. Limits and generation
             are those of all windows together, starting points those of each.
+        aggregation: How the outcomes over several datasets become one; None: there is one dataset.
     """
 
     space: Space
@@ -59,6 +61,12 @@ class StudyPlan:
     pruning: PruningRule | None = None
     trial_timeout_ms: int | None = None
     walk_forward: WalkForward | None = None
+    aggregation: DataAggregation | None = None
+
+    @property
+    def dataset_count(self) -> int:
+        """Datasets that every trial runs over."""
+        return len(self.aggregation.datasets) if self.aggregation else 1
 
     @property
     def window_count(self) -> int:
@@ -103,6 +111,7 @@ class StudyPlan:
             metric_names=tuple(one.metric for one in self.objectives),
             maximize=tuple(one.maximize for one in self.objectives),
             constraints=tuple(one.text for one in self.constraints.on_metrics),
+            datasets=self.aggregation.datasets if self.aggregation else (),
         )
 
 
@@ -132,6 +141,7 @@ def make_plan(draft: StudyDraft, metrics: Sequence[str]) -> StudyPlan:
         ),
         pruning=draft.pruning,
         trial_timeout_ms=draft.trial_timeout_ms,
+        aggregation=draft.aggregation,
     )
     if draft.walk_forward is None:
         return plan

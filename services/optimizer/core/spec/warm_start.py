@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from services.optimizer.core.analysis.fronts import best_numbers, costs_of
 from services.optimizer.core.analysis.trial_table import TrialTable
+from services.optimizer.core.spec.data_aggregation import constraint_values
 from services.optimizer.core.spec.draft import StudyDraft
 from services.optimizer.core.spec.objectives import Objective
 from services.optimizer.core.spec.plan import StudyPlan
@@ -31,6 +32,9 @@ def misfits(draft: StudyDraft, earlier: StudyPlan) -> Iterator[str]:
             yield f"searches {parameter.name!r} with another type"
     if draft.objectives != earlier.objectives:
         yield "has other objectives"
+    ours, theirs = draft.aggregation, earlier.aggregation
+    if ours and theirs and ours.rule is not theirs.rule:
+        yield "aggregates its data by another rule"
     if earlier.walk_forward is not None:
         yield "walks forward: its trials are of several windows"
 
@@ -62,7 +66,7 @@ def prior_of(trial: Trial, plan: StudyPlan, number: int) -> Trial | None:
         if not is_inside(given[parameter.name], parameter.domain):
             return None
     point = {one.name: given[one.name] for one in plan.space.parameters}
-    values = plan.constraints.values(point, trial.outcome.metrics)
+    values = constraint_values(plan.constraints, point, trial.outcome)
     return replace(
         trial,
         number=number,

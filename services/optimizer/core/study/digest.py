@@ -15,6 +15,8 @@ this order and with nothing between:
     metrics          by their names as UTF-8 bytes, each: text(name), then
                      "v" and 8 bytes IEEE 754, little-endian, for a value (whole numbers too);
                      "u" and 4 bytes, unsigned, little-endian: the number of UndefinedReason
+    datasets         only with several data, for each of them in order: infeasible, metric count and
+                     metrics as above, of its DatasetResult
 
 where text(t) is the length of t in UTF-8 as 4 bytes, unsigned, little-endian, then its UTF-8 bytes.
 Times, generations and texts for people are not part of it.
@@ -25,9 +27,9 @@ from __future__ import annotations
 import functools
 import hashlib
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
-from services.optimizer.core.trial import Trial, Value
+from services.optimizer.core.trial import DatasetResult, Outcome, Trial, Value
 
 
 class TrialsDigest:
@@ -72,15 +74,20 @@ def canonical_bytes(trial: Trial) -> bytes:
     ]
     for name, value in trial.parameters.items():
         parts += [_text(name), value_bytes(value)]
-    outcome = trial.outcome
-    names = _in_order((*outcome.metrics, *outcome.undefined))
-    parts.append(struct.pack("<I", len(names)))
-    for name, text in names:
-        if name in outcome.metrics:
-            parts += [text, b"v", struct.pack("<d", outcome.metrics[name])]
-        else:
-            parts += [text, b"u", struct.pack("<I", outcome.undefined[name])]
+    parts += _metric_parts(trial.outcome)
+    for result in trial.outcome.dataset_results:
+        parts += [b"\0" if result.feasible else b"\1", *_metric_parts(result)]
     return b"".join(parts)
+
+
+def _metric_parts(told: Outcome | DatasetResult) -> Iterator[bytes]:
+    names = _in_order((*told.metrics, *told.undefined))
+    yield struct.pack("<I", len(names))
+    for name, text in names:
+        if name in told.metrics:
+            yield from (text, b"v", struct.pack("<d", told.metrics[name]))
+        else:
+            yield from (text, b"u", struct.pack("<I", told.undefined[name]))
 
 
 @functools.lru_cache(maxsize=256)

@@ -10,6 +10,8 @@ from typing import Final
 from services.optimizer.core.ports import Search, StudyStore, Workers
 from services.optimizer.core.spec.draft import SearchKind
 from services.optimizer.core.spec.plan import StudyPlan
+from services.optimizer.core.study.dataset_judging import joined, judged_over_datasets
+from services.optimizer.core.study.dataset_runs import outcomes_over_datasets
 from services.optimizer.core.study.events import Clock
 from services.optimizer.core.study.journal import Journal
 from services.optimizer.core.study.judge import Slot, again, judged
@@ -106,10 +108,11 @@ class Evaluation:
         found = dict(zip(fresh, outcomes, strict=True))
         end_time_ms = self._clock.now_ms()
         trials: list[Trial] = []
+        judge = judged if self._plan.aggregation is None else judged_over_datasets
         for place, point in enumerate(points):
             slot = replace(first, number=first.number + place, end_time_ms=end_time_ms)
             if place in found:
-                trials.append(judged(self._plan, slot, point, found[place]))
+                trials.append(judge(self._plan, slot, point, found[place]))
             else:
                 trials.append(again(earlier.get(place) or trials[firsts[place]], slot))
         return trials
@@ -150,6 +153,10 @@ class Evaluation:
     async def _run(self, points: Sequence[Point], windows: Windows) -> list[Outcome]:
         if self._plan.walk_forward is not None:
             return await outcomes_over_windows(points, windows, self._run_window)
+        if self._plan.aggregation is not None:
+            count = self._plan.dataset_count
+            found = await outcomes_over_datasets(points, count, self._run_dataset)
+            return [joined(self._plan, *pair) for pair in zip(points, found, strict=True)]
         if self._pruner is None:
             return await self._run_bars(points, None)
         objective = self._plan.objectives[0]
@@ -165,6 +172,15 @@ class Evaluation:
     ) -> list[Outcome]:
         return await patiently(
             lambda: self._workers.evaluate(points, window_number=window_number),
+            self._clock,
+            "workers",
+        )
+
+    async def _run_dataset(
+        self, points: Sequence[Point], dataset_number: int | None
+    ) -> list[Outcome]:
+        return await patiently(
+            lambda: self._workers.evaluate(points, dataset_number=dataset_number),
             self._clock,
             "workers",
         )

@@ -96,7 +96,7 @@ class Journal:
 
     def _trial_count(self) -> int:
         entries = (*self._writing, *self._waiting)
-        return sum(len(entry.generation.trials) for entry in entries)
+        return sum(_weight(entry.generation.trials) for entry in entries)
 
     async def _progress(self) -> None:
         """Wait until a transaction is through, or the writing has failed."""
@@ -125,6 +125,11 @@ class Journal:
             entries, self._writing = self._writing, ()
             self._stored(entries, standing)
             self._changed.set()
+
+
+def _weight(trials: Sequence[Trial]) -> int:
+    """Return what trials take to hold, in those over one dataset."""
+    return sum(max(len(trial.outcome.dataset_results), 1) for trial in trials)
 
 
 def _mark_as_seen(task: asyncio.Task[None]) -> None:

@@ -75,7 +75,7 @@ class Runner:
         """
         study_id = self._record.study_id
         size = self._plan.generation_size
-        at_once = max(LOADED_AT_ONCE // size, 1) * size
+        at_once = max(LOADED_AT_ONCE // (size * self._plan.dataset_count), 1) * size
         while True:
             first = self._tally.finished
 

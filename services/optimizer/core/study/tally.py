@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from services.optimizer.core.spec.objectives import Front
 from services.optimizer.core.study.digest import TrialsDigest
@@ -35,7 +35,7 @@ class Tally:
     """Counts, best trials and digest of a study's first trials. Frozen: it grows by copies.
 
     Attributes:
-        front: The best trials.
+        front: The best trials, without what each of several data says of them.
         digest: The digest of the trials.
         finished: Trials in it.
         failed: Those that failed.
@@ -69,7 +69,7 @@ class Tally:
         unchanged = self.unchanged
         for trial in trials:
             digest.add(trial)
-            unchanged = 0 if front.add(trial) else unchanged + 1
+            unchanged = 0 if front.add(_light(trial)) else unchanged + 1
         failed = sum(trial.state is TrialState.FAILED for trial in trials)
         pruned = sum(trial.state is TrialState.PRUNED for trial in trials)
         infeasible = sum(not trial.feasible for trial in trials) - failed - pruned
@@ -102,6 +102,13 @@ class Tally:
             reused_trial_count=self.reused,
             evaluated_bar_count=self.evaluated_bars,
         )
+
+
+def _light(trial: Trial) -> Trial:
+    """Return a trial without what each of several data says: fronts are long, and told often."""
+    if not trial.outcome.dataset_results:
+        return trial
+    return replace(trial, outcome=replace(trial.outcome, dataset_results=()))
 
 
 def _bars_run(trial: Trial) -> int:

@@ -22,7 +22,7 @@ def test_trials_cost_by_the_bars_they_run_over() -> None:
     response.snapshot.window.start_time.CopyFrom(timestamp_from_ms(0))
     response.snapshot.window.end_time.CopyFrom(timestamp_from_ms(100 * DAY_MS))
 
-    estimate = estimate_message(plan, response, set_count=2, seconds=8.0)
+    estimate = estimate_message(plan, [response], set_count=2, seconds=8.0)
 
     assert estimate.trial_count == 60
     assert estimate.predicted_duration.ToSeconds() == 60

@@ -46,6 +46,7 @@ class WindowWorkers(ScriptedWorkers):
         points: Sequence[Point],
         bar_limit: int | None = None,
         window_number: int | None = None,
+        dataset_number: int | None = None,
     ) -> list[Outcome]:
         """Return one outcome per point."""
         self.calls.append(list(points))

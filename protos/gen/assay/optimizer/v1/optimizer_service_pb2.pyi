@@ -591,7 +591,9 @@ class ListTrialsRequest(_message.Message):
     parent: _builtins.str
     """Required. The study: "studies/{study}"."""
     page_size: _builtins.int
-    """Optional. Most trials in one answer, 0 to 1,000; larger values count as 1,000. 0 or unset: 100."""
+    """Optional. Most trials in one answer, 0 to 1,000; larger values count as 1,000, and for a study over several data as
+    16,000 over their number, where that is less. 0 or unset: 100.
+    """
     page_token: _builtins.str
     """Optional. `next_page_token` of the answer before; the other fields must be as then. The pages are of the trials there
     were for the first one, however many a running study has got since. Unset: the first page.
@@ -663,7 +665,7 @@ class ListBestTrialsRequest(_message.Message):
     parent: _builtins.str
     """Required. The study: "studies/{study}"."""
     page_size: _builtins.int
-    """Optional. Most trials in one answer, 0 to 1,000; larger values count as 1,000. 0 or unset: 10."""
+    """Optional. Most trials in one answer, 0 to 1,000; larger values count as in ListTrials. 0 or unset: 10."""
     page_token: _builtins.str
     """Optional. `next_page_token` of the answer before. Unset: the first page."""
     def __init__(

@@ -105,7 +105,8 @@ class OptimizerServiceStub:
     ExportTrials: _grpc.UnaryStreamMultiCallable[_optimizer_service_pb2.ExportTrialsRequest, _optimizer_service_pb2.ExportTrialsResponse]
     """Streams all finished trials of a study as a file: one row per trial by rising number, with number, state, feasible,
     generation_number, failure_reason, reused_trial_number, window_number, each parameter as "parameter.{name}", each objective as
-    "objective.{name}" and each metric as "metric.{name}"; what is undefined is empty (CSV), left out (JSON lines) or
+    "objective.{name}" and each metric as "metric.{name}", then for the k-th of several data, from 0, "dataset.{k}.feasible",
+    "dataset.{k}.failure_reason" and each objective on it as "dataset.{k}.objective.{name}"; what is undefined is empty (CSV), left out (JSON lines) or
     null (Parquet). The state is as in Trial.State, feasible is true or false. Doubles are written so that reading them gives the same bits. The chunks joined are the file.
 
     Errors: INVALID_ARGUMENT/FIELD_INVALID, NOT_FOUND/STUDY_UNKNOWN.
@@ -201,7 +202,8 @@ class OptimizerServiceAsyncStub(OptimizerServiceStub):
     ExportTrials: _aio.UnaryStreamMultiCallable[_optimizer_service_pb2.ExportTrialsRequest, _optimizer_service_pb2.ExportTrialsResponse]  # type: ignore[assignment]
     """Streams all finished trials of a study as a file: one row per trial by rising number, with number, state, feasible,
     generation_number, failure_reason, reused_trial_number, window_number, each parameter as "parameter.{name}", each objective as
-    "objective.{name}" and each metric as "metric.{name}"; what is undefined is empty (CSV), left out (JSON lines) or
+    "objective.{name}" and each metric as "metric.{name}", then for the k-th of several data, from 0, "dataset.{k}.feasible",
+    "dataset.{k}.failure_reason" and each objective on it as "dataset.{k}.objective.{name}"; what is undefined is empty (CSV), left out (JSON lines) or
     null (Parquet). The state is as in Trial.State, feasible is true or false. Doubles are written so that reading them gives the same bits. The chunks joined are the file.
 
     Errors: INVALID_ARGUMENT/FIELD_INVALID, NOT_FOUND/STUDY_UNKNOWN.
@@ -360,7 +362,8 @@ class OptimizerServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_optimizer_service_pb2.ExportTrialsResponse], _abc.AsyncIterator[_optimizer_service_pb2.ExportTrialsResponse]]:
         """Streams all finished trials of a study as a file: one row per trial by rising number, with number, state, feasible,
         generation_number, failure_reason, reused_trial_number, window_number, each parameter as "parameter.{name}", each objective as
-        "objective.{name}" and each metric as "metric.{name}"; what is undefined is empty (CSV), left out (JSON lines) or
+        "objective.{name}" and each metric as "metric.{name}", then for the k-th of several data, from 0, "dataset.{k}.feasible",
+        "dataset.{k}.failure_reason" and each objective on it as "dataset.{k}.objective.{name}"; what is undefined is empty (CSV), left out (JSON lines) or
         null (Parquet). The state is as in Trial.State, feasible is true or false. Doubles are written so that reading them gives the same bits. The chunks joined are the file.
 
         Errors: INVALID_ARGUMENT/FIELD_INVALID, NOT_FOUND/STUDY_UNKNOWN.

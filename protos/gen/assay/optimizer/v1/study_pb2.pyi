@@ -7,6 +7,7 @@ from assay.backtest.v1 import execution_pb2 as _execution_pb2
 from assay.backtest.v1 import metrics_pb2 as _metrics_pb2
 from assay.backtest.v1 import strategy_pb2 as _strategy_pb2
 from assay.market.v1 import candles_pb2 as _candles_pb2
+from assay.optimizer.v1 import data_aggregation_pb2 as _data_aggregation_pb2
 from assay.optimizer.v1 import recommendation_pb2 as _recommendation_pb2
 from assay.optimizer.v1 import walk_forward_pb2 as _walk_forward_pb2
 from collections import abc as _abc
@@ -58,6 +59,7 @@ class StudySpec(_message.Message):
     STOP_RULE_FIELD_NUMBER: _builtins.int
     TRIAL_TIMEOUT_FIELD_NUMBER: _builtins.int
     WALK_FORWARD_FIELD_NUMBER: _builtins.int
+    DATA_AGGREGATION_FIELD_NUMBER: _builtins.int
     seed: _builtins.int
     """Optional. Seed of all randomness, 0 to 2^63 - 1. Unset: one is drawn and echoed."""
     generation_size: _builtins.int
@@ -68,8 +70,9 @@ class StudySpec(_message.Message):
     """
     @_builtins.property
     def data(self) -> _containers.RepeatedCompositeFieldContainer[_candles_pb2.CandleSnapshot]:
-        """Required. Exactly one snapshot of candles. CreateStudy resolves the window, sets the lookback to what the whole
-        space needs and pins the digest.
+        """Required. 1 to 32 different snapshots of candles of one interval, each with a window of its own; every trial runs
+        over each of them. CreateStudy resolves the windows, sets the lookbacks to what the whole space needs and pins the
+        digests. With more than one, data_aggregation is required, and pruning and walk_forward are refused.
         """
 
     @_builtins.property
@@ -154,7 +157,7 @@ class StudySpec(_message.Message):
 
     @_builtins.property
     def trial_timeout(self) -> _duration_pb2.Duration:
-        """Optional. Longest time a worker may compute one trial, or one rung of it, without its waiting, 1 second to
+        """Optional. Longest time a worker may compute one trial, or one rung of it, or one of several data, without its waiting, 1 second to
         1 hour. A trial that takes longer, alone and twice, is STATE_FAILED with reason "TRIAL_TIMED_OUT". Depends on the machines, so leave generous room. Unset: a
         trial may take as long as it needs.
         """
@@ -164,6 +167,12 @@ class StudySpec(_message.Message):
         """Optional. Repeats the search over windows that walk forward in time, and tries what each has chosen on the bars
         behind it. trial_count, generation_size and starting_points are then those of each window. Unset: one search over
         all bars.
+        """
+
+    @_builtins.property
+    def data_aggregation(self) -> _data_aggregation_pb2.DataAggregation:
+        """Required with more than one snapshot in data, refused with one. How a trial's outcomes over them become one.
+        generation_size times the number of snapshots is then at most 16,384.
         """
 
     def __init__(
@@ -190,10 +199,11 @@ class StudySpec(_message.Message):
         stop_rule: Global___StopRule | None = ...,
         trial_timeout: _duration_pb2.Duration | None = ...,
         walk_forward: _walk_forward_pb2.WalkForwardSpec | None = ...,
+        data_aggregation: _data_aggregation_pb2.DataAggregation | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_generation_size", b"_generation_size", "_seed", b"_seed", "bayesian", b"bayesian", "brute_force", b"brute_force", "cma_es", b"cma_es", "evolutionary", b"evolutionary", "execution", b"execution", "generation_size", b"generation_size", "grid", b"grid", "pruning", b"pruning", "qmc", b"qmc", "random", b"random", "search", b"search", "seed", b"seed", "stop_rule", b"stop_rule", "strategy", b"strategy", "trial_timeout", b"trial_timeout", "walk_forward", b"walk_forward", "warm_start", b"warm_start"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_generation_size", b"_generation_size", "_seed", b"_seed", "bayesian", b"bayesian", "brute_force", b"brute_force", "cma_es", b"cma_es", "data_aggregation", b"data_aggregation", "evolutionary", b"evolutionary", "execution", b"execution", "generation_size", b"generation_size", "grid", b"grid", "pruning", b"pruning", "qmc", b"qmc", "random", b"random", "search", b"search", "seed", b"seed", "stop_rule", b"stop_rule", "strategy", b"strategy", "trial_timeout", b"trial_timeout", "walk_forward", b"walk_forward", "warm_start", b"warm_start"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_generation_size", b"_generation_size", "_seed", b"_seed", "bayesian", b"bayesian", "brute_force", b"brute_force", "cma_es", b"cma_es", "constraints", b"constraints", "data", b"data", "evolutionary", b"evolutionary", "execution", b"execution", "generation_size", b"generation_size", "grid", b"grid", "objectives", b"objectives", "parameters", b"parameters", "pruning", b"pruning", "qmc", b"qmc", "random", b"random", "search", b"search", "seed", b"seed", "starting_points", b"starting_points", "stop_rule", b"stop_rule", "strategy", b"strategy", "trial_timeout", b"trial_timeout", "walk_forward", b"walk_forward", "warm_start", b"warm_start"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_generation_size", b"_generation_size", "_seed", b"_seed", "bayesian", b"bayesian", "brute_force", b"brute_force", "cma_es", b"cma_es", "constraints", b"constraints", "data", b"data", "data_aggregation", b"data_aggregation", "evolutionary", b"evolutionary", "execution", b"execution", "generation_size", b"generation_size", "grid", b"grid", "objectives", b"objectives", "parameters", b"parameters", "pruning", b"pruning", "qmc", b"qmc", "random", b"random", "search", b"search", "seed", b"seed", "starting_points", b"starting_points", "stop_rule", b"stop_rule", "strategy", b"strategy", "trial_timeout", b"trial_timeout", "walk_forward", b"walk_forward", "warm_start", b"warm_start"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__generation_size: _TypeAlias = _typing.Literal["generation_size"]  # noqa: Y015
     _WhichOneofArgType__generation_size: _TypeAlias = _typing.Literal["_generation_size", b"_generation_size"]  # noqa: Y015
@@ -1009,7 +1019,7 @@ class Study(_message.Message):
     """Output only. Where it stands."""
     trials_digest: _builtins.str
     """Output only. Lower-case hexadecimal SHA-256 over all trials in order: number, state, infeasibility, typed
-    parameters and metric bits; free of times and worker names. Set in final states. Equal digests mean equal trials.
+    parameters and metric bits, with several data those of each of them; free of times and worker names. Set in final states. Equal digests mean equal trials.
     """
     code_version: _builtins.str
     """Output only. Version of the code that runs it."""
@@ -1249,6 +1259,7 @@ class Trial(_message.Message):
     INTERMEDIATE_VALUES_FIELD_NUMBER: _builtins.int
     REUSED_TRIAL_NUMBER_FIELD_NUMBER: _builtins.int
     WINDOW_NUMBER_FIELD_NUMBER: _builtins.int
+    DATASET_RESULTS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Output only. "studies/{study}/trials/{number}"."""
     number: _builtins.int
@@ -1277,11 +1288,17 @@ class Trial(_message.Message):
 
     @_builtins.property
     def objective_values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
-        """Output only. Objective values in the order of the spec; empty where the trial failed or was pruned."""
+        """Output only. Objective values in the order of the spec, aggregated over several data; empty where the trial failed
+        or was pruned.
+        """
 
     @_builtins.property
     def metrics(self) -> _metrics_pb2.Metrics:
-        """Output only. All metrics; unset where the trial did not run. Of a pruned trial over the bars of its last rung."""
+        """Output only. All metrics; unset where the trial did not run. Of a pruned trial over the bars of its last rung. Of
+        several data: with RULE_MEAN and RULE_MEDIAN each metric aggregated where it is defined on all of them, whole numbers
+        rounded to the nearest (ties to even); with RULE_WORST those of the snapshot whose first objective is worst, the
+        first one among equals; unset where the trial did not run on one of them, and for a failed one with RULE_WORST.
+        """
 
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
@@ -1294,6 +1311,10 @@ class Trial(_message.Message):
     @_builtins.property
     def intermediate_values(self) -> _containers.RepeatedCompositeFieldContainer[Global___IntermediateValue]:
         """Output only. The objective at each rung the trial came to, in order. Empty without pruning."""
+
+    @_builtins.property
+    def dataset_results(self) -> _containers.RepeatedCompositeFieldContainer[_data_aggregation_pb2.DatasetResult]:
+        """Output only. What each snapshot says of it, in the order of the spec's data. Empty with one snapshot."""
 
     def __init__(
         self,
@@ -1313,10 +1334,11 @@ class Trial(_message.Message):
         intermediate_values: _abc.Iterable[Global___IntermediateValue] | None = ...,
         reused_trial_number: _builtins.int | None = ...,
         window_number: _builtins.int | None = ...,
+        dataset_results: _abc.Iterable[_data_aggregation_pb2.DatasetResult] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_reused_trial_number", b"_reused_trial_number", "_window_number", b"_window_number", "end_time", b"end_time", "metrics", b"metrics", "reused_trial_number", b"reused_trial_number", "start_time", b"start_time", "window_number", b"window_number"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_reused_trial_number", b"_reused_trial_number", "_window_number", b"_window_number", "end_time", b"end_time", "failure_message", b"failure_message", "failure_reason", b"failure_reason", "feasible", b"feasible", "generation_number", b"generation_number", "intermediate_values", b"intermediate_values", "metrics", b"metrics", "name", b"name", "number", b"number", "objective_values", b"objective_values", "parameters", b"parameters", "reused_trial_number", b"reused_trial_number", "start_time", b"start_time", "state", b"state", "window_number", b"window_number"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_reused_trial_number", b"_reused_trial_number", "_window_number", b"_window_number", "dataset_results", b"dataset_results", "end_time", b"end_time", "failure_message", b"failure_message", "failure_reason", b"failure_reason", "feasible", b"feasible", "generation_number", b"generation_number", "intermediate_values", b"intermediate_values", "metrics", b"metrics", "name", b"name", "number", b"number", "objective_values", b"objective_values", "parameters", b"parameters", "reused_trial_number", b"reused_trial_number", "start_time", b"start_time", "state", b"state", "window_number", b"window_number"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__reused_trial_number: _TypeAlias = _typing.Literal["reused_trial_number"]  # noqa: Y015
     _WhichOneofArgType__reused_trial_number: _TypeAlias = _typing.Literal["_reused_trial_number", b"_reused_trial_number"]  # noqa: Y015
@@ -1641,13 +1663,15 @@ class LedgerEntry(_message.Message):
     strategy: _builtins.str
     """Output only. "strategies/{strategy}", or "definitions/" and the SHA-256 of a definition, in hexadecimal."""
     study_count: _builtins.int
-    """Output only. Studies."""
+    """Output only. Studies; one over several data counts for each of its datasets, its trials too."""
     trial_count: _builtins.int
     """Output only. Trials finished, whatever their state."""
     evaluated_trial_count: _builtins.int
     """Output only. Trials that were run: those not reused."""
     sharpe_trial_count: _builtins.int
-    """Output only. Run trials, pruned ones not among them, whose sharpe_ratio is defined."""
+    """Output only. Run trials, pruned ones not among them, whose sharpe_ratio is defined; of a trial over several data its
+    runs on this dataset, each once.
+    """
     mean_daily_sharpe_ratio: _builtins.float
     """Output only. Mean of their Sharpe ratios per day, sharpe_ratio / sqrt(365); unset while sharpe_trial_count is 0."""
     daily_sharpe_variance: _builtins.float
@@ -2113,6 +2137,8 @@ class StudyReport(_message.Message):
     LUCK_FIELD_NUMBER: _builtins.int
     WALK_FORWARD_FIELD_NUMBER: _builtins.int
     RECOMMENDATION_FIELD_NUMBER: _builtins.int
+    DATASET_BUY_AND_HOLD_FIELD_NUMBER: _builtins.int
+    DATASET_LEDGER_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def study(self) -> Global___Study:
         """Output only. The study."""
@@ -2124,7 +2150,7 @@ class StudyReport(_message.Message):
     @_builtins.property
     def buy_and_hold(self) -> _metrics_pb2.Metrics:
         """Output only. Buy-and-hold over the same snapshot with the same execution costs, funding among them, long, with the
-        whole equity, without stops, targets or leverage.
+        whole equity, without stops, targets or leverage. Unset with several data: see dataset_buy_and_hold.
         """
 
     @_builtins.property
@@ -2157,12 +2183,14 @@ class StudyReport(_message.Message):
 
     @_builtins.property
     def ledger(self) -> Global___LedgerEntry:
-        """Output only. All that was ever tried on the same dataset with the same strategy."""
+        """Output only. All that was ever tried on the same dataset with the same strategy. Unset with several data: see
+        dataset_ledger.
+        """
 
     @_builtins.property
     def luck(self) -> Global___LuckReport:
         """Output only. How likely the best trial is luck. Unset for several objectives, while there is no feasible trial, with
-        walk_forward, and where it is not wanted.
+        walk_forward, with several data (whose days no single track record holds), and where it is not wanted.
         """
 
     @_builtins.property
@@ -2175,6 +2203,16 @@ class StudyReport(_message.Message):
     @_builtins.property
     def recommendation(self) -> _recommendation_pb2.Recommendation:
         """Output only. What to do with it: choices with their evidence, and a verdict. Unset where it is not wanted."""
+
+    @_builtins.property
+    def dataset_buy_and_hold(self) -> _containers.RepeatedCompositeFieldContainer[_metrics_pb2.Metrics]:
+        """Output only. Of several data: buy-and-hold over each of them, in the order of the spec. Empty with one."""
+
+    @_builtins.property
+    def dataset_ledger(self) -> _containers.RepeatedCompositeFieldContainer[Global___LedgerEntry]:
+        """Output only. Of several data: all that was ever tried on each dataset with the same strategy, in the order of the
+        spec. Empty with one.
+        """
 
     def __init__(
         self,
@@ -2192,10 +2230,12 @@ class StudyReport(_message.Message):
         luck: Global___LuckReport | None = ...,
         walk_forward: _walk_forward_pb2.WalkForwardReport | None = ...,
         recommendation: _recommendation_pb2.Recommendation | None = ...,
+        dataset_buy_and_hold: _abc.Iterable[_metrics_pb2.Metrics] | None = ...,
+        dataset_ledger: _abc.Iterable[Global___LedgerEntry] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["buy_and_hold", b"buy_and_hold", "ledger", b"ledger", "luck", b"luck", "pareto", b"pareto", "recommendation", b"recommendation", "study", b"study", "walk_forward", b"walk_forward"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["best_trials", b"best_trials", "best_value_history", b"best_value_history", "buy_and_hold", b"buy_and_hold", "freeze_suggestions", b"freeze_suggestions", "importances", b"importances", "interactions", b"interactions", "ledger", b"ledger", "luck", b"luck", "parameters_at_edge", b"parameters_at_edge", "pareto", b"pareto", "recommendation", b"recommendation", "study", b"study", "walk_forward", b"walk_forward"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["best_trials", b"best_trials", "best_value_history", b"best_value_history", "buy_and_hold", b"buy_and_hold", "dataset_buy_and_hold", b"dataset_buy_and_hold", "dataset_ledger", b"dataset_ledger", "freeze_suggestions", b"freeze_suggestions", "importances", b"importances", "interactions", b"interactions", "ledger", b"ledger", "luck", b"luck", "parameters_at_edge", b"parameters_at_edge", "pareto", b"pareto", "recommendation", b"recommendation", "study", b"study", "walk_forward", b"walk_forward"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2295,7 +2335,7 @@ class GenerationFinished(_message.Message):
     @_builtins.property
     def best_trial(self) -> Global___Trial:
         """Output only. Best trial so far; for several objectives the front's trial with the lowest number; with walk_forward
-        the winner of the first window that has one. Unset while there is none.
+        the winner of the first window that has one. Without dataset_results. Unset while there is none.
         """
 
     def __init__(
@@ -2331,7 +2371,7 @@ class StudyEstimate(_message.Message):
     trial_count: _builtins.int
     """Output only. Trials the study would finish: for a grid the points after the constraints."""
     bar_count: _builtins.int
-    """Output only. Bars of the window."""
+    """Output only. Bars of the window; of several data, of all their windows together."""
     lookback_bar_count: _builtins.int
     """Output only. Longest lookback of the space in bars."""
     @_builtins.property

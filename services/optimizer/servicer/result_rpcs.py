@@ -10,7 +10,7 @@ from typing import Any, Final, TypeAlias
 
 import grpc
 from assay.optimizer.v1 import optimizer_service_pb2 as pb
-from assay.optimizer.v1 import optimizer_service_pb2_grpc, study_pb2, walk_forward_pb2
+from assay.optimizer.v1 import optimizer_service_pb2_grpc
 
 from services.common.errors import refuse, unknown
 from services.optimizer.convert.listing import (
@@ -29,12 +29,9 @@ from services.optimizer.convert.reports import (
 from services.optimizer.convert.requests import Page, name_violations, page_of, study_id_of
 from services.optimizer.convert.studies import MOST_BEST_TRIALS, trial_message
 from services.optimizer.convert.values import METRIC_NAMES, WHOLE_METRICS
-from services.optimizer.convert.walk_forward_report import walk_forward_message
 from services.optimizer.core.analysis.trial_export import export_layout
 from services.optimizer.core.analysis.trial_order import BY_NUMBER
-from services.optimizer.core.analysis.trial_table import TrialTable
 from services.optimizer.core.records import LedgerEntry, StudyRecord
-from services.optimizer.core.spec.plan import StudyPlan
 from services.optimizer.core.trial import Trial
 from services.optimizer.core.walk_forward.winners import best_of
 from services.optimizer.servicer.collaborators import Collaborators
@@ -42,6 +39,7 @@ from services.optimizer.servicer.luck_evidence import LuckEvidence
 from services.optimizer.servicer.plans import plan_of_record
 from services.optimizer.servicer.study_messages import StudyMessages
 from services.optimizer.servicer.trial_numbers import Numbers, TrialNumbers
+from services.optimizer.servicer.walk_reports import WalkReports
 
 # Quoted: only the stubs know it as generic.
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
@@ -57,6 +55,7 @@ class ResultServicer(optimizer_service_pb2_grpc.OptimizerServiceServicer):
         self._with = collaborators
         self._numbers = TrialNumbers(collaborators.store)
         self._luck = LuckEvidence(collaborators.backtests)
+        self._walks = WalkReports(collaborators, self._numbers)
         self._messages = StudyMessages(collaborators.store, collaborators.supervisor, self._numbers)
 
     async def ListTrials(
@@ -109,14 +108,15 @@ class ResultServicer(optimizer_service_pb2_grpc.OptimizerServiceServicer):
         compared = await self._with.backtests.run(buy_and_hold_request(study.spec))
         table = await self._with.store.table(study_id)
         best = await asyncio.to_thread(best_of, plan, table)
-        walked = await self._walked(study, plan, table, best) if plan.walk_forward else None
         key = record.ledger_key
         entries = await self._with.store.ledger(1, 0, key.dataset, key.strategy)
         ledger = entries[0] if entries else LedgerEntry(key)
         best_trials = await self._numbers.trials(study_id, best[:MOST_BEST_TRIALS])
-        luck = None
+        luck = walked = None
         wanted = request.luck if request.HasField("luck") else True
-        if wanted and best_trials and len(plan.objectives) == 1 and plan.walk_forward is None:
+        if plan.walk_forward is not None:
+            walked = await self._walks.of(record, plan, table, best, ledger, luck=wanted)
+        elif wanted and best_trials and len(plan.objectives) == 1:
             luck = await self._luck.luck(record, plan, table, best_trials[0], ledger)
         findings = Findings(
             study=study,
@@ -128,20 +128,12 @@ class ResultServicer(optimizer_service_pb2_grpc.OptimizerServiceServicer):
             ledger=ledger,
             evaluator=evaluator,
             luck=luck,
-            walk_forward=walked,
+            walked=walked,
         )
         report = await asyncio.to_thread(
             report_message, findings, self._with.importances, self._with.hypervolume
         )
         return pb.GetStudyReportResponse(report=report)
-
-    async def _walked(
-        self, study: study_pb2.Study, plan: StudyPlan, table: TrialTable, best: Numbers
-    ) -> walk_forward_pb2.WalkForwardReport:
-        """Return what a walk forward found; runs what has not been run out of sample lately."""
-        winners = await self._numbers.trials(study.name.removeprefix("studies/"), best)
-        runs = await self._with.out_of_sample.of(study.spec, winners)
-        return await asyncio.to_thread(walk_forward_message, study, plan, table, winners, runs)
 
     async def ExportTrials(
         self, request: pb.ExportTrialsRequest, context: Context

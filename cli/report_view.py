@@ -30,10 +30,7 @@ _SHOWN_TRIALS = 10
 
 def show(report: StudyReport) -> None:
     """Print a report."""
-    if report.HasField("walk_forward"):
-        walk_forward_view.show(report.walk_forward, report.study.spec)
-    if report.HasField("walk_forward_matrix"):
-        walk_forward_matrix_view.show(report.walk_forward_matrix, report.study.spec)
+    _show_walk(report)
     if not report.best_trials:
         emit("no feasible trial: nothing to report")
         return
@@ -50,12 +47,25 @@ def show(report: StudyReport) -> None:
         show_trade_offs(report)
     if report.freeze_suggestions:
         emit_table(suggestions(report))
+    _show_luck(report)
+    if report.ledger.trial_count:
+        emit(tried(report.ledger))
+
+
+def _show_walk(report: StudyReport) -> None:
+    """Print what a walk forward, or a matrix of them, found."""
+    if report.HasField("walk_forward"):
+        walk_forward_view.show(report.walk_forward, report.study.spec)
+    if report.HasField("walk_forward_matrix"):
+        walk_forward_matrix_view.show(report.walk_forward_matrix, report.study.spec)
+
+
+def _show_luck(report: StudyReport) -> None:
+    """Print how likely the result is luck."""
     if report.luck.HasField("walk_count"):
         walk_luck_view.show(report.luck)
     elif report.HasField("luck"):
         luck_view.show(report.luck, report.study.spec.objectives[0].metric)
-    if report.ledger.trial_count:
-        emit(tried(report.ledger))
 
 
 def _show_best(report: StudyReport) -> str:

@@ -26,11 +26,14 @@ def show(luck: LuckReport) -> None:
 def numbers(luck: LuckReport) -> Table:
     """Return the statistics, one a row, with what they say."""
     table = grid(("luck", "value", "which says"), right=("value",))
-    trials, walks = f"{luck.trial_count:,} trials", f"{luck.walk_count:,} walks"
-    if luck.walk_count == 1:
-        walks = "1 walk"
-    found = luck.overfitting
-    for name, value, told in (
+    for name, value, told in (*_of_sharpe(luck), *_of_overfitting(luck.overfitting)):
+        table.add_row(name, value, told)
+    return table
+
+
+def _of_sharpe(luck: LuckReport) -> list[tuple[str, str, str]]:
+    walks = "1 walk" if luck.walk_count == 1 else f"{luck.walk_count:,} walks"
+    return [
         (
             "Sharpe ratio per day",
             _number(luck, "daily_sharpe_ratio", 4),
@@ -49,23 +52,26 @@ def numbers(luck: LuckReport) -> Table:
         (
             "deflated by trials",
             _number(luck, "deflated_sharpe_ratio"),
-            f"the same, had it been chosen from {trials}: pessimistic",
+            f"the same, had it been chosen from {luck.trial_count:,} trials: pessimistic",
         ),
         (
             "minimum track record",
             _number(luck, "min_track_record_days", 0),
             "days until such returns are believed at 95 %",
         ),
+    ]
+
+
+def _of_overfitting(found: BacktestOverfitting) -> list[tuple[str, str, str]]:
+    tried = f"{found.trial_count:,} trials of {len(found.windows):,} windows"
+    return [
         (
             "probability of overfitting",
             _number(found, "probability"),
-            "in sample, best in one half, below the middle in the other; "
-            f"{found.trial_count:,} trials of {len(found.windows):,} windows",
+            f"in sample, best in one half, below the middle in the other; {tried}",
         ),
         ("probability of loss", _number(found, "loss_probability"), "in the other half"),
-    ):
-        table.add_row(name, value, told)
-    return table
+    ]
 
 
 def by_window(found: BacktestOverfitting) -> str:

@@ -77,8 +77,8 @@ def _of_windows(plan: StudyPlan) -> Iterator[str]:
     count = min(len(walk.numbers_of(cell)) for cell in range(len(walk.cells)))
     if count < FEW_WINDOWS:
         windows = "1 window is" if count == 1 else f"{count} windows are"
-        where = "" if walk.matrix is None else ", as in some cell,"
-        yield f"{windows}{where} few: what they say together may be luck."
+        where = "" if walk.matrix is None else " in some cell"
+        yield f"{windows} few{where}: what they say together may be luck."
 
 
 def _of_pruning(plan: StudyPlan) -> Iterator[str]:

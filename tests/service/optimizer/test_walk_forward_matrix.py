@@ -102,8 +102,8 @@ async def test_a_cell_reports_what_its_walk_alone_would(
     assert not told.HasField("walk_forward")
     cell = told.walk_forward_matrix.cells[0]
     assert (cell.in_sample.days, cell.out_of_sample.days, cell.step.days) == (120, 60, 60)
-    for one in (*cell.report.windows, *wanted.windows):
-        one.winner = ""
+    for window in (*cell.report.windows, *wanted.windows):
+        window.winner = ""
     for one in (cell.report, wanted):
         del one.stitched_curve.time_ms[:]
         del one.stitched_curve.reset_equity_quote[:]

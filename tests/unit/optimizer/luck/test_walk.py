@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import stats  # type: ignore[import-untyped]  # scipy ships no types
 
 from services.optimizer.core.analysis.luck.overfitting import Overfitting, overfitting
 from services.optimizer.core.analysis.luck.returns import Numbers, ReturnMoments

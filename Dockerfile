@@ -50,4 +50,4 @@ ENTRYPOINT ["python", "-m", "services.optimizer"]
 FROM ${SERVICE}
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --start-interval=1s --retries=3 \
-  CMD python -m services.common.probe "${ASSAY_LISTEN_ADDRESS##*:}"
+  CMD python -m services.common.probe "$(h=${ASSAY_HEALTH_ADDRESS:-$ASSAY_LISTEN_ADDRESS}; echo "${h##*:}")"

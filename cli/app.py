@@ -18,6 +18,7 @@ from cli import (
     study,
     study_change,
     study_results,
+    token,
 )
 
 app = typer.Typer(
@@ -35,6 +36,7 @@ app.add_typer(indicator.app, name="indicator")
 app.add_typer(backtest.app, name="backtest")
 app.add_typer(study.app, name="study")
 app.add_typer(ledger.app, name="ledger")
+app.add_typer(token.app, name="token")
 app.command("serve")(serve.command)
 app.command("demo")(demo.command)
 

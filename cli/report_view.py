@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING
 
 from assay.optimizer.v1.study_pb2 import LedgerEntry, ParameterImportance, StudyReport, Trial
 
-from cli import luck_view, walk_forward_matrix_view, walk_forward_view, walk_luck_view
+from cli import (
+    luck_view,
+    recommendation_view,
+    walk_forward_matrix_view,
+    walk_forward_view,
+    walk_luck_view,
+)
 from cli.figures import metric, metric_value, parameters, sparkline, value
 from cli.output import emit, emit_table, grid
 from cli.study_view import trials
@@ -29,7 +35,8 @@ _SHOWN_TRIALS = 10
 
 
 def show(report: StudyReport) -> None:
-    """Print a report."""
+    """Print a report, what to do with it first."""
+    recommendation_view.show(report)
     _show_walk(report)
     if not report.best_trials:
         emit("no feasible trial: nothing to report")

@@ -150,15 +150,22 @@ def report(
         bool,
         typer.Option("--luck/--no-luck", help="Whether to tell how likely the best is luck."),
     ] = True,
+    recommendation: Annotated[
+        bool,
+        typer.Option(
+            "--recommendation/--no-recommendation", help="Whether to tell what to do with it."
+        ),
+    ] = True,
     as_json: JsonFlag = False,
 ) -> None:
-    """Report what a study found: best trial, importance, buy-and-hold, how likely it is luck."""
+    """Report what a study found: what to do with it, best trial, buy-and-hold, luck."""
     request = pb.GetStudyReportRequest(
         name=name,
         importance_evaluator=pb.GetStudyReportRequest.ImportanceEvaluator.Value(
             f"IMPORTANCE_EVALUATOR_{importance.name}"
         ),
         luck=luck,
+        recommendation=recommendation,
     )
 
     async def command(services: Services) -> None:

@@ -81,7 +81,10 @@ def replica_of(settings: OptimizerSettings) -> Replica:
 def application(settings: OptimizerSettings, store: OptunaStore) -> Application:
     """Build the optimizer on an open store; call it inside the event loop that will serve it."""
     channel = connect(
-        settings.worker_target, BACKTEST_SERVICE, timeout_seconds=settings.rpc_timeout_seconds
+        settings.worker_target,
+        BACKTEST_SERVICE,
+        timeout_seconds=settings.rpc_timeout_seconds,
+        security=settings,
     )
     backtests = BacktestClient(channel)
     out_of_sample = OutOfSampleRuns(backtests.run)
@@ -130,10 +133,10 @@ def main() -> None:
     """Serve; exit code 2 when the settings cannot be used."""
     try:
         settings = read_settings(OptimizerSettings, os.environ)
+        asyncio.run(_serve(settings))
     except SettingsError as error:
         print(f"services.optimizer: {error}", file=sys.stderr)  # noqa: T201 - nothing logs yet
         sys.exit(2)
-    asyncio.run(_serve(settings))
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from services.optimizer.convert.reports import (
 from services.optimizer.convert.requests import Page, name_violations, page_of, study_id_of
 from services.optimizer.convert.studies import MOST_BEST_TRIALS, trial_message
 from services.optimizer.convert.values import METRIC_NAMES, WHOLE_METRICS
+from services.optimizer.core.analysis.recommendation.choices import CHOICE_METRICS
 from services.optimizer.core.analysis.trial_export import export_layout
 from services.optimizer.core.analysis.trial_order import BY_NUMBER
 from services.optimizer.core.records import LedgerEntry, StudyRecord
@@ -37,6 +38,7 @@ from services.optimizer.core.walk_forward.winners import best_of
 from services.optimizer.servicer.collaborators import Collaborators
 from services.optimizer.servicer.luck_evidence import LuckEvidence
 from services.optimizer.servicer.plans import plan_of_record
+from services.optimizer.servicer.recommendations import Recommendations
 from services.optimizer.servicer.study_messages import StudyMessages
 from services.optimizer.servicer.trial_numbers import Numbers, TrialNumbers
 from services.optimizer.servicer.walk_reports import WalkReports
@@ -56,6 +58,7 @@ class ResultServicer(optimizer_service_pb2_grpc.OptimizerServiceServicer):
         self._numbers = TrialNumbers(collaborators.store)
         self._luck = LuckEvidence(collaborators.backtests)
         self._walks = WalkReports(collaborators, self._numbers)
+        self._recommendations = Recommendations(collaborators.backtests, self._numbers)
         self._messages = StudyMessages(collaborators.store, collaborators.supervisor, self._numbers)
 
     async def ListTrials(
@@ -106,7 +109,8 @@ class ResultServicer(optimizer_service_pb2_grpc.OptimizerServiceServicer):
         record = await self._with.supervisor.record(study_id)
         study, plan = await self._messages.study(record), await plan_of_record(record)
         compared = await self._with.backtests.run(buy_and_hold_request(study.spec))
-        table = await self._with.store.table(study_id)
+        advised = request.recommendation if request.HasField("recommendation") else True
+        table = await self._with.store.table(study_id, CHOICE_METRICS if advised else ())
         best = await asyncio.to_thread(best_of, plan, table)
         key = record.ledger_key
         entries = await self._with.store.ledger(1, 0, key.dataset, key.strategy)
@@ -133,6 +137,10 @@ class ResultServicer(optimizer_service_pb2_grpc.OptimizerServiceServicer):
         report = await asyncio.to_thread(
             report_message, findings, self._with.importances, self._with.hypervolume
         )
+        if advised:
+            report.recommendation.CopyFrom(
+                await self._recommendations.of(record, plan, table, best, ledger, report)
+            )
         return pb.GetStudyReportResponse(report=report)
 
     async def ExportTrials(

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import grpc
@@ -80,6 +80,7 @@ class ScriptedWorker(backtest_service_pb2_grpc.BacktestServiceServicer):
     """Answers by `metrics_of`; what else it says can be set.
 
     Attributes:
+        earns: What a set earns; None for one whose sharpe_ratio is undefined.
         gate: Batches of a study wait for it; probes do not.
         failures: Errors of the next batches of a study, in order.
         probe_failure: Error of every probe and of RunBacktest.
@@ -92,6 +93,7 @@ class ScriptedWorker(backtest_service_pb2_grpc.BacktestServiceServicer):
     """
 
     def __init__(self) -> None:
+        self.earns: Callable[[Mapping[str, Value]], dict[str, float] | None] = metrics_of
         self.gate = asyncio.Event()
         self.gate.set()
         self.waiting = asyncio.Event()
@@ -188,7 +190,7 @@ class ScriptedWorker(backtest_service_pb2_grpc.BacktestServiceServicer):
                 )
         if request.HasField("return_statistics"):
             response.return_statistics.CopyFrom(statistics_of(sets))
-        earned = [metrics_of(values) for values in sets]
+        earned = [self.earns(values) for values in sets]
         for name in request.metrics or metrics_pb2.Metrics.DESCRIPTOR.fields_by_name:
             if name != "undefined":
                 response.columns.append(_column(name, earned))

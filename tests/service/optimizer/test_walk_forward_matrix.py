@@ -160,6 +160,19 @@ async def test_luck_is_told_of_the_best_cell(earning: Optimizer, spec: dict[str,
     assert (overlap in kinds) == best.report.overlapping_oos
 
 
+async def test_what_to_do_is_said_of_the_best_cell(
+    earning: Optimizer, spec: dict[str, Any]
+) -> None:
+    """Its latest winner is a choice; whether its walk is passed is a reason."""
+    study = await earning.finished(spec)
+    told = await report(earning, study.name)
+    best = told.walk_forward_matrix.cells[told.walk_forward_matrix.by_sharpe.best_cell_number]
+
+    assert told.recommendation.choices[0].trial == best.report.windows[-1].winner
+    words = "is passed" if best.report.passed else "is not passed"
+    assert any(words in one.message for one in told.recommendation.reasons)
+
+
 async def test_a_cell_in_which_no_window_fits_is_named(
     optimizer: Optimizer, spec: dict[str, Any], refused: Callable[[Any], Any]
 ) -> None:

@@ -745,6 +745,7 @@ class GetStudyReportRequest(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     IMPORTANCE_EVALUATOR_FIELD_NUMBER: _builtins.int
     LUCK_FIELD_NUMBER: _builtins.int
+    RECOMMENDATION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Required. "studies/{study}"."""
     importance_evaluator: Global___GetStudyReportRequest.ImportanceEvaluator.ValueType
@@ -753,20 +754,31 @@ class GetStudyReportRequest(_message.Message):
     """Optional. Whether to tell how likely the best trial is luck. That runs up to 2,000 trials again, which takes a
     second or so, and is remembered until the study has more of them. Unset: true.
     """
+    recommendation: _builtins.bool
+    """Optional. Whether to tell choices with their evidence and a verdict on them. For one objective without walk_forward
+    that runs up to 1,000 neighbours of good trials (those of four choices always), which takes a second or less, and
+    is remembered until the study has more trials. Unset: true.
+    """
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         importance_evaluator: Global___GetStudyReportRequest.ImportanceEvaluator.ValueType = ...,
         luck: _builtins.bool | None = ...,
+        recommendation: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_luck", b"_luck", "luck", b"luck"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_luck", b"_luck", "_recommendation", b"_recommendation", "luck", b"luck", "recommendation", b"recommendation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_luck", b"_luck", "importance_evaluator", b"importance_evaluator", "luck", b"luck", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_luck", b"_luck", "_recommendation", b"_recommendation", "importance_evaluator", b"importance_evaluator", "luck", b"luck", "name", b"name", "recommendation", b"recommendation"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__luck: _TypeAlias = _typing.Literal["luck"]  # noqa: Y015
     _WhichOneofArgType__luck: _TypeAlias = _typing.Literal["_luck", b"_luck"]  # noqa: Y015
+    _WhichOneofReturnType__recommendation: _TypeAlias = _typing.Literal["recommendation"]  # noqa: Y015
+    _WhichOneofArgType__recommendation: _TypeAlias = _typing.Literal["_recommendation", b"_recommendation"]  # noqa: Y015
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__luck) -> _WhichOneofReturnType__luck | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__recommendation) -> _WhichOneofReturnType__recommendation | None: ...
 
 Global___GetStudyReportRequest: _TypeAlias = GetStudyReportRequest  # noqa: Y015
 

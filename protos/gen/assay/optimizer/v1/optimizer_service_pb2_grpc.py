@@ -239,8 +239,8 @@ class OptimizerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetStudyReport(self, request, context):
-        """Reports what a study found so far: best trials, importance, comparison with buy-and-hold, how likely it is luck. With
-        walk_forward each window's winner is run out of sample for it.
+        """Reports what a study found so far: what to do with it, best trials, importance, comparison with buy-and-hold, how
+        likely it is luck. With walk_forward each window's winner is run out of sample for it.
 
         Errors: INVALID_ARGUMENT/FIELD_INVALID, NOT_FOUND/STUDY_UNKNOWN, UNAVAILABLE/NO_WORKERS,
         UNAVAILABLE/DATA_UNAVAILABLE; from the data service NOT_FOUND/DATASET_UNKNOWN and ABORTED/DATASET_CHANGED, when the

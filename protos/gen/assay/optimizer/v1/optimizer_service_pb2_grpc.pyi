@@ -116,8 +116,8 @@ class OptimizerServiceStub:
     Errors: INVALID_ARGUMENT/FIELD_INVALID.
     """
     GetStudyReport: _grpc.UnaryUnaryMultiCallable[_optimizer_service_pb2.GetStudyReportRequest, _optimizer_service_pb2.GetStudyReportResponse]
-    """Reports what a study found so far: best trials, importance, comparison with buy-and-hold, how likely it is luck. With
-    walk_forward each window's winner is run out of sample for it.
+    """Reports what a study found so far: what to do with it, best trials, importance, comparison with buy-and-hold, how
+    likely it is luck. With walk_forward each window's winner is run out of sample for it.
 
     Errors: INVALID_ARGUMENT/FIELD_INVALID, NOT_FOUND/STUDY_UNKNOWN, UNAVAILABLE/NO_WORKERS,
     UNAVAILABLE/DATA_UNAVAILABLE; from the data service NOT_FOUND/DATASET_UNKNOWN and ABORTED/DATASET_CHANGED, when the
@@ -212,8 +212,8 @@ class OptimizerServiceAsyncStub(OptimizerServiceStub):
     Errors: INVALID_ARGUMENT/FIELD_INVALID.
     """
     GetStudyReport: _aio.UnaryUnaryMultiCallable[_optimizer_service_pb2.GetStudyReportRequest, _optimizer_service_pb2.GetStudyReportResponse]  # type: ignore[assignment]
-    """Reports what a study found so far: best trials, importance, comparison with buy-and-hold, how likely it is luck. With
-    walk_forward each window's winner is run out of sample for it.
+    """Reports what a study found so far: what to do with it, best trials, importance, comparison with buy-and-hold, how
+    likely it is luck. With walk_forward each window's winner is run out of sample for it.
 
     Errors: INVALID_ARGUMENT/FIELD_INVALID, NOT_FOUND/STUDY_UNKNOWN, UNAVAILABLE/NO_WORKERS,
     UNAVAILABLE/DATA_UNAVAILABLE; from the data service NOT_FOUND/DATASET_UNKNOWN and ABORTED/DATASET_CHANGED, when the
@@ -383,8 +383,8 @@ class OptimizerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _optimizer_service_pb2.GetStudyReportRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_optimizer_service_pb2.GetStudyReportResponse, _abc.Awaitable[_optimizer_service_pb2.GetStudyReportResponse]]:
-        """Reports what a study found so far: best trials, importance, comparison with buy-and-hold, how likely it is luck. With
-        walk_forward each window's winner is run out of sample for it.
+        """Reports what a study found so far: what to do with it, best trials, importance, comparison with buy-and-hold, how
+        likely it is luck. With walk_forward each window's winner is run out of sample for it.
 
         Errors: INVALID_ARGUMENT/FIELD_INVALID, NOT_FOUND/STUDY_UNKNOWN, UNAVAILABLE/NO_WORKERS,
         UNAVAILABLE/DATA_UNAVAILABLE; from the data service NOT_FOUND/DATASET_UNKNOWN and ABORTED/DATASET_CHANGED, when the

@@ -7,6 +7,7 @@ from assay.backtest.v1 import execution_pb2 as _execution_pb2
 from assay.backtest.v1 import metrics_pb2 as _metrics_pb2
 from assay.backtest.v1 import strategy_pb2 as _strategy_pb2
 from assay.market.v1 import candles_pb2 as _candles_pb2
+from assay.optimizer.v1 import recommendation_pb2 as _recommendation_pb2
 from assay.optimizer.v1 import walk_forward_matrix_pb2 as _walk_forward_matrix_pb2
 from assay.optimizer.v1 import walk_forward_pb2 as _walk_forward_pb2
 from collections import abc as _abc
@@ -2230,6 +2231,7 @@ class StudyReport(_message.Message):
     LEDGER_FIELD_NUMBER: _builtins.int
     LUCK_FIELD_NUMBER: _builtins.int
     WALK_FORWARD_FIELD_NUMBER: _builtins.int
+    RECOMMENDATION_FIELD_NUMBER: _builtins.int
     WALK_FORWARD_MATRIX_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def study(self) -> Global___Study:
@@ -2291,6 +2293,10 @@ class StudyReport(_message.Message):
         """
 
     @_builtins.property
+    def recommendation(self) -> _recommendation_pb2.Recommendation:
+        """Output only. What to do with it: choices with their evidence, and a verdict. Unset where it is not wanted."""
+
+    @_builtins.property
     def walk_forward_matrix(self) -> _walk_forward_matrix_pb2.WalkForwardMatrixReport:
         """Output only. What the cells of a walk-forward matrix found, in place of walk_forward; what is empty with that, is with
         this. Unset without a matrix.
@@ -2311,11 +2317,12 @@ class StudyReport(_message.Message):
         ledger: Global___LedgerEntry | None = ...,
         luck: Global___LuckReport | None = ...,
         walk_forward: _walk_forward_pb2.WalkForwardReport | None = ...,
+        recommendation: _recommendation_pb2.Recommendation | None = ...,
         walk_forward_matrix: _walk_forward_matrix_pb2.WalkForwardMatrixReport | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["buy_and_hold", b"buy_and_hold", "ledger", b"ledger", "luck", b"luck", "pareto", b"pareto", "study", b"study", "walk_forward", b"walk_forward", "walk_forward_matrix", b"walk_forward_matrix"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["buy_and_hold", b"buy_and_hold", "ledger", b"ledger", "luck", b"luck", "pareto", b"pareto", "recommendation", b"recommendation", "study", b"study", "walk_forward", b"walk_forward", "walk_forward_matrix", b"walk_forward_matrix"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["best_trials", b"best_trials", "best_value_history", b"best_value_history", "buy_and_hold", b"buy_and_hold", "freeze_suggestions", b"freeze_suggestions", "importances", b"importances", "interactions", b"interactions", "ledger", b"ledger", "luck", b"luck", "parameters_at_edge", b"parameters_at_edge", "pareto", b"pareto", "study", b"study", "walk_forward", b"walk_forward", "walk_forward_matrix", b"walk_forward_matrix"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["best_trials", b"best_trials", "best_value_history", b"best_value_history", "buy_and_hold", b"buy_and_hold", "freeze_suggestions", b"freeze_suggestions", "importances", b"importances", "interactions", b"interactions", "ledger", b"ledger", "luck", b"luck", "parameters_at_edge", b"parameters_at_edge", "pareto", b"pareto", "recommendation", b"recommendation", "study", b"study", "walk_forward", b"walk_forward", "walk_forward_matrix", b"walk_forward_matrix"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,208 @@
+"""Choices and the verdict on them, as messages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from assay.backtest.v1 import strategy_pb2
+from assay.optimizer.v1 import recommendation_pb2 as pb
+from assay.optimizer.v1 import study_pb2
+from google.protobuf.message import Message
+
+from services.optimizer.convert.luck import record_of
+from services.optimizer.convert.report_parts import variance_of
+from services.optimizer.convert.reported_walk import reported_walk
+from services.optimizer.convert.studies import trial_name
+from services.optimizer.convert.values import assignments, metrics_message, value_of
+from services.optimizer.core.analysis.luck.neighborhood import Neighborhood, summary
+from services.optimizer.core.analysis.luck.sharpe import (
+    deflated_sharpe,
+    expected_max_sharpe,
+    probabilistic_sharpe,
+)
+from services.optimizer.core.analysis.luck.verdict import Verdict as LuckVerdict
+from services.optimizer.core.analysis.recommendation.choices import (
+    Absent,
+    ChoiceKind,
+    Pick,
+    judged,
+)
+from services.optimizer.core.analysis.recommendation.evidence import (
+    ChoiceFacts,
+    Findings,
+    Verdict,
+)
+from services.optimizer.core.analysis.recommendation.rule import judge
+from services.optimizer.core.analysis.recommendation.words import paragraph
+from services.optimizer.core.records import LedgerEntry
+from services.optimizer.core.spec.objectives import Objective
+from services.optimizer.core.trial import Trial
+
+_Kind = pb.Choice.Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Background:
+    """What the evidence of choices is told against.
+
+    Attributes:
+        study_id: The study.
+        objectives: Its objectives.
+        best_value: The best objective; None for several objectives.
+        day_count: Daily returns of a trial.
+        ledger: All that was ever tried.
+        neighborhoods: What is around trials, by their numbers.
+    """
+
+    study_id: str
+    objectives: Sequence[Objective]
+    best_value: float | None
+    day_count: int
+    ledger: LedgerEntry
+    neighborhoods: Mapping[int, Neighborhood]
+
+
+def choice_message(pick: Pick, trial: Trial, background: Background) -> pb.Choice:
+    """Return a chosen trial with its evidence."""
+    return pb.Choice(
+        kind=_Kind.ValueType(pick.kind.value),
+        objective=pick.objective,
+        trial=trial_name(background.study_id, trial.number),
+        parameters=assignments(trial.parameters),
+        objective_values=trial.objective_values,
+        metrics=metrics_message(trial.outcome),
+        evidence=_evidence_message(trial, background),
+        reason=_sentence(pick.reason),
+    )
+
+
+def _evidence_message(trial: Trial, background: Background) -> pb.ChoiceEvidence:
+    metrics, record = trial.outcome.metrics, record_of(trial, background.day_count)
+    expected = expected_max_sharpe(
+        variance_of(background.ledger), background.ledger.evaluated_trial_count
+    )
+    earned, fallen = metrics.get("total_return_ratio"), metrics.get("max_drawdown_ratio")
+    trades = metrics.get("trade_count")
+    message = pb.ChoiceEvidence(
+        probabilistic_sharpe_ratio=None if record is None else probabilistic_sharpe(record),
+        deflated_sharpe_ratio=None if record is None else deflated_sharpe(record, expected),
+        trade_count=None if trades is None else round(trades),
+        total_return_ratio=earned,
+        max_drawdown_ratio=fallen,
+        return_over_drawdown_ratio=earned / fallen if earned is not None and fallen else None,
+    )
+    if background.best_value is not None:
+        maximize = background.objectives[0].maximize
+        kept = summary((), background.best_value, maximize=maximize).kept(trial.objective_values[0])
+        if kept is not None and trial.objective_values[0] > 0.0:
+            message.best_kept_ratio = kept
+    near = background.neighborhoods.get(trial.number)
+    if near is not None and near.neighbor_count:
+        message.neighborhood.CopyFrom(_neighborhood_message(near))
+    return message
+
+
+def _neighborhood_message(near: Neighborhood) -> pb.NeighborhoodEvidence:
+    return pb.NeighborhoodEvidence(
+        neighbor_count=near.neighbor_count,
+        defined_neighbor_count=near.defined_count,
+        median_value=near.median,
+        worst_kept_ratio=near.kept(near.worst),
+        median_kept_ratio=near.kept(near.median),
+        mean_kept_ratio=near.kept(near.mean),
+        weak=near.weak,
+    )
+
+
+def recommendation_message(
+    choices: Sequence[pb.Choice], absent: Sequence[Absent], report: study_pb2.StudyReport
+) -> pb.Recommendation:
+    """Return choices, what is recommended of them, and why; the report holds everything else."""
+    place = judged([ChoiceKind(one.kind) for one in choices])
+    chosen = None if place is None else choices[place]
+    facts = None if chosen is None else facts_of(chosen)
+    judgement = judge(findings_of(facts, report))
+    kind = _Kind.ValueType(0) if chosen is None else chosen.kind
+    refused = judgement.verdict is Verdict.NOT_RECOMMENDED
+    return pb.Recommendation(
+        verdict=pb.Recommendation.Verdict.ValueType(judgement.verdict.value),
+        text=paragraph(facts, judgement),
+        judged=kind,
+        recommended=_Kind.ValueType(0) if refused else kind,
+        reasons=[
+            pb.RecommendationReason(
+                kind=pb.RecommendationReason.Kind.ValueType(one.kind.value),
+                weight=pb.RecommendationReason.Weight.ValueType(one.weight.value),
+                message=one.message,
+            )
+            for one in judgement.reasons
+        ],
+        choices=_compared(choices),
+        absent_choices=[
+            pb.AbsentChoice(kind=_Kind.ValueType(one.kind.value), reason=_sentence(one.reason))
+            for one in absent
+        ],
+    )
+
+
+def findings_of(facts: ChoiceFacts | None, report: study_pb2.StudyReport) -> Findings:
+    """Return what a report says about a choice; parts that are not there say nothing."""
+    luck, held, walk = report.luck, report.buy_and_hold, reported_walk(report)
+    return Findings(
+        choice=facts,
+        luck=LuckVerdict(luck.verdict) if luck.verdict else None,
+        luck_warnings=[one.message for one in luck.warnings],
+        buy_and_hold_return_ratio=_known(held, "total_return_ratio"),
+        buy_and_hold_drawdown_ratio=_known(held, "max_drawdown_ratio"),
+        walk_forward_passed=None if walk is None else walk.passed,
+    )
+
+
+def facts_of(choice: pb.Choice) -> ChoiceFacts:
+    """Return what is known of a choice."""
+    evidence = choice.evidence
+    values = (f"{one.name}={_shown(one.value)}" for one in choice.parameters)
+    name = f"trial {choice.trial.rpartition('/')[2]} with {', '.join(values)}"
+    if not choice.HasField("evidence"):
+        return ChoiceFacts(name, walked=True)
+    near = evidence.neighborhood
+    looked_at = evidence.HasField("neighborhood")
+    return ChoiceFacts(
+        name=name,
+        total_return_ratio=_known(evidence, "total_return_ratio"),
+        max_drawdown_ratio=_known(evidence, "max_drawdown_ratio"),
+        trade_count=evidence.trade_count if evidence.HasField("trade_count") else None,
+        deflated_sharpe=_known(evidence, "deflated_sharpe_ratio"),
+        neighborhood_weak=near.weak if looked_at else None,
+        neighborhood_kept=_known(near, "median_kept_ratio"),
+    )
+
+
+def _compared(choices: Sequence[pb.Choice]) -> list[pb.Choice]:
+    """Return choices that name the others with the same parameters."""
+    points = [
+        [one.SerializeToString(deterministic=True) for one in each.parameters] for each in choices
+    ]
+    for choice, point in zip(choices, points, strict=True):
+        same = {
+            other.kind
+            for other, its_point in zip(choices, points, strict=True)
+            if other is not choice and its_point == point
+        }
+        choice.same_as[:] = sorted(same)
+    return list(choices)
+
+
+def _known(message: Message, name: str) -> float | None:
+    """Return an optional number of a message; None where it is unset."""
+    return getattr(message, name) if message.HasField(name) else None
+
+
+def _shown(message: strategy_pb2.ParameterValue) -> str:
+    value = value_of(message)
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _sentence(told: str) -> str:
+    return f"{told[:1].upper()}{told[1:]}."

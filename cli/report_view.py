@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING
 
 from assay.optimizer.v1.study_pb2 import LedgerEntry, ParameterImportance, StudyReport, Trial
 
-from cli import datasets_view, luck_view, recommendation_view, walk_forward_view
+from cli import (
+    datasets_view,
+    luck_view,
+    recommendation_view,
+    walk_forward_matrix_view,
+    walk_forward_view,
+    walk_luck_view,
+)
 from cli.figures import metric, metric_value, parameters, sparkline, value
 from cli.output import emit, emit_table, grid
 from cli.study_view import trials
@@ -31,8 +38,7 @@ _SHOWN_TRIALS = 10
 def show(report: StudyReport) -> None:
     """Print a report, what to do with it first."""
     recommendation_view.show(report)
-    if report.HasField("walk_forward"):
-        walk_forward_view.show(report.walk_forward, report.study.spec)
+    _show_walk(report)
     if not report.best_trials:
         emit("no feasible trial: nothing to report")
         return
@@ -49,16 +55,31 @@ def show(report: StudyReport) -> None:
         show_trade_offs(report)
     if report.freeze_suggestions:
         emit_table(suggestions(report))
-    if report.HasField("luck"):
-        luck_view.show(report.luck, report.study.spec.objectives[0].metric)
+    _show_luck(report)
     if report.ledger.trial_count:
         emit(tried(report.ledger))
+
+
+def _show_walk(report: StudyReport) -> None:
+    """Print what a walk forward, or a matrix of them, found."""
+    if report.HasField("walk_forward"):
+        walk_forward_view.show(report.walk_forward, report.study.spec)
+    if report.HasField("walk_forward_matrix"):
+        walk_forward_matrix_view.show(report.walk_forward_matrix, report.study.spec)
+
+
+def _show_luck(report: StudyReport) -> None:
+    """Print how likely the result is luck."""
+    if report.luck.HasField("walk_count"):
+        walk_luck_view.show(report.luck)
+    elif report.HasField("luck"):
+        luck_view.show(report.luck, report.study.spec.objectives[0].metric)
 
 
 def _show_best(report: StudyReport) -> str:
     """Print the best trials; return what the one compared with buy-and-hold is called."""
     spec = report.study.spec
-    if report.HasField("walk_forward"):
+    if spec.HasField("walk_forward"):
         emit("buy and hold is over the study's whole window, the winner over its in-sample bars")
         return "first winner, in sample"
     if len(spec.objectives) > 1:

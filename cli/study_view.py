@@ -80,7 +80,9 @@ def _walk(spec: StudySpec) -> str:
         return ""
     first = windows[0]
     inside, outside = first.in_sample.snapshot.window, first.out_of_sample.snapshot.window
-    return f"{len(windows)} windows, the first {span(inside)}, out of sample {span(outside)}"
+    cells = len({window.cell_number for window in windows})
+    where = f" in {cells} cells" if spec.walk_forward.HasField("matrix") else ""
+    return f"{len(windows)} windows{where}, the first {span(inside)}, out of sample {span(outside)}"
 
 
 def limits(study: Study) -> Table:

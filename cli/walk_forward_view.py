@@ -46,7 +46,8 @@ def windows(report: WalkForwardReport, spec: StudySpec) -> Table:
     """Return a row per window: what was chosen, and what it earned inside and outside."""
     numbers = ("return in", "Sharpe in", "return out", "Sharpe out", "trades out")
     table = grid(("window", "out of sample", "chosen", *numbers, ""), right=("window", *numbers))
-    for item, window in zip(report.windows, spec.walk_forward.windows, strict=True):
+    for item in report.windows:
+        window = spec.walk_forward.windows[item.number]
         table.add_row(
             str(item.number),
             span(window.out_of_sample.snapshot.window),

@@ -70,9 +70,10 @@ class FreeWorkers:
         points: Sequence[Point],
         bar_limit: int | None = None,
         window_number: int | None = None,
+        dataset_number: int | None = None,
     ) -> list[Outcome]:
         """Return the outcomes."""
-        del bar_limit, window_number
+        del bar_limit, window_number, dataset_number
         return [outcome(point) for point in points]
 
 

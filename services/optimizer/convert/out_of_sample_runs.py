@@ -38,27 +38,30 @@ class OutOfSampleRuns:
         self._held: OrderedDict[bytes, Found] = OrderedDict()
 
     async def of(self, spec: study_pb2.StudySpec, winners: Sequence[Trial]) -> list[Found]:
-        """Return the runs of winners of a pinned study, in their order.
+        """Return the runs of winners of a pinned study, in their order; equal ones are run once.
 
         Raises:
             AssayError: what a worker, or the data service, says of the first run that failed.
         """
         places = asyncio.Semaphore(_AT_ONCE)
 
-        async def found(winner: Trial) -> Found:
+        async def found(key: bytes) -> Found:
             async with places:
-                return await self._found(out_of_sample_request(spec, winner), spec)
+                return await self._found(key, spec)
 
+        requests = [out_of_sample_request(spec, winner) for winner in winners]
+        keys = [request.SerializeToString(deterministic=True) for request in requests]
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(found(winner)) for winner in winners]
+                # Cells of a matrix share spans, and often winners.
+                tasks = {key: group.create_task(found(key)) for key in dict.fromkeys(keys)}
         except ExceptionGroup as failed:
             raise failed.exceptions[0] from failed
-        return [task.result() for task in tasks]
+        return [tasks[key].result() for key in keys]
 
-    async def _found(self, request: pb.RunBacktestRequest, spec: study_pb2.StudySpec) -> Found:
-        key = request.SerializeToString(deterministic=True)
+    async def _found(self, key: bytes, spec: study_pb2.StudySpec) -> Found:
         if key not in self._held:
+            request = pb.RunBacktestRequest.FromString(key)
             self._held[key] = _read(await self._run(request), spec)
         self._held.move_to_end(key)
         found = self._held[key]

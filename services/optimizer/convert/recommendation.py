@@ -12,6 +12,7 @@ from google.protobuf.message import Message
 
 from services.optimizer.convert.luck import record_of
 from services.optimizer.convert.report_parts import variance_of
+from services.optimizer.convert.reported_walk import reported_walk
 from services.optimizer.convert.studies import trial_name
 from services.optimizer.convert.values import assignments, metrics_message, value_of
 from services.optimizer.core.analysis.luck.neighborhood import Neighborhood, summary
@@ -147,14 +148,14 @@ def recommendation_message(
 
 def findings_of(facts: ChoiceFacts | None, report: study_pb2.StudyReport) -> Findings:
     """Return what a report says about a choice; parts that are not there say nothing."""
-    luck, held = report.luck, report.buy_and_hold
+    luck, held, walk = report.luck, report.buy_and_hold, reported_walk(report)
     return Findings(
         choice=facts,
         luck=LuckVerdict(luck.verdict) if luck.verdict else None,
         luck_warnings=[one.message for one in luck.warnings],
         buy_and_hold_return_ratio=_known(held, "total_return_ratio"),
         buy_and_hold_drawdown_ratio=_known(held, "max_drawdown_ratio"),
-        walk_forward_passed=report.walk_forward.passed if report.HasField("walk_forward") else None,
+        walk_forward_passed=None if walk is None else walk.passed,
     )
 
 

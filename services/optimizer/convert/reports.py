@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 from assay.backtest.v1 import backtest_service_pb2, metrics_pb2, strategy_pb2
-from assay.optimizer.v1 import optimizer_service_pb2, study_pb2, walk_forward_pb2
+from assay.optimizer.v1 import optimizer_service_pb2, study_pb2
 
 from services.common.errors import Violation
 from services.optimizer.convert.luck import luck_message
@@ -84,7 +84,7 @@ class Findings:
         ledger: All that was ever tried on the same dataset with the same strategy.
         evaluator: How importance is judged.
         luck: How likely the best trial is luck; None where that is not told.
-        walk_forward: What a walk forward found; None without one.
+        walked: What only a study that walks forward tells, its luck among it; None for others.
     """
 
     study: study_pb2.Study
@@ -96,7 +96,7 @@ class Findings:
     ledger: LedgerEntry
     evaluator: Evaluator = Evaluator.PED_ANOVA
     luck: Luck | None = None
-    walk_forward: walk_forward_pb2.WalkForwardReport | None = None
+    walked: study_pb2.StudyReport | None = None
 
 
 def buy_and_hold_request(spec: study_pb2.StudySpec) -> backtest_service_pb2.RunBacktestRequest:
@@ -139,8 +139,8 @@ def report_message(
         interactions=map(interaction_message, interactions(plan, table, judged[0])),
         ledger=ledger_message(findings.ledger),
     )
-    if findings.walk_forward is not None:
-        report.walk_forward.CopyFrom(findings.walk_forward)
+    if findings.walked is not None:
+        report.MergeFrom(findings.walked)
         return report
     if len(plan.objectives) > 1:
         report.pareto.CopyFrom(_pareto(study_id, findings, hypervolume))

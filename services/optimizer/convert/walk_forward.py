@@ -16,10 +16,11 @@ from services.optimizer.core.walk_forward.rule import (
     MOST_WINDOWS,
     BarSpan,
     Criteria,
+    Matrix,
     WalkForward,
     Window,
-    walk_forward_violations,
 )
+from services.optimizer.core.walk_forward.rule_checks import walk_forward_violations
 
 _INTERVALS: Final = {interval.value: interval for interval in Interval}
 _PATH: Final = "spec.walk_forward"
@@ -36,7 +37,8 @@ def fill_walk_forward(message: walk_forward_pb2.WalkForwardSpec) -> None:
         message.mode = walk_forward_pb2.WalkForwardSpec.MODE_ROLLING
     if not message.capital:
         message.capital = walk_forward_pb2.WalkForwardSpec.CAPITAL_RESET
-    if not message.HasField("step") and message.HasField("out_of_sample"):
+    one_walk = not message.HasField("matrix")
+    if one_walk and not message.HasField("step") and message.HasField("out_of_sample"):
         message.step.CopyFrom(message.out_of_sample)
     if not message.HasField("purge"):
         message.purge.bars = 0
@@ -63,10 +65,24 @@ def walk_forward_of(message: walk_forward_pb2.WalkForwardSpec) -> WalkForward:
             min_total_return_ratio=criteria.min_total_return_ratio,
         ),
         windows=tuple(
-            Window(span_of(one.in_sample.snapshot), span_of(one.out_of_sample.snapshot))
+            Window(
+                span_of(one.in_sample.snapshot),
+                span_of(one.out_of_sample.snapshot),
+                one.cell_number if one.HasField("cell_number") else None,
+            )
             for one in message.windows[: MOST_WINDOWS + 1]
         ),
+        matrix=_matrix_of(message.matrix) if message.HasField("matrix") else None,
     )
+
+
+def bar_span_message(span: BarSpan | None) -> walk_forward_pb2.BarSpan:
+    """Return a length as it was given."""
+    if span is None:
+        return walk_forward_pb2.BarSpan()
+    if span.in_days:
+        return walk_forward_pb2.BarSpan(days=span.count)
+    return walk_forward_pb2.BarSpan(bars=span.count)
 
 
 def walk_forward_spec_violations(spec: study_pb2.StudySpec) -> Iterator[Violation]:
@@ -78,7 +94,9 @@ def walk_forward_spec_violations(spec: study_pb2.StudySpec) -> Iterator[Violatio
         yield Violation(f"{_PATH}.capital", f"{message.capital} is not one of the choices")
     # A step that was not given is that of out_of_sample, whose own violation is enough.
     given = message.out_of_sample.WhichOneof("length") is not None
-    if message.HasField("step") and message.step.WhichOneof("length") is None and given:
+    if message.HasField("matrix"):
+        yield from _beside_matrix(message)
+    elif message.HasField("step") and message.step.WhichOneof("length") is None and given:
         yield Violation(f"{_PATH}.step", "needs days or bars")
     if message.purge.WhichOneof("length") is None:
         yield Violation(f"{_PATH}.purge", "needs days or bars")
@@ -92,6 +110,18 @@ def walk_forward_spec_violations(spec: study_pb2.StudySpec) -> Iterator[Violatio
     if len(message.windows) > MOST_WINDOWS:
         told = f"has {len(message.windows):,} entries, at most {MOST_WINDOWS} are allowed"
         yield Violation(f"{_PATH}.windows", told)
+
+
+def _beside_matrix(message: walk_forward_pb2.WalkForwardSpec) -> Iterator[Violation]:
+    """Yield the lengths that a matrix has its own of, and one that is given without a length."""
+    if message.HasField("in_sample"):
+        yield Violation(
+            f"{_PATH}.in_sample", "is given beside matrix, whose in_samples it would be"
+        )
+    if message.HasField("out_of_sample") and message.out_of_sample.WhichOneof("length") is None:
+        yield Violation(f"{_PATH}.out_of_sample", "needs days or bars, or must be unset")
+    if message.HasField("step"):
+        yield Violation(f"{_PATH}.step", "is given beside matrix, whose steps it would be")
 
 
 def window_violations(
@@ -108,6 +138,10 @@ def window_violations(
         if one != other:
             told = "does not have the bounds that follow from the lengths"
             yield Violation(f"{path}[{number}]", told)
+
+
+def _matrix_of(message: walk_forward_pb2.WalkForwardMatrix) -> Matrix:
+    return Matrix(tuple(map(_bar_span, message.in_samples)), tuple(map(_bar_span, message.steps)))
 
 
 def _bar_span(message: walk_forward_pb2.BarSpan) -> BarSpan | None:

@@ -80,10 +80,11 @@ def _of_windows(plan: StudyPlan) -> Iterator[str]:
         return
     if walk.overlapping:
         yield "Out-of-sample spans overlap: their profits are not added up."
-    if len(walk.windows) < FEW_WINDOWS:
-        count = len(walk.windows)
+    count = min(len(walk.numbers_of(cell)) for cell in range(len(walk.cells)))
+    if count < FEW_WINDOWS:
         windows = "1 window is" if count == 1 else f"{count} windows are"
-        yield f"{windows} few: what they say together may be luck."
+        where = "" if walk.matrix is None else " in some cell"
+        yield f"{windows} few{where}: what they say together may be luck."
 
 
 def _of_pruning(plan: StudyPlan) -> Iterator[str]:

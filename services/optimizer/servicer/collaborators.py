@@ -45,8 +45,12 @@ class Backtests(Protocol):
         metrics: Sequence[str],
         *,
         returns: bool = False,
+        window_number: int | None = None,
     ) -> backtest_service_pb2.RunBacktestBatchResponse:
-        """Run points of a stored study, for these metrics, perhaps with sums over daily returns."""
+        """Run points of a stored study, for these metrics, perhaps with sums over daily returns.
+
+        Over the in-sample span of a window where one is given.
+        """
 
     async def code_version(self) -> str:
         """Return the version of the workers' code."""

@@ -14,6 +14,7 @@ from services.optimizer.convert.recommendation import (
     choice_message,
     recommendation_message,
 )
+from services.optimizer.convert.reported_walk import reported_walk
 from services.optimizer.convert.walk_forward_choices import walk_forward_choices
 from services.optimizer.core.analysis.pareto import trade_offs
 from services.optimizer.core.analysis.recommendation.choices import (
@@ -68,8 +69,9 @@ class Recommendations:
         Raises:
             AssayError: workers or data are away, or the data are no longer those of the study.
         """
-        if plan.walk_forward is not None:
-            choices, absent = walk_forward_choices(plan, report.walk_forward)
+        walk = reported_walk(report)
+        if walk is not None:
+            choices, absent = walk_forward_choices(plan, walk)
         elif len(best):
             choices, absent = await self._of_trials(record, plan, table, best, ledger)
         else:

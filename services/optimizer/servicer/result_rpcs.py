@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 
 import grpc
 from assay.optimizer.v1 import optimizer_service_pb2 as pb
-from assay.optimizer.v1 import optimizer_service_pb2_grpc, study_pb2, walk_forward_pb2
+from assay.optimizer.v1 import optimizer_service_pb2_grpc
 
 from services.common.errors import refuse, unknown
 from services.optimizer.convert.listing import (
@@ -29,11 +29,9 @@ from services.optimizer.convert.reports import (
 from services.optimizer.convert.requests import Page, name_violations, page_of, study_id_of
 from services.optimizer.convert.studies import MOST_BEST_TRIALS, trial_message
 from services.optimizer.convert.values import METRIC_NAMES, WHOLE_METRICS
-from services.optimizer.convert.walk_forward_report import walk_forward_message
 from services.optimizer.core.analysis.recommendation.choices import CHOICE_METRICS
 from services.optimizer.core.analysis.trial_export import export_layout
 from services.optimizer.core.analysis.trial_order import BY_NUMBER
-from services.optimizer.core.analysis.trial_table import TrialTable
 from services.optimizer.core.records import StudyRecord
 from services.optimizer.core.spec.plan import StudyPlan
 from services.optimizer.core.trial import Trial
@@ -45,6 +43,7 @@ from services.optimizer.servicer.plans import plan_of_record
 from services.optimizer.servicer.recommendations import Recommendations
 from services.optimizer.servicer.study_messages import StudyMessages
 from services.optimizer.servicer.trial_numbers import Numbers, TrialNumbers
+from services.optimizer.servicer.walk_reports import WalkReports
 
 # Quoted: only the stubs know it as generic.
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
@@ -63,6 +62,7 @@ class ResultServicer(optimizer_service_pb2_grpc.OptimizerServiceServicer):
         self._with = collaborators
         self._numbers = TrialNumbers(collaborators.store)
         self._luck = LuckEvidence(collaborators.backtests)
+        self._walks = WalkReports(collaborators, self._numbers)
         self._recommendations = Recommendations(collaborators.backtests, self._numbers)
         self._messages = StudyMessages(collaborators.store, collaborators.supervisor, self._numbers)
 
@@ -121,13 +121,13 @@ class ResultServicer(optimizer_service_pb2_grpc.OptimizerServiceServicer):
         advised = advised and plan.aggregation is None
         table = await self._with.store.table(study_id, CHOICE_METRICS if advised else ())
         best = await asyncio.to_thread(best_of, plan, table)
-        walked = await self._walked(study, plan, table, best) if plan.walk_forward else None
         ledger = compared.ledgers[0]
         best_trials = await self._numbers.trials(study_id, best[:MOST_BEST_TRIALS])
-        luck = None
+        luck = walked = None
         wanted = request.luck if request.HasField("luck") else True
-        one_record = plan.walk_forward is None and plan.aggregation is None
-        if wanted and best_trials and len(plan.objectives) == 1 and one_record:
+        if plan.walk_forward is not None:
+            walked = await self._walks.of(record, plan, table, best, ledger, luck=wanted)
+        elif wanted and best_trials and len(plan.objectives) == 1 and plan.aggregation is None:
             luck = await self._luck.luck(record, plan, table, best_trials[0], ledger)
         findings = Findings(
             study=study,
@@ -139,7 +139,7 @@ class ResultServicer(optimizer_service_pb2_grpc.OptimizerServiceServicer):
             ledger=ledger,
             evaluator=evaluator,
             luck=luck,
-            walk_forward=walked,
+            walked=walked,
         )
         report = await asyncio.to_thread(
             report_message, findings, self._with.importances, self._with.hypervolume
@@ -150,14 +150,6 @@ class ResultServicer(optimizer_service_pb2_grpc.OptimizerServiceServicer):
                 await self._recommendations.of(record, plan, table, best, ledger, report)
             )
         return pb.GetStudyReportResponse(report=report)
-
-    async def _walked(
-        self, study: study_pb2.Study, plan: StudyPlan, table: TrialTable, best: Numbers
-    ) -> walk_forward_pb2.WalkForwardReport:
-        """Return what a walk forward found; runs what has not been run out of sample lately."""
-        winners = await self._numbers.trials(study.name.removeprefix("studies/"), best)
-        runs = await self._with.out_of_sample.of(study.spec, winners)
-        return await asyncio.to_thread(walk_forward_message, study, plan, table, winners, runs)
 
     async def ExportTrials(
         self, request: pb.ExportTrialsRequest, context: Context

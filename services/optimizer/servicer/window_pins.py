@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -69,18 +70,10 @@ class WindowPins:
             _write(spec, rule)
         self._check_size(plan)
         places = asyncio.Semaphore(_AT_ONCE)
-        requests = [
-            self._pin(spec, probe, span, f"{name} span of window {window.number}", places)
-            for window in spec.walk_forward.windows
-            for name, span in (
-                ("in-sample", window.in_sample),
-                ("out-of-sample", window.out_of_sample),
-            )
-        ]
         try:
             async with asyncio.TaskGroup() as group:
-                for request in requests:
-                    group.create_task(request)
+                for name, spans in _spans(spec.walk_forward).items():
+                    group.create_task(self._pin(spec, probe, spans, name, places))
         except ExceptionGroup as failed:
             # One refusal is enough: the study cannot begin.
             raise failed.exceptions[0] from failed
@@ -108,14 +101,15 @@ class WindowPins:
         self,
         spec: study_pb2.StudySpec,
         probe: backtest_service_pb2.RunBacktestBatchRequest,
-        span: walk_forward_pb2.PinnedSpan,
+        spans: Sequence[walk_forward_pb2.PinnedSpan],
         name: str,
         places: asyncio.Semaphore,
     ) -> None:
+        """Pin equal spans by one call."""
         request = backtest_service_pb2.RunBacktestBatchRequest()
         request.CopyFrom(probe)
         request.execution.CopyFrom(spec.execution)
-        put_span(request, span)
+        put_span(request, spans[0])
         async with places:
             response = await self._backtests.run_batch(request)
         try:
@@ -123,7 +117,28 @@ class WindowPins:
         except AssayError as error:
             error.message = f"{name}: {error.message}"
             raise
-        pin_span(span, response)
+        for span in spans:
+            pin_span(span, response)
+
+
+def _spans(
+    walk: walk_forward_pb2.WalkForwardSpec,
+) -> dict[str, list[walk_forward_pb2.PinnedSpan]]:
+    """Return the spans of all windows by what the first of equal ones is called.
+
+    The cells of a matrix have many in common.
+    """
+    names: dict[bytes, str] = {}
+    found: dict[str, list[walk_forward_pb2.PinnedSpan]] = {}
+    for window in walk.windows:
+        for kind, span in (
+            ("in-sample", window.in_sample),
+            ("out-of-sample", window.out_of_sample),
+        ):
+            key = span.SerializeToString(deterministic=True)
+            name = names.setdefault(key, f"{kind} span of window {window.number}")
+            found.setdefault(name, []).append(span)
+    return found
 
 
 def _with_room(spec: study_pb2.StudySpec, plan: StudyPlan, window_count: int) -> StudyPlan:
@@ -140,4 +155,5 @@ def _write(spec: study_pb2.StudySpec, rule: WalkForward) -> None:
             number=number,
             in_sample=unpinned_span(spec.data[0], window.in_sample),
             out_of_sample=unpinned_span(spec.data[0], window.out_of_sample),
+            cell_number=window.cell_number,
         )

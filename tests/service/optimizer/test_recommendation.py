@@ -232,7 +232,7 @@ async def test_a_walk_forward_offers_its_latest_winner_and_the_middle(
     study = await optimizer.finished(
         random_spec | {"random": {"trial_count": 10}, "walk_forward": walk}
     )
-    report = await reported(optimizer, study.name)
+    report = await reported(optimizer, study.name, luck=False)
     told, windows = report.recommendation, report.walk_forward.windows
     latest, stable = told.choices
     assert (latest.kind, stable.kind) == (9, 10)
@@ -252,6 +252,9 @@ async def test_a_walk_forward_offers_its_latest_winner_and_the_middle(
     weight = Reason.WEIGHT_FOR if report.walk_forward.passed else Reason.WEIGHT_AGAINST
     assert [(one.kind, one.weight) for one in told.reasons] == [(Reason.KIND_WALK_FORWARD, weight)]
     assert not optimizer.worker.reruns
+    # The luck of its out-of-sample curve is a reason of its own.
+    lucky = (await reported(optimizer, study.name)).recommendation
+    assert Reason.KIND_LUCK in {one.kind for one in lucky.reasons}
 
 
 async def test_it_is_told_where_wanted_and_remembered(

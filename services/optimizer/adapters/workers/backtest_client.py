@@ -11,7 +11,7 @@ from assay.optimizer.v1 import study_pb2
 
 from services.common.errors import AssayError, Code
 from services.common.status import error_of
-from services.optimizer.adapters.workers.batch_messages import BatchMaker
+from services.optimizer.adapters.workers.batch_messages import BatchMaker, Part
 from services.optimizer.core.trial import Point
 
 RETRY_AFTER_MS: Final = 1_000
@@ -65,9 +65,13 @@ class BacktestClient:
         metrics: Sequence[str],
         *,
         returns: bool = False,
+        window_number: int | None = None,
     ) -> backtest_service_pb2.RunBacktestBatchResponse:
-        """Run points of a stored study, for these metrics, perhaps with sums over daily returns."""
-        request = BatchMaker(spec).request(points)
+        """Run points of a stored study, for these metrics, perhaps with sums over daily returns.
+
+        Over the in-sample span of a window where one is given.
+        """
+        request = BatchMaker(spec).request(points, Part(window_number=window_number))
         request.metrics.extend(metrics)
         if returns:
             request.return_statistics.SetInParent()

@@ -88,14 +88,19 @@ class StudyPlan:
         )
 
     def of_window(self, window_number: int) -> StudyPlan:
-        """Return the plan of one window's search, with a seed of its own."""
-        count = self.window_count
+        """Return the plan of one window's search, with a seed of its own.
+
+        Windows with the same in-sample span have the same: the cells of a matrix are compared by
+        what they see, not by what was drawn.
+        """
+        count, rule = self.window_count, self.walk_forward
+        own = window_number if rule is None else rule.first_alike(window_number)
         return replace(
             self,
             walk_forward=None,
             limits=replace(self.limits, trial_count=self.limits.trial_count // count),
             generation_size=self.generation_size // count,
-            seed=draw(self.seed, "window", window_number) % SEED_LIMIT,
+            seed=draw(self.seed, "window", own) % SEED_LIMIT,
         )
 
     @property

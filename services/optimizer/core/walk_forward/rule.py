@@ -1,14 +1,11 @@
-"""How a study walks forward, and what can be wrong with it as far as the spec alone tells."""
+"""How a study walks forward."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final
 
-from services.common.errors import Violation
 from services.common.intervals import DAY_MS, Interval
 
 MOST_WINDOWS: Final = 500
@@ -20,10 +17,6 @@ MOST_OUT_OF_SAMPLE_BARS: Final = 100_000
 
 SHORTEST_SPAN: Final = 2
 """Bars of the shortest span: one for a decision, one for its fill."""
-
-_MOST_BARS: Final = 10_000_000
-_MOST_DAYS: Final = 36_500
-_PATH: Final = "spec.walk_forward"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +62,25 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What a window's search sees, and what it does not see."""
+    """What a window's search sees, and what it does not see.
+
+    Attributes:
+        in_sample: What it sees.
+        out_of_sample: What it does not see.
+        cell_number: The cell of the matrix it belongs to; None without a matrix.
+    """
 
     in_sample: Span
     out_of_sample: Span
+    cell_number: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """Lengths to walk forward with, each pair of them; None for a length that was not given."""
+
+    in_samples: tuple[BarSpan | None, ...]
+    steps: tuple[BarSpan | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +95,9 @@ class WalkForward:
         anchored: Whether in-sample spans all begin at the start.
         compounded: Whether the criteria look at the compounded curve.
         criteria: When it counts as passed.
-        windows: The windows; empty until they are pinned.
+        windows: The windows; empty until they are pinned. With a matrix cell after cell.
+        matrix: Lengths in place of in_sample and step; None: one walk. Without out_of_sample each
+            cell's own step is that too.
     """
 
     in_sample: BarSpan | None
@@ -98,54 +108,41 @@ class WalkForward:
     compounded: bool = False
     criteria: Criteria = Criteria()
     windows: tuple[Window, ...] = ()
+    matrix: Matrix | None = None
 
     @property
     def overlapping(self) -> bool:
-        """Whether out-of-sample spans overlap."""
-        spans = [window.out_of_sample for window in self.windows]
-        return any(one.end_ms > other.start_ms for one, other in pairwise(spans))
+        """Whether out-of-sample spans overlap, with a matrix in any cell."""
+        return any(
+            one.cell_number == other.cell_number
+            and one.out_of_sample.end_ms > other.out_of_sample.start_ms
+            for one, other in pairwise(self.windows)
+        )
 
+    @property
+    def cells(self) -> tuple[WalkForward, ...]:
+        """The walks of the cells by number, without their windows; itself without a matrix."""
+        if self.matrix is None:
+            return (replace(self, windows=()),)
+        return tuple(
+            replace(
+                self,
+                in_sample=in_sample,
+                out_of_sample=self.out_of_sample or step,
+                step=step,
+                windows=(),
+                matrix=None,
+            )
+            for in_sample in self.matrix.in_samples
+            for step in self.matrix.steps
+        )
 
-def walk_forward_violations(rule: WalkForward, interval: Interval | None) -> Iterator[Violation]:
-    """Yield what is wrong with a walk forward on bars of an interval, None where that is unknown.
+    def numbers_of(self, cell_number: int) -> list[int]:
+        """Return the numbers of a cell's windows; of all without a matrix."""
+        cell = None if self.matrix is None else cell_number
+        return [number for number, one in enumerate(self.windows) if one.cell_number == cell]
 
-    That step and purge may be left out is the reader's matter.
-    """
-    lengths = (
-        ("in_sample", rule.in_sample, SHORTEST_SPAN, _MOST_BARS),
-        ("out_of_sample", rule.out_of_sample, SHORTEST_SPAN, MOST_OUT_OF_SAMPLE_BARS),
-        ("step", rule.step or BarSpan(1), 1, _MOST_BARS),
-        ("purge", rule.purge, 0, _MOST_BARS),
-    )
-    for name, span, least, most in lengths:
-        path = f"{_PATH}.{name}"
-        if span is None:
-            yield Violation(path, "is required, in days or bars")
-        elif not 0 <= span.count <= (_MOST_DAYS if span.in_days else _MOST_BARS):
-            yield Violation(path, f"is out of bounds: {span.count:,}")
-        elif interval is not None:
-            bars = span.bars(interval)
-            if bars is None:
-                told = f"{span.count} days are no whole number of bars of {interval.value}"
-                yield Violation(path, told)
-            elif not least <= bars <= most:
-                yield Violation(path, f"must be {least:,} to {most:,} bars, but is {bars:,}")
-    yield from _criteria_violations(rule.criteria)
-
-
-def _criteria_violations(criteria: Criteria) -> Iterator[Violation]:
-    rate, share = criteria.min_positive_window_rate, criteria.max_single_window_share
-    drawdown, least = criteria.max_drawdown_ratio, criteria.min_total_return_ratio
-    for name, wanted, good in (
-        ("min_positive_window_rate", "0 to 1", 0 <= rate <= 1),
-        (
-            "min_walk_forward_efficiency",
-            "finite",
-            math.isfinite(criteria.min_walk_forward_efficiency),
-        ),
-        ("max_single_window_share", "above 0 and finite", share > 0 and math.isfinite(share)),
-        ("max_drawdown_ratio", "above 0 up to 1", 0 < drawdown <= 1),
-        ("min_total_return_ratio", "-1 or more and finite", least >= -1 and math.isfinite(least)),
-    ):
-        if not good:
-            yield Violation(f"{_PATH}.criteria.{name}", f"must be {wanted}")
+    def first_alike(self, window_number: int) -> int:
+        """Return the first window that has the same in-sample span as one."""
+        wanted = self.windows[window_number].in_sample
+        return next(number for number, one in enumerate(self.windows) if one.in_sample == wanted)

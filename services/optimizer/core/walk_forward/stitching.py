@@ -40,7 +40,7 @@ class StitchedMetrics:
 
 @dataclass(frozen=True, slots=True)
 class StitchedCurve:
-    """Points of the stitched curves, at most `MOST_POINTS`, and the metrics of all their bars.
+    """Points of the stitched curves, at most so many, and the metrics of all their bars.
 
     Attributes:
         time_ms: Begin of the first span, then closes of bars, int64, shape (points,).
@@ -65,7 +65,9 @@ class _Segment:
     equity: Equity
 
 
-def stitched(windows: Sequence[WindowEvidence], initial_capital_quote: float) -> StitchedCurve:
+def stitched(
+    windows: Sequence[WindowEvidence], initial_capital_quote: float, most_points: int = MOST_POINTS
+) -> StitchedCurve:
     """Return the stitched curve of at least one window, whose runs begin with that capital."""
     segments = _segments(windows, initial_capital_quote)
     added = _with_capital(segments, initial_capital_quote, compounded=False)
@@ -73,7 +75,7 @@ def stitched(windows: Sequence[WindowEvidence], initial_capital_quote: float) ->
     first = segments[0].begin_ms
     times = np.concatenate([[first], *(one.close_ms for one in segments)])
     count = len(times)
-    places = np.linspace(0, count - 1, min(count, MOST_POINTS)).round().astype(np.int64)
+    places = np.linspace(0, count - 1, min(count, most_points)).round().astype(np.int64)
     start = [initial_capital_quote]
     return StitchedCurve(
         times[places],
@@ -82,6 +84,18 @@ def stitched(windows: Sequence[WindowEvidence], initial_capital_quote: float) ->
         _metrics(added, initial_capital_quote),
         _metrics(multiplied, initial_capital_quote),
     )
+
+
+def stitched_daily_returns(
+    windows: Sequence[WindowEvidence], initial_capital_quote: float, *, compounded: bool
+) -> Equity | None:
+    """Return the daily returns of one of the stitched curves, those of its Sharpe ratio.
+
+    None where equity falls to 0 or below.
+    """
+    segments = _segments(windows, initial_capital_quote)
+    kept = _with_capital(segments, initial_capital_quote, compounded=compounded)
+    return _daily_returns(kept, initial_capital_quote)
 
 
 def _segments(windows: Sequence[WindowEvidence], capital: float) -> list[_Segment]:

@@ -40,48 +40,57 @@ def lengths_of(rule: WalkForward, interval: Interval) -> Lengths:
 
 
 def windows_of(rule: WalkForward, interval: Interval, span: Span) -> tuple[Window, ...]:
-    """Return the windows of a rule over a span of bars.
+    """Return the windows of a rule over a span of bars, with a matrix those of cell after cell.
 
     Raises:
-        AssayError: FAILED_PRECONDITION/WINDOW_TOO_SHORT, none fits; INVALID_ARGUMENT/FIELD_INVALID,
-            too many do.
+        AssayError: FAILED_PRECONDITION/WINDOW_TOO_SHORT, none fits (into a cell);
+            INVALID_ARGUMENT/FIELD_INVALID, too many do.
     """
-    lengths = lengths_of(rule, interval)
     start = first_open_ms(interval, span.start_ms)
     available = interval.bars_between(start, first_open_ms(interval, span.end_ms))
-    count = lengths.window_count(available)
-    if count == 0:
-        raise AssayError(
-            Code.FAILED_PRECONDITION,
-            "WINDOW_TOO_SHORT",
-            f"one window of the walk forward needs {lengths.needed:,} bars, but there are "
-            f"{available:,}",
-            metadata={
-                "needed_bar_count": str(lengths.needed),
-                "available_bar_count": str(available),
-            },
-        )
-    if count > MOST_WINDOWS:
-        told = f"makes {count:,} windows, at most {MOST_WINDOWS} are allowed"
-        refuse([Violation("spec.walk_forward.step", told)])
+    cells = [lengths_of(cell, interval) for cell in rule.cells]
+    counts = [lengths.window_count(available) for lengths in cells]
+    if 0 in counts:
+        cell = counts.index(0)
+        raise _too_short(cells[cell], available, None if rule.matrix is None else cell)
+    if sum(counts) > MOST_WINDOWS:
+        told = f"makes {sum(counts):,} windows, at most {MOST_WINDOWS} are allowed"
+        field = "step" if rule.matrix is None else "matrix"
+        refuse([Violation(f"spec.walk_forward.{field}", told)])
     windows = []
-    for number in range(count):
-        first = number * lengths.step
-        end = first + lengths.in_sample
-        out = end + lengths.purge
-        windows.append(
-            Window(
-                Span(
-                    _open_ms(interval, start, 0 if rule.anchored else first),
-                    _open_ms(interval, start, end),
-                ),
-                Span(
-                    _open_ms(interval, start, out),
-                    _open_ms(interval, start, out + lengths.out_of_sample),
-                ),
+    for cell, (lengths, count) in enumerate(zip(cells, counts, strict=True)):
+        for number in range(count):
+            first = number * lengths.step
+            end = first + lengths.in_sample
+            out = end + lengths.purge
+            bounds = (0 if rule.anchored else first, end, out, out + lengths.out_of_sample)
+            begin_ms, end_ms, out_ms, last_ms = (_open_ms(interval, start, at) for at in bounds)
+            windows.append(
+                Window(
+                    Span(begin_ms, end_ms),
+                    Span(out_ms, last_ms),
+                    None if rule.matrix is None else cell,
+                )
             )
-        )
     return tuple(windows)
+
+
+def _too_short(lengths: Lengths, available: int, cell: int | None) -> AssayError:
+    where = ""
+    metadata = {
+        "needed_bar_count": str(lengths.needed),
+        "available_bar_count": str(available),
+    }
+    if cell is not None:
+        where = f" in cell {cell} ({lengths.in_sample:,} bars in sample, step {lengths.step:,})"
+        metadata["cell_number"] = str(cell)
+    return AssayError(
+        Code.FAILED_PRECONDITION,
+        "WINDOW_TOO_SHORT",
+        f"one window of the walk forward{where} needs {lengths.needed:,} bars, but there are "
+        f"{available:,}",
+        metadata=metadata,
+    )
 
 
 def first_open_ms(interval: Interval, time_ms: int) -> int:

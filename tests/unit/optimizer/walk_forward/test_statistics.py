@@ -15,7 +15,7 @@ from services.optimizer.core.walk_forward.evidence import OutOfSample, WindowEvi
 from services.optimizer.core.walk_forward.rule import Criteria, Span, WalkForward, Window
 from services.optimizer.core.walk_forward.stability import parameter_paths
 from services.optimizer.core.walk_forward.statistics import annualized, judged, summary_of
-from services.optimizer.core.walk_forward.stitching import stitched
+from services.optimizer.core.walk_forward.stitching import stitched, stitched_daily_returns
 
 CAPITAL = 1_000.0
 
@@ -167,6 +167,28 @@ def test_a_long_curve_is_told_in_few_points() -> None:
     assert curve.reset.day_count == 3_000
     years = 3_000 / 365.25
     assert curve.reset.cagr_ratio == pytest.approx((equity[-1] / CAPITAL) ** (1 / years) - 1)
+
+
+def test_the_daily_returns_are_those_of_the_curves_metrics() -> None:
+    """Of either way to use the capital; None where a day began without equity."""
+    curve = stitched(WINDOWS, CAPITAL)
+    for metrics, compounded in ((curve.reset, False), (curve.compounded, True)):
+        returns = stitched_daily_returns(WINDOWS, CAPITAL, compounded=compounded)
+        assert returns is not None
+        assert len(returns) == metrics.day_count
+        sharpe = returns.mean() / returns.std(ddof=1) * math.sqrt(365)
+        assert metrics.sharpe_ratio == pytest.approx(sharpe)
+    lost = [evidence(place, 10 + 20 * place, [400.0] * 40) for place in range(2)]
+    assert stitched_daily_returns(lost, CAPITAL, compounded=False) is None
+    assert stitched_daily_returns(lost, CAPITAL, compounded=True) is not None
+
+
+def test_a_matrix_draws_fewer_points_of_more_curves() -> None:
+    """The metrics are those of all bars all the same."""
+    whole, drawn = stitched(WINDOWS, CAPITAL), stitched(WINDOWS, CAPITAL, 5)
+    assert len(drawn.time_ms) == 5
+    assert drawn.time_ms[[0, -1]].tolist() == whole.time_ms[[0, -1]].tolist()
+    assert drawn.compounded == whole.compounded
 
 
 def test_a_ruined_curve_has_no_daily_metrics() -> None:

@@ -13,8 +13,8 @@ from services.optimizer.core.walk_forward.rule import (
     Criteria,
     Span,
     WalkForward,
-    walk_forward_violations,
 )
+from services.optimizer.core.walk_forward.rule_checks import walk_forward_violations
 from services.optimizer.core.walk_forward.windows import first_open_ms, windows_of
 
 

@@ -39,7 +39,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_WINDOW_TOO_SHORT: _ErrorReason.ValueType  # 6
     """FAILED_PRECONDITION. The window, or a span of a walk forward, leaves no bar for a decision and a fill after the
     longest warm-up of the space, or no window of a walk forward fits whole.
-    Metadata: `needed_bar_count`, `available_bar_count`.
+    Metadata: `needed_bar_count`, `available_bar_count`; where it is a cell of a walk-forward matrix its `cell_number`.
     """
     ERROR_REASON_SPACE_INFEASIBLE: _ErrorReason.ValueType  # 7
     """INVALID_ARGUMENT. No point of the space fulfils the parameter constraints, or too few do to be found by chance."""
@@ -86,7 +86,7 @@ ERROR_REASON_STUDY_STATE_WRONG: ErrorReason.ValueType  # 5
 ERROR_REASON_WINDOW_TOO_SHORT: ErrorReason.ValueType  # 6
 """FAILED_PRECONDITION. The window, or a span of a walk forward, leaves no bar for a decision and a fill after the
 longest warm-up of the space, or no window of a walk forward fits whole.
-Metadata: `needed_bar_count`, `available_bar_count`.
+Metadata: `needed_bar_count`, `available_bar_count`; where it is a cell of a walk-forward matrix its `cell_number`.
 """
 ERROR_REASON_SPACE_INFEASIBLE: ErrorReason.ValueType  # 7
 """INVALID_ARGUMENT. No point of the space fulfils the parameter constraints, or too few do to be found by chance."""

@@ -9,6 +9,7 @@ from assay.backtest.v1 import strategy_pb2 as _strategy_pb2
 from assay.market.v1 import candles_pb2 as _candles_pb2
 from assay.optimizer.v1 import data_aggregation_pb2 as _data_aggregation_pb2
 from assay.optimizer.v1 import recommendation_pb2 as _recommendation_pb2
+from assay.optimizer.v1 import walk_forward_matrix_pb2 as _walk_forward_matrix_pb2
 from assay.optimizer.v1 import walk_forward_pb2 as _walk_forward_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
@@ -1707,6 +1708,11 @@ Global___LedgerEntry: _TypeAlias = LedgerEntry  # noqa: Y015
 class LuckReport(_message.Message):
     """How likely the best trial is luck. Formulas, sources and thresholds: docs/luck.md. All Sharpe ratios are per day:
     mean over deviation (divisor n - 1) of daily returns, not annualised.
+
+    With walk_forward it is about the stitched out-of-sample curve that the criteria look at in place of the best trial, with
+    a matrix about that of WalkForwardMatrixReport.by_sharpe.best_cell_number (where no cell has a Sharpe ratio, of the
+    first one with a winner). What it earned was not chosen from the trials of the ledger, so that deflated_sharpe_ratio is
+    then pessimistic; walk_deflated_sharpe_ratio leads the verdict.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -1756,10 +1762,13 @@ class LuckReport(_message.Message):
     OVERFITTING_FIELD_NUMBER: _builtins.int
     NEIGHBORHOOD_FIELD_NUMBER: _builtins.int
     TRADE_COUNT_FIELD_NUMBER: _builtins.int
+    WALK_COUNT_FIELD_NUMBER: _builtins.int
+    WALK_EXPECTED_MAX_SHARPE_RATIO_FIELD_NUMBER: _builtins.int
+    WALK_DEFLATED_SHARPE_RATIO_FIELD_NUMBER: _builtins.int
     verdict: Global___LuckReport.Verdict.ValueType
     """Output only. What the numbers add up to; each reason is among the warnings."""
     trial: _builtins.str
-    """Output only. Name of the best trial, which all is about."""
+    """Output only. Name of the best trial, which all is about. Empty with walk_forward."""
     day_count: _builtins.int
     """Output only. Its daily returns."""
     daily_sharpe_ratio: _builtins.float
@@ -1775,8 +1784,8 @@ class LuckReport(_message.Message):
     trial_count: _builtins.int
     """Output only. Trials ever run on this dataset with this strategy, N: evaluated_trial_count of the ledger."""
     trial_correlation: _builtins.float
-    """Output only. Mean pairwise correlation of the daily returns of the trials looked at, rho. Unset with fewer than two
-    whose returns vary.
+    """Output only. Mean pairwise correlation of the daily returns of the trials looked at, rho; with walk_forward the mean
+    of the windows' own. Unset with fewer than two whose returns vary.
     """
     effective_trial_count: _builtins.float
     """Output only. How many independent trials N amounts to: rho + (1 - rho) N. Unset where trial_correlation is."""
@@ -1795,7 +1804,21 @@ class LuckReport(_message.Message):
     effective_deflated_sharpe_ratio: _builtins.float
     """Output only. As deflated_sharpe_ratio, for effective_trial_count trials; unset where that is."""
     trade_count: _builtins.int
-    """Output only. Closed trades of the best trial."""
+    """Output only. Closed trades of the best trial; with walk_forward those of all winners out of sample, each over its
+    whole span.
+    """
+    walk_count: _builtins.int
+    """Output only. With walk_forward, walks that this one may have been chosen from: the cells of the matrix, 1 without one,
+    and every other study of the ledger as one. Unset without walk_forward.
+    """
+    walk_expected_max_sharpe_ratio: _builtins.float
+    """Output only. Sharpe ratio per day to be expected of the best of walk_count independent walks without any edge over as
+    many days; 0 for one walk. Unset without walk_forward, and with fewer than two days.
+    """
+    walk_deflated_sharpe_ratio: _builtins.float
+    """Output only. Probability, 0 to 1, that the true Sharpe ratio is above walk_expected_max_sharpe_ratio:
+    probabilistic_sharpe_ratio for one walk. Unset where either is.
+    """
     @_builtins.property
     def warnings(self) -> _containers.RepeatedCompositeFieldContainer[Global___LuckWarning]:
         """Output only. What speaks against the best trial, gravest first. Empty: nothing found."""
@@ -1806,7 +1829,9 @@ class LuckReport(_message.Message):
 
     @_builtins.property
     def neighborhood(self) -> Global___Neighborhood:
-        """Output only. What becomes of the objective around the best trial. Unset where no number is searched."""
+        """Output only. What becomes of the objective around the best trial. Unset where no number is searched, and with
+        walk_forward.
+        """
 
     def __init__(
         self,
@@ -1829,10 +1854,13 @@ class LuckReport(_message.Message):
         overfitting: Global___BacktestOverfitting | None = ...,
         neighborhood: Global___Neighborhood | None = ...,
         trade_count: _builtins.int = ...,
+        walk_count: _builtins.int | None = ...,
+        walk_expected_max_sharpe_ratio: _builtins.float | None = ...,
+        walk_deflated_sharpe_ratio: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_daily_sharpe_ratio", b"_daily_sharpe_ratio", "_deflated_sharpe_ratio", b"_deflated_sharpe_ratio", "_effective_deflated_sharpe_ratio", b"_effective_deflated_sharpe_ratio", "_effective_expected_max_sharpe_ratio", b"_effective_expected_max_sharpe_ratio", "_effective_trial_count", b"_effective_trial_count", "_expected_max_sharpe_ratio", b"_expected_max_sharpe_ratio", "_min_track_record_days", b"_min_track_record_days", "_probabilistic_sharpe_ratio", b"_probabilistic_sharpe_ratio", "_trial_correlation", b"_trial_correlation", "_trial_sharpe_variance", b"_trial_sharpe_variance", "daily_sharpe_ratio", b"daily_sharpe_ratio", "deflated_sharpe_ratio", b"deflated_sharpe_ratio", "effective_deflated_sharpe_ratio", b"effective_deflated_sharpe_ratio", "effective_expected_max_sharpe_ratio", b"effective_expected_max_sharpe_ratio", "effective_trial_count", b"effective_trial_count", "expected_max_sharpe_ratio", b"expected_max_sharpe_ratio", "min_track_record_days", b"min_track_record_days", "neighborhood", b"neighborhood", "overfitting", b"overfitting", "probabilistic_sharpe_ratio", b"probabilistic_sharpe_ratio", "trial_correlation", b"trial_correlation", "trial_sharpe_variance", b"trial_sharpe_variance"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_daily_sharpe_ratio", b"_daily_sharpe_ratio", "_deflated_sharpe_ratio", b"_deflated_sharpe_ratio", "_effective_deflated_sharpe_ratio", b"_effective_deflated_sharpe_ratio", "_effective_expected_max_sharpe_ratio", b"_effective_expected_max_sharpe_ratio", "_effective_trial_count", b"_effective_trial_count", "_expected_max_sharpe_ratio", b"_expected_max_sharpe_ratio", "_min_track_record_days", b"_min_track_record_days", "_probabilistic_sharpe_ratio", b"_probabilistic_sharpe_ratio", "_trial_correlation", b"_trial_correlation", "_trial_sharpe_variance", b"_trial_sharpe_variance", "_walk_count", b"_walk_count", "_walk_deflated_sharpe_ratio", b"_walk_deflated_sharpe_ratio", "_walk_expected_max_sharpe_ratio", b"_walk_expected_max_sharpe_ratio", "daily_sharpe_ratio", b"daily_sharpe_ratio", "deflated_sharpe_ratio", b"deflated_sharpe_ratio", "effective_deflated_sharpe_ratio", b"effective_deflated_sharpe_ratio", "effective_expected_max_sharpe_ratio", b"effective_expected_max_sharpe_ratio", "effective_trial_count", b"effective_trial_count", "expected_max_sharpe_ratio", b"expected_max_sharpe_ratio", "min_track_record_days", b"min_track_record_days", "neighborhood", b"neighborhood", "overfitting", b"overfitting", "probabilistic_sharpe_ratio", b"probabilistic_sharpe_ratio", "trial_correlation", b"trial_correlation", "trial_sharpe_variance", b"trial_sharpe_variance", "walk_count", b"walk_count", "walk_deflated_sharpe_ratio", b"walk_deflated_sharpe_ratio", "walk_expected_max_sharpe_ratio", b"walk_expected_max_sharpe_ratio"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_daily_sharpe_ratio", b"_daily_sharpe_ratio", "_deflated_sharpe_ratio", b"_deflated_sharpe_ratio", "_effective_deflated_sharpe_ratio", b"_effective_deflated_sharpe_ratio", "_effective_expected_max_sharpe_ratio", b"_effective_expected_max_sharpe_ratio", "_effective_trial_count", b"_effective_trial_count", "_expected_max_sharpe_ratio", b"_expected_max_sharpe_ratio", "_min_track_record_days", b"_min_track_record_days", "_probabilistic_sharpe_ratio", b"_probabilistic_sharpe_ratio", "_trial_correlation", b"_trial_correlation", "_trial_sharpe_variance", b"_trial_sharpe_variance", "daily_sharpe_ratio", b"daily_sharpe_ratio", "day_count", b"day_count", "deflated_sharpe_ratio", b"deflated_sharpe_ratio", "effective_deflated_sharpe_ratio", b"effective_deflated_sharpe_ratio", "effective_expected_max_sharpe_ratio", b"effective_expected_max_sharpe_ratio", "effective_trial_count", b"effective_trial_count", "expected_max_sharpe_ratio", b"expected_max_sharpe_ratio", "min_track_record_days", b"min_track_record_days", "neighborhood", b"neighborhood", "overfitting", b"overfitting", "probabilistic_sharpe_ratio", b"probabilistic_sharpe_ratio", "trade_count", b"trade_count", "trial", b"trial", "trial_correlation", b"trial_correlation", "trial_count", b"trial_count", "trial_sharpe_variance", b"trial_sharpe_variance", "verdict", b"verdict", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_daily_sharpe_ratio", b"_daily_sharpe_ratio", "_deflated_sharpe_ratio", b"_deflated_sharpe_ratio", "_effective_deflated_sharpe_ratio", b"_effective_deflated_sharpe_ratio", "_effective_expected_max_sharpe_ratio", b"_effective_expected_max_sharpe_ratio", "_effective_trial_count", b"_effective_trial_count", "_expected_max_sharpe_ratio", b"_expected_max_sharpe_ratio", "_min_track_record_days", b"_min_track_record_days", "_probabilistic_sharpe_ratio", b"_probabilistic_sharpe_ratio", "_trial_correlation", b"_trial_correlation", "_trial_sharpe_variance", b"_trial_sharpe_variance", "_walk_count", b"_walk_count", "_walk_deflated_sharpe_ratio", b"_walk_deflated_sharpe_ratio", "_walk_expected_max_sharpe_ratio", b"_walk_expected_max_sharpe_ratio", "daily_sharpe_ratio", b"daily_sharpe_ratio", "day_count", b"day_count", "deflated_sharpe_ratio", b"deflated_sharpe_ratio", "effective_deflated_sharpe_ratio", b"effective_deflated_sharpe_ratio", "effective_expected_max_sharpe_ratio", b"effective_expected_max_sharpe_ratio", "effective_trial_count", b"effective_trial_count", "expected_max_sharpe_ratio", b"expected_max_sharpe_ratio", "min_track_record_days", b"min_track_record_days", "neighborhood", b"neighborhood", "overfitting", b"overfitting", "probabilistic_sharpe_ratio", b"probabilistic_sharpe_ratio", "trade_count", b"trade_count", "trial", b"trial", "trial_correlation", b"trial_correlation", "trial_count", b"trial_count", "trial_sharpe_variance", b"trial_sharpe_variance", "verdict", b"verdict", "walk_count", b"walk_count", "walk_deflated_sharpe_ratio", b"walk_deflated_sharpe_ratio", "walk_expected_max_sharpe_ratio", b"walk_expected_max_sharpe_ratio", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__daily_sharpe_ratio: _TypeAlias = _typing.Literal["daily_sharpe_ratio"]  # noqa: Y015
     _WhichOneofArgType__daily_sharpe_ratio: _TypeAlias = _typing.Literal["_daily_sharpe_ratio", b"_daily_sharpe_ratio"]  # noqa: Y015
@@ -1854,6 +1882,12 @@ class LuckReport(_message.Message):
     _WhichOneofArgType__trial_correlation: _TypeAlias = _typing.Literal["_trial_correlation", b"_trial_correlation"]  # noqa: Y015
     _WhichOneofReturnType__trial_sharpe_variance: _TypeAlias = _typing.Literal["trial_sharpe_variance"]  # noqa: Y015
     _WhichOneofArgType__trial_sharpe_variance: _TypeAlias = _typing.Literal["_trial_sharpe_variance", b"_trial_sharpe_variance"]  # noqa: Y015
+    _WhichOneofReturnType__walk_count: _TypeAlias = _typing.Literal["walk_count"]  # noqa: Y015
+    _WhichOneofArgType__walk_count: _TypeAlias = _typing.Literal["_walk_count", b"_walk_count"]  # noqa: Y015
+    _WhichOneofReturnType__walk_deflated_sharpe_ratio: _TypeAlias = _typing.Literal["walk_deflated_sharpe_ratio"]  # noqa: Y015
+    _WhichOneofArgType__walk_deflated_sharpe_ratio: _TypeAlias = _typing.Literal["_walk_deflated_sharpe_ratio", b"_walk_deflated_sharpe_ratio"]  # noqa: Y015
+    _WhichOneofReturnType__walk_expected_max_sharpe_ratio: _TypeAlias = _typing.Literal["walk_expected_max_sharpe_ratio"]  # noqa: Y015
+    _WhichOneofArgType__walk_expected_max_sharpe_ratio: _TypeAlias = _typing.Literal["_walk_expected_max_sharpe_ratio", b"_walk_expected_max_sharpe_ratio"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__daily_sharpe_ratio) -> _WhichOneofReturnType__daily_sharpe_ratio | None: ...
     @_typing.overload
@@ -1874,6 +1908,12 @@ class LuckReport(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__trial_correlation) -> _WhichOneofReturnType__trial_correlation | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__trial_sharpe_variance) -> _WhichOneofReturnType__trial_sharpe_variance | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__walk_count) -> _WhichOneofReturnType__walk_count | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__walk_deflated_sharpe_ratio) -> _WhichOneofReturnType__walk_deflated_sharpe_ratio | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__walk_expected_max_sharpe_ratio) -> _WhichOneofReturnType__walk_expected_max_sharpe_ratio | None: ...
 
 Global___LuckReport: _TypeAlias = LuckReport  # noqa: Y015
 
@@ -1895,10 +1935,10 @@ class LuckWarning(_message.Message):
         """The Sharpe ratio is not above 0, or undefined."""
         KIND_BELOW_EXPECTED_MAXIMUM: LuckWarning._Kind.ValueType  # 2
         """effective_deflated_sharpe_ratio (deflated_sharpe_ratio where that is unset) is below 0.5: the best of so many
-        trials without any edge would be expected to do better.
+        trials without any edge would be expected to do better. With walk_forward: walk_deflated_sharpe_ratio is.
         """
         KIND_DEFLATED_SHARPE_LOW: LuckWarning._Kind.ValueType  # 3
-        """deflated_sharpe_ratio is below 0.95, or unset."""
+        """deflated_sharpe_ratio is below 0.95, or unset. Not with walk_forward."""
         KIND_OVERFITTING_LIKELY: LuckWarning._Kind.ValueType  # 4
         """overfitting.probability is 0.5 or more: what was best in one half of the days is at or below the middle of all
         trials in the other at least as often as not.
@@ -1912,7 +1952,17 @@ class LuckWarning(_message.Message):
         KIND_NEIGHBORHOOD_WEAK: LuckWarning._Kind.ValueType  # 8
         """The median of the neighbours keeps less than half of the objective, or most neighbours have none."""
         KIND_AT_EDGE: LuckWarning._Kind.ValueType  # 9
-        """A searched parameter is at the edge of its range; a wider one may hold better."""
+        """A searched parameter is at the edge of its range; a wider one may hold better. With walk_forward: in at least half
+        of the windows that have a winner.
+        """
+        KIND_WALK_DEFLATED_SHARPE_LOW: LuckWarning._Kind.ValueType  # 14
+        """With walk_forward: walk_deflated_sharpe_ratio is below 0.95, or unset."""
+        KIND_WALK_NOT_PASSED: LuckWarning._Kind.ValueType  # 15
+        """With walk_forward: the walk does not meet all its criteria."""
+        KIND_OVERLAPPING_OOS: LuckWarning._Kind.ValueType  # 16
+        """With walk_forward: out-of-sample spans overlap. Trades of bars that do not count are in trade_count."""
+        KIND_NO_PLATEAU: LuckWarning._Kind.ValueType  # 17
+        """With a walk-forward matrix: WalkForwardMatrixReport.plateau is false. A peak among poor cells."""
 
     class Kind(_Kind, metaclass=_KindEnumTypeWrapper):
         """What."""
@@ -1923,10 +1973,10 @@ class LuckWarning(_message.Message):
     """The Sharpe ratio is not above 0, or undefined."""
     KIND_BELOW_EXPECTED_MAXIMUM: LuckWarning.Kind.ValueType  # 2
     """effective_deflated_sharpe_ratio (deflated_sharpe_ratio where that is unset) is below 0.5: the best of so many
-    trials without any edge would be expected to do better.
+    trials without any edge would be expected to do better. With walk_forward: walk_deflated_sharpe_ratio is.
     """
     KIND_DEFLATED_SHARPE_LOW: LuckWarning.Kind.ValueType  # 3
-    """deflated_sharpe_ratio is below 0.95, or unset."""
+    """deflated_sharpe_ratio is below 0.95, or unset. Not with walk_forward."""
     KIND_OVERFITTING_LIKELY: LuckWarning.Kind.ValueType  # 4
     """overfitting.probability is 0.5 or more: what was best in one half of the days is at or below the middle of all
     trials in the other at least as often as not.
@@ -1940,7 +1990,17 @@ class LuckWarning(_message.Message):
     KIND_NEIGHBORHOOD_WEAK: LuckWarning.Kind.ValueType  # 8
     """The median of the neighbours keeps less than half of the objective, or most neighbours have none."""
     KIND_AT_EDGE: LuckWarning.Kind.ValueType  # 9
-    """A searched parameter is at the edge of its range; a wider one may hold better."""
+    """A searched parameter is at the edge of its range; a wider one may hold better. With walk_forward: in at least half
+    of the windows that have a winner.
+    """
+    KIND_WALK_DEFLATED_SHARPE_LOW: LuckWarning.Kind.ValueType  # 14
+    """With walk_forward: walk_deflated_sharpe_ratio is below 0.95, or unset."""
+    KIND_WALK_NOT_PASSED: LuckWarning.Kind.ValueType  # 15
+    """With walk_forward: the walk does not meet all its criteria."""
+    KIND_OVERLAPPING_OOS: LuckWarning.Kind.ValueType  # 16
+    """With walk_forward: out-of-sample spans overlap. Trades of bars that do not count are in trade_count."""
+    KIND_NO_PLATEAU: LuckWarning.Kind.ValueType  # 17
+    """With a walk-forward matrix: WalkForwardMatrixReport.plateau is false. A peak among poor cells."""
 
     KIND_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
@@ -1979,23 +2039,26 @@ class BacktestOverfitting(_message.Message):
     PROBABILITY_FIELD_NUMBER: _builtins.int
     LOSS_PROBABILITY_FIELD_NUMBER: _builtins.int
     DEGRADATION_SLOPE_FIELD_NUMBER: _builtins.int
+    WINDOWS_FIELD_NUMBER: _builtins.int
     trial_count: _builtins.int
     """Output only. Trials looked at: complete ones that were run and have a return on every day; at most 2,000, fewer
-    where they would run more than 400 million bars, evenly spaced by number, the best one always among them.
+    where they would run more than 400 million bars, evenly spaced by number, the best one always among them. With
+    walk_forward those of all windows together, which share the 2,000; at least 10 in each.
     """
     complete_trial_count: _builtins.int
     """Output only. Complete trials that were run, from which these were taken."""
     block_count: _builtins.int
     """Output only. Blocks."""
     block_day_count: _builtins.int
-    """Output only. Days of a block."""
+    """Output only. Days of a block; with walk_forward 0: see windows."""
     dropped_day_count: _builtins.int
-    """Output only. Oldest days left out."""
+    """Output only. Oldest days left out; with walk_forward 0."""
     combination_count: _builtins.int
-    """Output only. Choices of half of the blocks: 12,870."""
+    """Output only. Choices of half of the blocks: 12,870, with walk_forward of each window that has a probability."""
     probability: _builtins.float
     """Output only. Share of the choices whose best trial is at or below the middle of all trials in the other half (PBO),
-    0 to 1. Unset with fewer than two trials or two days a block.
+    0 to 1. Unset with fewer than two trials or two days a block. With walk_forward the mean over the windows where it is
+    defined, each over its own in-sample days.
     """
     loss_probability: _builtins.float
     """Output only. Share of the choices whose best trial has a Sharpe ratio below 0 in the other half. Unset as
@@ -2003,8 +2066,14 @@ class BacktestOverfitting(_message.Message):
     """
     degradation_slope: _builtins.float
     """Output only. Slope of the chosen trials' Sharpe ratio in the other half over that in the half they were chosen by;
-    negative: the better it looked, the worse it did. Unset as probability, and where all looked alike.
+    negative: the better it looked, the worse it did. Unset as probability, where all looked alike, and with walk_forward.
     """
+    @_builtins.property
+    def windows(self) -> _containers.RepeatedCompositeFieldContainer[Global___WindowOverfitting]:
+        """Output only. With walk_forward each window with a winner, by rising number; of a matrix those of the cell the report
+        is about. Empty without walk_forward.
+        """
+
     def __init__(
         self,
         *,
@@ -2017,10 +2086,11 @@ class BacktestOverfitting(_message.Message):
         probability: _builtins.float | None = ...,
         loss_probability: _builtins.float | None = ...,
         degradation_slope: _builtins.float | None = ...,
+        windows: _abc.Iterable[Global___WindowOverfitting] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_degradation_slope", b"_degradation_slope", "_loss_probability", b"_loss_probability", "_probability", b"_probability", "degradation_slope", b"degradation_slope", "loss_probability", b"loss_probability", "probability", b"probability"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_degradation_slope", b"_degradation_slope", "_loss_probability", b"_loss_probability", "_probability", b"_probability", "block_count", b"block_count", "block_day_count", b"block_day_count", "combination_count", b"combination_count", "complete_trial_count", b"complete_trial_count", "degradation_slope", b"degradation_slope", "dropped_day_count", b"dropped_day_count", "loss_probability", b"loss_probability", "probability", b"probability", "trial_count", b"trial_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_degradation_slope", b"_degradation_slope", "_loss_probability", b"_loss_probability", "_probability", b"_probability", "block_count", b"block_count", "block_day_count", b"block_day_count", "combination_count", b"combination_count", "complete_trial_count", b"complete_trial_count", "degradation_slope", b"degradation_slope", "dropped_day_count", b"dropped_day_count", "loss_probability", b"loss_probability", "probability", b"probability", "trial_count", b"trial_count", "windows", b"windows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__degradation_slope: _TypeAlias = _typing.Literal["degradation_slope"]  # noqa: Y015
     _WhichOneofArgType__degradation_slope: _TypeAlias = _typing.Literal["_degradation_slope", b"_degradation_slope"]  # noqa: Y015
@@ -2036,6 +2106,55 @@ class BacktestOverfitting(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__probability) -> _WhichOneofReturnType__probability | None: ...
 
 Global___BacktestOverfitting: _TypeAlias = BacktestOverfitting  # noqa: Y015
+
+@_typing.final
+class WindowOverfitting(_message.Message):
+    """Cross-validation of one window's trials over its in-sample days. What is undefined is unset, as in BacktestOverfitting."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WINDOW_NUMBER_FIELD_NUMBER: _builtins.int
+    TRIAL_COUNT_FIELD_NUMBER: _builtins.int
+    COMPLETE_TRIAL_COUNT_FIELD_NUMBER: _builtins.int
+    BLOCK_DAY_COUNT_FIELD_NUMBER: _builtins.int
+    PROBABILITY_FIELD_NUMBER: _builtins.int
+    LOSS_PROBABILITY_FIELD_NUMBER: _builtins.int
+    window_number: _builtins.int
+    """Output only. Number of the window, as in the spec."""
+    trial_count: _builtins.int
+    """Output only. Trials looked at."""
+    complete_trial_count: _builtins.int
+    """Output only. Complete trials of the window, from which these were taken."""
+    block_day_count: _builtins.int
+    """Output only. Days of a block; 0 where there are fewer days than blocks."""
+    probability: _builtins.float
+    """Output only. Share of the choices whose best trial is at or below the middle of all trials in the other half, 0 to 1."""
+    loss_probability: _builtins.float
+    """Output only. Share of the choices whose best trial has a Sharpe ratio below 0 in the other half, 0 to 1."""
+    def __init__(
+        self,
+        *,
+        window_number: _builtins.int = ...,
+        trial_count: _builtins.int = ...,
+        complete_trial_count: _builtins.int = ...,
+        block_day_count: _builtins.int = ...,
+        probability: _builtins.float | None = ...,
+        loss_probability: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_loss_probability", b"_loss_probability", "_probability", b"_probability", "loss_probability", b"loss_probability", "probability", b"probability"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_loss_probability", b"_loss_probability", "_probability", b"_probability", "block_day_count", b"block_day_count", "complete_trial_count", b"complete_trial_count", "loss_probability", b"loss_probability", "probability", b"probability", "trial_count", b"trial_count", "window_number", b"window_number"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__loss_probability: _TypeAlias = _typing.Literal["loss_probability"]  # noqa: Y015
+    _WhichOneofArgType__loss_probability: _TypeAlias = _typing.Literal["_loss_probability", b"_loss_probability"]  # noqa: Y015
+    _WhichOneofReturnType__probability: _TypeAlias = _typing.Literal["probability"]  # noqa: Y015
+    _WhichOneofArgType__probability: _TypeAlias = _typing.Literal["_probability", b"_probability"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__loss_probability) -> _WhichOneofReturnType__loss_probability | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__probability) -> _WhichOneofReturnType__probability | None: ...
+
+Global___WindowOverfitting: _TypeAlias = WindowOverfitting  # noqa: Y015
 
 @_typing.final
 class Neighborhood(_message.Message):
@@ -2139,6 +2258,7 @@ class StudyReport(_message.Message):
     RECOMMENDATION_FIELD_NUMBER: _builtins.int
     DATASET_BUY_AND_HOLD_FIELD_NUMBER: _builtins.int
     DATASET_LEDGER_FIELD_NUMBER: _builtins.int
+    WALK_FORWARD_MATRIX_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def study(self) -> Global___Study:
         """Output only. The study."""
@@ -2189,15 +2309,16 @@ class StudyReport(_message.Message):
 
     @_builtins.property
     def luck(self) -> Global___LuckReport:
-        """Output only. How likely the best trial is luck. Unset for several objectives, while there is no feasible trial, with
-        walk_forward, with several data (whose days no single track record holds), and where it is not wanted.
+        """Output only. How likely the best trial is luck, with walk_forward the stitched out-of-sample curve. Unset for several
+        objectives, while there is no feasible trial, with several data (whose days no single track record holds), and where
+        it is not wanted.
         """
 
     @_builtins.property
     def walk_forward(self) -> _walk_forward_pb2.WalkForwardReport:
         """Output only. What the walk forward found. Then parameters_at_edge, best_value_history and freeze_suggestions are
         empty, best_trials are the windows' winners, and importances and interactions are over the trials of all windows
-        together. Unset without walk_forward.
+        together. Unset without walk_forward, and with a matrix.
         """
 
     @_builtins.property
@@ -2212,6 +2333,12 @@ class StudyReport(_message.Message):
     def dataset_ledger(self) -> _containers.RepeatedCompositeFieldContainer[Global___LedgerEntry]:
         """Output only. Of several data: all that was ever tried on each dataset with the same strategy, in the order of the
         spec. Empty with one.
+        """
+
+    @_builtins.property
+    def walk_forward_matrix(self) -> _walk_forward_matrix_pb2.WalkForwardMatrixReport:
+        """Output only. What the cells of a walk-forward matrix found, in place of walk_forward; what is empty with that, is with
+        this. Unset without a matrix.
         """
 
     def __init__(
@@ -2232,10 +2359,11 @@ class StudyReport(_message.Message):
         recommendation: _recommendation_pb2.Recommendation | None = ...,
         dataset_buy_and_hold: _abc.Iterable[_metrics_pb2.Metrics] | None = ...,
         dataset_ledger: _abc.Iterable[Global___LedgerEntry] | None = ...,
+        walk_forward_matrix: _walk_forward_matrix_pb2.WalkForwardMatrixReport | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["buy_and_hold", b"buy_and_hold", "ledger", b"ledger", "luck", b"luck", "pareto", b"pareto", "recommendation", b"recommendation", "study", b"study", "walk_forward", b"walk_forward"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["buy_and_hold", b"buy_and_hold", "ledger", b"ledger", "luck", b"luck", "pareto", b"pareto", "recommendation", b"recommendation", "study", b"study", "walk_forward", b"walk_forward", "walk_forward_matrix", b"walk_forward_matrix"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["best_trials", b"best_trials", "best_value_history", b"best_value_history", "buy_and_hold", b"buy_and_hold", "dataset_buy_and_hold", b"dataset_buy_and_hold", "dataset_ledger", b"dataset_ledger", "freeze_suggestions", b"freeze_suggestions", "importances", b"importances", "interactions", b"interactions", "ledger", b"ledger", "luck", b"luck", "parameters_at_edge", b"parameters_at_edge", "pareto", b"pareto", "recommendation", b"recommendation", "study", b"study", "walk_forward", b"walk_forward"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["best_trials", b"best_trials", "best_value_history", b"best_value_history", "buy_and_hold", b"buy_and_hold", "dataset_buy_and_hold", b"dataset_buy_and_hold", "dataset_ledger", b"dataset_ledger", "freeze_suggestions", b"freeze_suggestions", "importances", b"importances", "interactions", b"interactions", "ledger", b"ledger", "luck", b"luck", "parameters_at_edge", b"parameters_at_edge", "pareto", b"pareto", "recommendation", b"recommendation", "study", b"study", "walk_forward", b"walk_forward", "walk_forward_matrix", b"walk_forward_matrix"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

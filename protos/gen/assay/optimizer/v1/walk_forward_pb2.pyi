@@ -33,6 +33,12 @@ class WalkForwardSpec(_message.Message):
     in_sample - purge - out_of_sample) / step) + 1. Where none fits, CreateStudy fails with
     FAILED_PRECONDITION/WINDOW_TOO_SHORT.
 
+    With a matrix the study walks forward once for each of its cells, as one job: the windows of all cells one after the
+    other, each with its own search.
+
+    There is no embargo: it leaves out what follows the bars a choice is judged by, and here a choice is never made by bars
+    behind those. docs/walk_forward.md says more.
+
     Each window has a search of its own, with a seed of its own drawn from the study's, and as many trials as the search
     says; the study has all of them. Trial n belongs to window n mod windows, so that generation g of the study is
     generation g of every window. Indicators warm up on the bars before a span; nothing is traded there. In-sample spans
@@ -99,22 +105,27 @@ class WalkForwardSpec(_message.Message):
     CAPITAL_FIELD_NUMBER: _builtins.int
     CRITERIA_FIELD_NUMBER: _builtins.int
     WINDOWS_FIELD_NUMBER: _builtins.int
+    MATRIX_FIELD_NUMBER: _builtins.int
     mode: Global___WalkForwardSpec.Mode.ValueType
     """Optional. How windows follow each other. Unset: rolling."""
     capital: Global___WalkForwardSpec.Capital.ValueType
     """Optional. Which stitched curve the criteria look at; both are reported. Unset: reset."""
     @_builtins.property
     def in_sample(self) -> Global___BarSpan:
-        """Required. Length of the first in-sample span, and of every one where they roll; at least 2 bars."""
+        """Required without a matrix, refused with one. Length of the first in-sample span, and of every one where they roll;
+        at least 2 bars.
+        """
 
     @_builtins.property
     def out_of_sample(self) -> Global___BarSpan:
-        """Required. Length of the out-of-sample spans, 2 to 100,000 bars."""
+        """Required without a matrix. Length of the out-of-sample spans, 2 to 100,000 bars. With a matrix that of all cells;
+        unset: each cell's own step, so that its out-of-sample spans never overlap.
+        """
 
     @_builtins.property
     def step(self) -> Global___BarSpan:
-        """Optional. Distance of the windows, at least 1 bar. Shorter than out_of_sample makes out-of-sample spans overlap.
-        Unset: out_of_sample.
+        """Optional, refused with a matrix. Distance of the windows, at least 1 bar. Shorter than out_of_sample makes
+        out-of-sample spans overlap. Unset: out_of_sample.
         """
 
     @_builtins.property
@@ -128,7 +139,13 @@ class WalkForwardSpec(_message.Message):
     @_builtins.property
     def windows(self) -> _containers.RepeatedCompositeFieldContainer[Global___WalkForwardWindow]:
         """Optional. The windows; CreateStudy writes them here. Where given they must be those that follow from the lengths,
-        and their data must have the digests given. At most 500.
+        and their data must have the digests given. At most 500, with a matrix over all cells together.
+        """
+
+    @_builtins.property
+    def matrix(self) -> Global___WalkForwardMatrix:
+        """Optional. Several lengths in place of in_sample and step; the study walks forward with every pair of them. Unset: one
+        walk.
         """
 
     def __init__(
@@ -142,14 +159,50 @@ class WalkForwardSpec(_message.Message):
         capital: Global___WalkForwardSpec.Capital.ValueType = ...,
         criteria: Global___WalkForwardCriteria | None = ...,
         windows: _abc.Iterable[Global___WalkForwardWindow] | None = ...,
+        matrix: Global___WalkForwardMatrix | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["criteria", b"criteria", "in_sample", b"in_sample", "out_of_sample", b"out_of_sample", "purge", b"purge", "step", b"step"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["criteria", b"criteria", "in_sample", b"in_sample", "matrix", b"matrix", "out_of_sample", b"out_of_sample", "purge", b"purge", "step", b"step"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["capital", b"capital", "criteria", b"criteria", "in_sample", b"in_sample", "mode", b"mode", "out_of_sample", b"out_of_sample", "purge", b"purge", "step", b"step", "windows", b"windows"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["capital", b"capital", "criteria", b"criteria", "in_sample", b"in_sample", "matrix", b"matrix", "mode", b"mode", "out_of_sample", b"out_of_sample", "purge", b"purge", "step", b"step", "windows", b"windows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___WalkForwardSpec: _TypeAlias = WalkForwardSpec  # noqa: Y015
+
+@_typing.final
+class WalkForwardMatrix(_message.Message):
+    """Lengths to walk forward with. Each pair of an in-sample length and a step is a cell; cell number = place of the
+    in-sample length times number of steps + place of the step. A cell in which no window fits whole refuses the study:
+    FAILED_PRECONDITION/WINDOW_TOO_SHORT names it.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IN_SAMPLES_FIELD_NUMBER: _builtins.int
+    STEPS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def in_samples(self) -> _containers.RepeatedCompositeFieldContainer[Global___BarSpan]:
+        """Required. In-sample lengths, 1 to 20, all different, each as WalkForwardSpec.in_sample."""
+
+    @_builtins.property
+    def steps(self) -> _containers.RepeatedCompositeFieldContainer[Global___BarSpan]:
+        """Required. Steps, 1 to 20, all different, each as WalkForwardSpec.step. Where out_of_sample is unset they are the
+        out-of-sample lengths too and must be 2 to 100,000 bars.
+        """
+
+    def __init__(
+        self,
+        *,
+        in_samples: _abc.Iterable[Global___BarSpan] | None = ...,
+        steps: _abc.Iterable[Global___BarSpan] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["in_samples", b"in_samples", "steps", b"steps"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WalkForwardMatrix: _TypeAlias = WalkForwardMatrix  # noqa: Y015
 
 @_typing.final
 class BarSpan(_message.Message):
@@ -247,8 +300,13 @@ class WalkForwardWindow(_message.Message):
     NUMBER_FIELD_NUMBER: _builtins.int
     IN_SAMPLE_FIELD_NUMBER: _builtins.int
     OUT_OF_SAMPLE_FIELD_NUMBER: _builtins.int
+    CELL_NUMBER_FIELD_NUMBER: _builtins.int
     number: _builtins.int
-    """Place of the window, from 0."""
+    """Place of the window, from 0; with a matrix over all cells, cell after cell."""
+    cell_number: _builtins.int
+    """The cell of the matrix it belongs to, from 0. Unset without a matrix. Windows of different cells with the same
+    in-sample bars search with the same seed: they differ by nothing but their cells.
+    """
     @_builtins.property
     def in_sample(self) -> Global___PinnedSpan:
         """What the search sees."""
@@ -263,12 +321,15 @@ class WalkForwardWindow(_message.Message):
         number: _builtins.int = ...,
         in_sample: Global___PinnedSpan | None = ...,
         out_of_sample: Global___PinnedSpan | None = ...,
+        cell_number: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["in_sample", b"in_sample", "out_of_sample", b"out_of_sample"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_cell_number", b"_cell_number", "cell_number", b"cell_number", "in_sample", b"in_sample", "out_of_sample", b"out_of_sample"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["in_sample", b"in_sample", "number", b"number", "out_of_sample", b"out_of_sample"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cell_number", b"_cell_number", "cell_number", b"cell_number", "in_sample", b"in_sample", "number", b"number", "out_of_sample", b"out_of_sample"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__cell_number: _TypeAlias = _typing.Literal["cell_number"]  # noqa: Y015
+    _WhichOneofArgType__cell_number: _TypeAlias = _typing.Literal["_cell_number", b"_cell_number"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cell_number) -> _WhichOneofReturnType__cell_number | None: ...
 
 Global___WalkForwardWindow: _TypeAlias = WalkForwardWindow  # noqa: Y015
 
@@ -316,7 +377,7 @@ Global___PinnedSpan: _TypeAlias = PinnedSpan  # noqa: Y015
 
 @_typing.final
 class WalkForwardReport(_message.Message):
-    """What a walk forward found: a function of the study's trials and of its pinned data.
+    """What a walk forward, or that of one cell of a matrix, found: a function of the study's trials and of its pinned data.
 
     A window without a winner stays in cash: its profit is 0, its Sharpe ratio is undefined. Whatever is undefined is
     unset.
@@ -580,7 +641,8 @@ class StitchedCurve(_message.Message):
     @_builtins.property
     def time_ms(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Output only. Times of the points, milliseconds since the Unix epoch, UTC: closes of bars, and the begin of the first
-        span. At most 2,000 points, evenly spaced over the bars; the last is the last close.
+        span. At most 2,000 points (of a matrix 2,000 in all, at least 50 in each cell), evenly spaced over the bars; the last
+        is the last close.
         """
 
     @_builtins.property

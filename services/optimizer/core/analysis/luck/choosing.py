@@ -19,26 +19,42 @@ MOST_BARS: Final = 400_000_000
 FEWEST_TRIALS: Final = 50
 """So many are looked at however long the window."""
 
+FEWEST_OF_WINDOW: Final = 10
+"""So many are looked at in each window of a walk, however many there are."""
 
-def complete_numbers(table: TrialTable) -> npt.NDArray[np.int64]:
-    """Return the numbers of complete trials with parameters that no earlier one has, rising."""
-    rows = np.flatnonzero(table.states == TrialState.COMPLETE.value)
+_ALL: Final = slice(None)
+
+
+def complete_numbers(table: TrialTable, among: slice = _ALL) -> npt.NDArray[np.int64]:
+    """Return the numbers of complete trials with parameters that no earlier one has, rising.
+
+    Only those among some rows of the table, such as the trials of one window, are looked at.
+    """
+    numbers, states = table.numbers[among], table.states[among]
+    rows = np.flatnonzero(states == TrialState.COMPLETE.value)
     if not len(rows) or not table.parameters:
-        return table.numbers[rows[:1]]
+        return numbers[rows[:1]]
     columns = [
-        np.unique(column[rows], return_inverse=True)[1] for column in table.parameters.values()
+        np.unique(column[among][rows], return_inverse=True)[1]
+        for column in table.parameters.values()
     ]
     _, first = np.unique(np.column_stack(columns), axis=0, return_index=True)
-    return table.numbers[rows[np.sort(first)]]
+    return numbers[rows[np.sort(first)]]
 
 
-def covering(numbers: npt.NDArray[np.int64], best: int, bar_count: int) -> npt.NDArray[np.int64]:
+def covering(
+    numbers: npt.NDArray[np.int64], best: int, bar_count: int, window_count: int = 1
+) -> npt.NDArray[np.int64]:
     """Return trials that stand for all: evenly spaced by number, the best always among them.
+
+    Windows share what is looked at in all.
 
     Spaced by number and not by merit: what is asked is how often the search as a whole, its poor
     trials included, would have been mistaken.
     """
     most = min(MOST_TRIALS, max(FEWEST_TRIALS, MOST_BARS // max(bar_count, 1)))
+    if window_count > 1:
+        most = max(most // window_count, FEWEST_OF_WINDOW)
     if len(numbers) <= most:
         return numbers
     places = np.arange(most) * len(numbers) // most

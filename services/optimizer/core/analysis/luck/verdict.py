@@ -39,7 +39,7 @@ class Verdict(enum.Enum):
 
 
 class WarningKind(enum.Enum):
-    """What speaks against a result; values are those of `LuckWarning.Kind`, gravest first."""
+    """What speaks against a result; values are those of `LuckWarning.Kind`."""
 
     SHARPE_NOT_POSITIVE = 1
     BELOW_EXPECTED_MAXIMUM = 2
@@ -50,6 +50,10 @@ class WarningKind(enum.Enum):
     TRACK_RECORD_SHORT = 7
     NEIGHBORHOOD_WEAK = 8
     AT_EDGE = 9
+    WALK_DEFLATED_SHARPE_LOW = 14
+    WALK_NOT_PASSED = 15
+    OVERLAPPING_OOS = 16
+    NO_PLATEAU = 17
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from assay.backtest.v1 import execution_pb2 as _execution_pb2
 from assay.backtest.v1 import metrics_pb2 as _metrics_pb2
 from assay.backtest.v1 import strategy_pb2 as _strategy_pb2
 from assay.market.v1 import candles_pb2 as _candles_pb2
+from assay.optimizer.v1 import resampling_pb2 as _resampling_pb2
 from assay.optimizer.v1 import walk_forward_pb2 as _walk_forward_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
@@ -1731,6 +1732,9 @@ class LuckReport(_message.Message):
     OVERFITTING_FIELD_NUMBER: _builtins.int
     NEIGHBORHOOD_FIELD_NUMBER: _builtins.int
     TRADE_COUNT_FIELD_NUMBER: _builtins.int
+    SUPERIOR_ABILITY_FIELD_NUMBER: _builtins.int
+    INTERVALS_FIELD_NUMBER: _builtins.int
+    CROSS_VALIDATION_FIELD_NUMBER: _builtins.int
     verdict: Global___LuckReport.Verdict.ValueType
     """Output only. What the numbers add up to; each reason is among the warnings."""
     trial: _builtins.str
@@ -1783,6 +1787,18 @@ class LuckReport(_message.Message):
     def neighborhood(self) -> Global___Neighborhood:
         """Output only. What becomes of the objective around the best trial. Unset where no number is searched."""
 
+    @_builtins.property
+    def superior_ability(self) -> _resampling_pb2.SuperiorAbility:
+        """Output only. Whether the best trial beats cash and buy-and-hold, given how many were tried."""
+
+    @_builtins.property
+    def intervals(self) -> _resampling_pb2.BootstrapIntervals:
+        """Output only. How far the best trial's statistics would scatter."""
+
+    @_builtins.property
+    def cross_validation(self) -> _resampling_pb2.CrossValidation:
+        """Output only. What choosing the best trial earns on days it was not chosen by. Unset where it is not wanted."""
+
     def __init__(
         self,
         *,
@@ -1804,10 +1820,13 @@ class LuckReport(_message.Message):
         overfitting: Global___BacktestOverfitting | None = ...,
         neighborhood: Global___Neighborhood | None = ...,
         trade_count: _builtins.int = ...,
+        superior_ability: _resampling_pb2.SuperiorAbility | None = ...,
+        intervals: _resampling_pb2.BootstrapIntervals | None = ...,
+        cross_validation: _resampling_pb2.CrossValidation | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_daily_sharpe_ratio", b"_daily_sharpe_ratio", "_deflated_sharpe_ratio", b"_deflated_sharpe_ratio", "_effective_deflated_sharpe_ratio", b"_effective_deflated_sharpe_ratio", "_effective_expected_max_sharpe_ratio", b"_effective_expected_max_sharpe_ratio", "_effective_trial_count", b"_effective_trial_count", "_expected_max_sharpe_ratio", b"_expected_max_sharpe_ratio", "_min_track_record_days", b"_min_track_record_days", "_probabilistic_sharpe_ratio", b"_probabilistic_sharpe_ratio", "_trial_correlation", b"_trial_correlation", "_trial_sharpe_variance", b"_trial_sharpe_variance", "daily_sharpe_ratio", b"daily_sharpe_ratio", "deflated_sharpe_ratio", b"deflated_sharpe_ratio", "effective_deflated_sharpe_ratio", b"effective_deflated_sharpe_ratio", "effective_expected_max_sharpe_ratio", b"effective_expected_max_sharpe_ratio", "effective_trial_count", b"effective_trial_count", "expected_max_sharpe_ratio", b"expected_max_sharpe_ratio", "min_track_record_days", b"min_track_record_days", "neighborhood", b"neighborhood", "overfitting", b"overfitting", "probabilistic_sharpe_ratio", b"probabilistic_sharpe_ratio", "trial_correlation", b"trial_correlation", "trial_sharpe_variance", b"trial_sharpe_variance"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_daily_sharpe_ratio", b"_daily_sharpe_ratio", "_deflated_sharpe_ratio", b"_deflated_sharpe_ratio", "_effective_deflated_sharpe_ratio", b"_effective_deflated_sharpe_ratio", "_effective_expected_max_sharpe_ratio", b"_effective_expected_max_sharpe_ratio", "_effective_trial_count", b"_effective_trial_count", "_expected_max_sharpe_ratio", b"_expected_max_sharpe_ratio", "_min_track_record_days", b"_min_track_record_days", "_probabilistic_sharpe_ratio", b"_probabilistic_sharpe_ratio", "_trial_correlation", b"_trial_correlation", "_trial_sharpe_variance", b"_trial_sharpe_variance", "cross_validation", b"cross_validation", "daily_sharpe_ratio", b"daily_sharpe_ratio", "deflated_sharpe_ratio", b"deflated_sharpe_ratio", "effective_deflated_sharpe_ratio", b"effective_deflated_sharpe_ratio", "effective_expected_max_sharpe_ratio", b"effective_expected_max_sharpe_ratio", "effective_trial_count", b"effective_trial_count", "expected_max_sharpe_ratio", b"expected_max_sharpe_ratio", "intervals", b"intervals", "min_track_record_days", b"min_track_record_days", "neighborhood", b"neighborhood", "overfitting", b"overfitting", "probabilistic_sharpe_ratio", b"probabilistic_sharpe_ratio", "superior_ability", b"superior_ability", "trial_correlation", b"trial_correlation", "trial_sharpe_variance", b"trial_sharpe_variance"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_daily_sharpe_ratio", b"_daily_sharpe_ratio", "_deflated_sharpe_ratio", b"_deflated_sharpe_ratio", "_effective_deflated_sharpe_ratio", b"_effective_deflated_sharpe_ratio", "_effective_expected_max_sharpe_ratio", b"_effective_expected_max_sharpe_ratio", "_effective_trial_count", b"_effective_trial_count", "_expected_max_sharpe_ratio", b"_expected_max_sharpe_ratio", "_min_track_record_days", b"_min_track_record_days", "_probabilistic_sharpe_ratio", b"_probabilistic_sharpe_ratio", "_trial_correlation", b"_trial_correlation", "_trial_sharpe_variance", b"_trial_sharpe_variance", "daily_sharpe_ratio", b"daily_sharpe_ratio", "day_count", b"day_count", "deflated_sharpe_ratio", b"deflated_sharpe_ratio", "effective_deflated_sharpe_ratio", b"effective_deflated_sharpe_ratio", "effective_expected_max_sharpe_ratio", b"effective_expected_max_sharpe_ratio", "effective_trial_count", b"effective_trial_count", "expected_max_sharpe_ratio", b"expected_max_sharpe_ratio", "min_track_record_days", b"min_track_record_days", "neighborhood", b"neighborhood", "overfitting", b"overfitting", "probabilistic_sharpe_ratio", b"probabilistic_sharpe_ratio", "trade_count", b"trade_count", "trial", b"trial", "trial_correlation", b"trial_correlation", "trial_count", b"trial_count", "trial_sharpe_variance", b"trial_sharpe_variance", "verdict", b"verdict", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_daily_sharpe_ratio", b"_daily_sharpe_ratio", "_deflated_sharpe_ratio", b"_deflated_sharpe_ratio", "_effective_deflated_sharpe_ratio", b"_effective_deflated_sharpe_ratio", "_effective_expected_max_sharpe_ratio", b"_effective_expected_max_sharpe_ratio", "_effective_trial_count", b"_effective_trial_count", "_expected_max_sharpe_ratio", b"_expected_max_sharpe_ratio", "_min_track_record_days", b"_min_track_record_days", "_probabilistic_sharpe_ratio", b"_probabilistic_sharpe_ratio", "_trial_correlation", b"_trial_correlation", "_trial_sharpe_variance", b"_trial_sharpe_variance", "cross_validation", b"cross_validation", "daily_sharpe_ratio", b"daily_sharpe_ratio", "day_count", b"day_count", "deflated_sharpe_ratio", b"deflated_sharpe_ratio", "effective_deflated_sharpe_ratio", b"effective_deflated_sharpe_ratio", "effective_expected_max_sharpe_ratio", b"effective_expected_max_sharpe_ratio", "effective_trial_count", b"effective_trial_count", "expected_max_sharpe_ratio", b"expected_max_sharpe_ratio", "intervals", b"intervals", "min_track_record_days", b"min_track_record_days", "neighborhood", b"neighborhood", "overfitting", b"overfitting", "probabilistic_sharpe_ratio", b"probabilistic_sharpe_ratio", "superior_ability", b"superior_ability", "trade_count", b"trade_count", "trial", b"trial", "trial_correlation", b"trial_correlation", "trial_count", b"trial_count", "trial_sharpe_variance", b"trial_sharpe_variance", "verdict", b"verdict", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__daily_sharpe_ratio: _TypeAlias = _typing.Literal["daily_sharpe_ratio"]  # noqa: Y015
     _WhichOneofArgType__daily_sharpe_ratio: _TypeAlias = _typing.Literal["_daily_sharpe_ratio", b"_daily_sharpe_ratio"]  # noqa: Y015
@@ -1888,6 +1907,16 @@ class LuckWarning(_message.Message):
         """The median of the neighbours keeps less than half of the objective, or most neighbours have none."""
         KIND_AT_EDGE: LuckWarning._Kind.ValueType  # 9
         """A searched parameter is at the edge of its range; a wider one may hold better."""
+        KIND_CASH_NOT_BEATEN: LuckWarning._Kind.ValueType  # 10
+        """superior_ability.cash.consistent_p_value is 0.05 or more, or unset: as much could come of so many trials without
+        any edge.
+        """
+        KIND_BUY_AND_HOLD_NOT_BEATEN: LuckWarning._Kind.ValueType  # 11
+        """superior_ability.buy_and_hold.consistent_p_value is 0.05 or more, or unset. Says nothing of luck, only that holding
+        may earn as much; the verdict does not heed it.
+        """
+        KIND_CROSS_VALIDATION_WEAK: LuckWarning._Kind.ValueType  # 12
+        """The mean of the paths of cross_validation is not above 0, or a fifth of them or more are below it."""
 
     class Kind(_Kind, metaclass=_KindEnumTypeWrapper):
         """What."""
@@ -1916,6 +1945,16 @@ class LuckWarning(_message.Message):
     """The median of the neighbours keeps less than half of the objective, or most neighbours have none."""
     KIND_AT_EDGE: LuckWarning.Kind.ValueType  # 9
     """A searched parameter is at the edge of its range; a wider one may hold better."""
+    KIND_CASH_NOT_BEATEN: LuckWarning.Kind.ValueType  # 10
+    """superior_ability.cash.consistent_p_value is 0.05 or more, or unset: as much could come of so many trials without
+    any edge.
+    """
+    KIND_BUY_AND_HOLD_NOT_BEATEN: LuckWarning.Kind.ValueType  # 11
+    """superior_ability.buy_and_hold.consistent_p_value is 0.05 or more, or unset. Says nothing of luck, only that holding
+    may earn as much; the verdict does not heed it.
+    """
+    KIND_CROSS_VALIDATION_WEAK: LuckWarning.Kind.ValueType  # 12
+    """The mean of the paths of cross_validation is not above 0, or a fifth of them or more are below it."""
 
     KIND_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int

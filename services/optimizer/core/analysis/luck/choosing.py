@@ -19,6 +19,12 @@ MOST_BARS: Final = 400_000_000
 FEWEST_TRIALS: Final = 50
 """So many are looked at however long the window."""
 
+MOST_COMPARED: Final = 500
+"""Trials whose daily returns are kept."""
+
+MOST_RETURNS: Final = 250_000
+"""Daily returns of theirs together: half a second of resampling."""
+
 
 def complete_numbers(table: TrialTable) -> npt.NDArray[np.int64]:
     """Return the numbers of complete trials with parameters that no earlier one has, rising."""
@@ -39,10 +45,23 @@ def covering(numbers: npt.NDArray[np.int64], best: int, bar_count: int) -> npt.N
     trials included, would have been mistaken.
     """
     most = min(MOST_TRIALS, max(FEWEST_TRIALS, MOST_BARS // max(bar_count, 1)))
+    return numbers[spaced(numbers, best, most)]
+
+
+def compared(
+    numbers: npt.NDArray[np.int64], best: int, day_count: int
+) -> npt.NDArray[np.int64]:
+    """Return the places of those trials whose daily returns are kept, chosen as by `covering`."""
+    most = min(MOST_COMPARED, max(FEWEST_TRIALS, MOST_RETURNS // max(day_count, 1)))
+    return spaced(numbers, best, most)
+
+
+def spaced(numbers: npt.NDArray[np.int64], best: int, most: int) -> npt.NDArray[np.int64]:
+    """Return at most so many places in rising numbers, evenly spaced, that of the best included."""
     if len(numbers) <= most:
-        return numbers
+        return np.arange(len(numbers))
     places = np.arange(most) * len(numbers) // most
     own = int(np.searchsorted(numbers, best))
     # The best takes the place of the one before it.
     places[np.searchsorted(places, own, side="right") - 1] = own
-    return numbers[places]
+    return places

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from assay.backtest.v1 import backtest_service_pb2
-
 from services.backtest.convert.jobs import BatchJob
 from services.backtest.core.frame import Frame
 from services.common.errors import Violation

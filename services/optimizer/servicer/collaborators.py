@@ -12,6 +12,7 @@ from assay.optimizer.v1 import study_pb2
 from services.optimizer.convert.out_of_sample_runs import OutOfSampleRuns
 from services.optimizer.convert.reports import Importances
 from services.optimizer.core.analysis.best_history import Hypervolume
+from services.optimizer.core.analysis.luck.resampling import Bootstrap
 from services.optimizer.core.analysis.trial_export import ExportFormat, ExportLayout, TrialExport
 from services.optimizer.core.ports import StudyStore
 from services.optimizer.core.study.events import Clock
@@ -44,9 +45,9 @@ class Backtests(Protocol):
         points: Sequence[Point],
         metrics: Sequence[str],
         *,
-        returns: bool = False,
+        returns: backtest_service_pb2.ReturnStatisticsRequest | None = None,
     ) -> backtest_service_pb2.RunBacktestBatchResponse:
-        """Run points of a stored study, for these metrics, perhaps with sums over daily returns."""
+        """Run points of a stored study, for these metrics; told too is what is asked of returns."""
 
     async def code_version(self) -> str:
         """Return the version of the workers' code."""
@@ -62,6 +63,7 @@ class Collaborators:
         backtests: The workers.
         importances: Judges parameters by finished trials, one entry per objective; blocks.
         hypervolume: Measures what a front dominates; blocks.
+        bootstrap: Draws daily returns again; blocks.
         export: Makes files of trials.
         out_of_sample: Runs the winners of a walk forward.
         clock: Time.
@@ -75,6 +77,7 @@ class Collaborators:
     backtests: Backtests
     importances: Importances
     hypervolume: Hypervolume
+    bootstrap: Bootstrap
     export: Export
     out_of_sample: OutOfSampleRuns
     clock: Clock

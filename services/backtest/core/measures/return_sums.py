@@ -100,8 +100,7 @@ def _add(
             returns[day] = own[day + 1] / own[day] - 1.0
             total += returns[day]
             constant = constant and returns[day] == returns[0]
-        for day in range(daily.shape[1]):
-            daily[index, day] = returns[day]
+        daily[index] = returns[: daily.shape[1]]
         for block in range(blocks):
             one = square = 0.0
             for day in range(edges[block], edges[block + 1]):

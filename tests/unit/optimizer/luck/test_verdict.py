@@ -17,9 +17,9 @@ from services.optimizer.core.analysis.luck.verdict import (
     Evidence,
     Luck,
     Verdict,
-    WarningKind,
     luck_of,
 )
+from services.optimizer.core.analysis.luck.warning_kinds import WarningKind
 
 Summed = Callable[..., ReturnMoments]
 

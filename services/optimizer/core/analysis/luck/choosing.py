@@ -48,9 +48,7 @@ def covering(numbers: npt.NDArray[np.int64], best: int, bar_count: int) -> npt.N
     return numbers[spaced(numbers, best, most)]
 
 
-def compared(
-    numbers: npt.NDArray[np.int64], best: int, day_count: int
-) -> npt.NDArray[np.int64]:
+def compared(numbers: npt.NDArray[np.int64], best: int, day_count: int) -> npt.NDArray[np.int64]:
     """Return the places of those trials whose daily returns are kept, chosen as by `covering`."""
     most = min(MOST_COMPARED, max(FEWEST_TRIALS, MOST_RETURNS // max(day_count, 1)))
     return spaced(numbers, best, most)

@@ -170,18 +170,14 @@ def _untold(plan: CrossValidationPlan, trials: int, fewest: int, reason: str) ->
     return CrossValidation(plan, trials, fewest, reason, 0, 0.0, np.empty(0))
 
 
-def _chosen(
-    moments: ReturnMoments, splits: Splits
-) -> tuple[npt.NDArray[np.intp], Numbers]:
+def _chosen(moments: ReturnMoments, splits: Splits) -> tuple[npt.NDArray[np.intp], Numbers]:
     """Return each choice's best trial, the lowest among equals, and its Sharpe ratio there."""
     found, values = [], []
     size = max(1, _CELLS_AT_ONCE // len(moments.sums))
     for begin in range(0, len(splits.days), size):
         part = slice(begin, begin + size)
         trained, days = splits.trained[part], splits.days[part, None]
-        ratios = sharpes(
-            _added(moments.sums, trained), _added(moments.squares, trained), days
-        )
+        ratios = sharpes(_added(moments.sums, trained), _added(moments.squares, trained), days)
         best = ratios.argmax(axis=1)
         found.append(best)
         values.append(ratios[np.arange(len(best)), best])

@@ -752,8 +752,8 @@ class GetStudyReportRequest(_message.Message):
     importance_evaluator: Global___GetStudyReportRequest.ImportanceEvaluator.ValueType
     """Optional. How importance is judged. Unset: PED-ANOVA."""
     luck: _builtins.bool
-    """Optional. Whether to tell how likely the best trial is luck. That runs up to 2,000 trials again, which takes a
-    second or so, and is remembered until the study has more of them. Unset: true.
+    """Optional. Whether to tell how likely the best trial is luck. That runs up to 2,000 trials again, which takes a few
+    seconds, and is remembered until the study has more of them. Unset: true.
     """
     @_builtins.property
     def cross_validation(self) -> _resampling_pb2.CrossValidationOptions:

@@ -1681,8 +1681,8 @@ Global___LedgerEntry: _TypeAlias = LedgerEntry  # noqa: Y015
 
 @_typing.final
 class LuckReport(_message.Message):
-    """How likely the best trial is luck. Formulas, sources and thresholds: docs/luck.md. All Sharpe ratios are per day:
-    mean over deviation (divisor n - 1) of daily returns, not annualised.
+    """How likely the best trial is luck. Formulas, sources and thresholds: docs/luck.md. Unless said otherwise, Sharpe ratios
+    are per day: mean over deviation (divisor n - 1) of daily returns, not annualised.
     """
 
     DESCRIPTOR: _descriptor.Descriptor

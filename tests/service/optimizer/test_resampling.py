@@ -167,7 +167,7 @@ async def test_trials_are_run_again_once_for_all_of_it(
     ],
 )
 async def test_senseless_options_are_refused_at_once(
-    optimizer: Optimizer, refused: Refused, options: dict[str, int], fields: list[str]
+    optimizer: Optimizer, refused: Refused, options: dict[str, Any], fields: list[str]
 ) -> None:
     """All of them together, even for a study there is none of."""
     request = pb.GetStudyReportRequest(

@@ -132,7 +132,7 @@ class LuckEvidence:
         numbers = await asyncio.to_thread(complete_numbers, table)
         chosen = covering(numbers, best.number, around[0][1].bar_count)
         points = points_of(plan, table, chosen)
-        candidates = Candidates(chosen, points, best.number, plan.seed, cross)
+        candidates = Candidates(chosen, points, best.number, cross)
         return Rerun(
             of_returns=await return_evidence(self._backtests, self._bootstrap, spec, candidates),
             complete_count=len(numbers),

@@ -54,14 +54,12 @@ class Candidates:
         numbers: Their numbers, rising.
         points: Their parameters, in this order.
         best: Number of the best one, which is among them.
-        seed: The study's seed.
         cross: How to cross-validate their choice; None: not at all.
     """
 
     numbers: npt.NDArray[np.int64]
     points: Sequence[Point]
     best: int
-    seed: int
     cross: CrossValidationPlan | None
 
 
@@ -143,16 +141,12 @@ def _whole(returns: Numbers) -> npt.NDArray[np.bool_]:
 
 
 def _analysed(told: _Told, candidates: Candidates, bootstrap: Bootstrap) -> ReturnEvidence:
-    halved, cross, seed = (
-        halving_moments(told.moments, told.blocks),
-        candidates.cross,
-        candidates.seed,
-    )
+    halved, cross = halving_moments(told.moments, told.blocks), candidates.cross
     return ReturnEvidence(
         moments=halved,
         overfitting=overfitting(halved),
-        superior_ability=superior_ability(told.compared, told.held, seed, bootstrap),
-        intervals=intervals(told.best, told.moments.day_count, seed, bootstrap),
+        superior_ability=superior_ability(told.compared, told.held, bootstrap),
+        intervals=intervals(told.best, told.moments.day_count, bootstrap),
         cross_validation=None
         if cross is None
         else cross_validation(told.moments, told.blocks, cross),

@@ -50,12 +50,11 @@ def told(test: BenchmarkTest) -> list[float]:
 async def test_tests_and_intervals_are_of_the_trials_own_returns(
     optimizer: Optimizer, grid_spec: dict[str, Any]
 ) -> None:
-    """All trials against cash and buy-and-hold, the best one's scatter; with the study's seed."""
+    """All trials against cash and buy-and-hold, the best one's scatter."""
     study = await optimizer.finished(grid_spec)
     luck = await reported(optimizer, study.name)
     returns, names = await complete_returns(optimizer, study.name)
-    seed = study.spec.seed
-    expected = superior_ability(returns, HELD, seed, ArchBootstrap())
+    expected = superior_ability(returns, HELD, ArchBootstrap())
     found = luck.superior_ability
     assert (found.trial_count, found.repetition_count, found.block_day_count) == (
         len(returns),
@@ -70,7 +69,7 @@ async def test_tests_and_intervals_are_of_the_trials_own_returns(
         ]
         assert message.compared_trial_count == len(returns)
     own = returns[names.index(luck.trial)]
-    scatter = intervals(own, DAY_COUNT, seed, ArchBootstrap())
+    scatter = intervals(own, DAY_COUNT, ArchBootstrap())
     assert [(one.name, one.value, one.lower, one.upper) for one in luck.intervals.intervals] == [
         (one.name, one.value, one.lower, one.upper) for one in scatter.intervals
     ]

@@ -87,11 +87,11 @@ def test_noise_is_not_superior_and_an_edge_is() -> None:
     without, planted = [], []
     for seed in range(20):
         returns = np.random.default_rng(seed).normal(0.0, 0.01, (30, 200))
-        test = superior_ability(returns, None, seed, BOOTSTRAP).cash.p_values
+        test = superior_ability(returns, None, BOOTSTRAP).cash.p_values
         assert test is not None
         without.append(test.consistent)
         returns[7] += 0.004
-        test = superior_ability(returns, None, seed, BOOTSTRAP).cash.p_values
+        test = superior_ability(returns, None, BOOTSTRAP).cash.p_values
         assert test is not None
         planted.append(test.consistent)
     assert np.mean(np.array(without) < 0.05) <= 0.15
@@ -114,7 +114,7 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say() -> None:
     covered = 0
     for seed in range(40):
         returns = np.random.default_rng(seed).normal(0.0004, 0.01, 400)
-        told = {one.name: one for one in intervals(returns, 400, seed, BOOTSTRAP).intervals}
+        told = {one.name: one for one in intervals(returns, 400, BOOTSTRAP).intervals}
         one = told["annualized_mean_return_ratio"]
         covered += one.lower <= 0.0004 * 365 <= one.upper
         assert one.lower < one.value < one.upper

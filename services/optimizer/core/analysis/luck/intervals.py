@@ -9,10 +9,9 @@ from typing import Final
 
 import numpy as np
 
-from services.optimizer.core.analysis.luck.resampling import FEWEST_DAYS, Bootstrap
+from services.optimizer.core.analysis.luck.resampling import FEWEST_DAYS, Bootstrap, seed_of
 from services.optimizer.core.analysis.luck.returns import Numbers
 from services.optimizer.core.analysis.luck.sharpe import DAYS_PER_YEAR
-from services.optimizer.core.searches.seeds import draw
 
 CONFIDENCE: Final = 0.9
 """Share of the resamples inside an interval."""
@@ -50,16 +49,14 @@ class Intervals:
     undefined_reason: str
 
 
-def intervals(
-    returns: Numbers | None, day_count: int, study_seed: int, bootstrap: Bootstrap
-) -> Intervals:
+def intervals(returns: Numbers | None, day_count: int, bootstrap: Bootstrap) -> Intervals:
     """Return percentile intervals of the statistics of daily returns; None: there are none."""
     if day_count < FEWEST_DAYS:
         return Intervals(day_count, (), "TOO_FEW_DAYS")
     if returns is None:
         return Intervals(day_count, (), "RUINED")
     values = statistics(returns)
-    drawn = bootstrap.resampled(returns, statistics, draw(study_seed, "luck", "intervals"))
+    drawn = bootstrap.resampled(returns, statistics, seed_of("intervals"))
     tail = 100.0 * (1.0 - CONFIDENCE) / 2.0
     lower, upper = np.percentile(drawn, [tail, 100.0 - tail], axis=0)
     told = [

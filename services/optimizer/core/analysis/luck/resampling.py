@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from services.optimizer.core.analysis.luck.returns import Numbers
+from services.optimizer.core.searches.seeds import draw
 
 REPETITIONS: Final = 1_000
 """Resamples."""
@@ -23,6 +24,14 @@ FEWEST_DAYS: Final = 30
 def block_days(day_count: int) -> int:
     """Return the mean length of the blocks drawn: the square root of the days, rounded down."""
     return math.isqrt(day_count)
+
+
+def seed_of(*names: str) -> int:
+    """Return the seed of what has these names.
+
+    No study's seed is in it: equal trials tell the same, whichever study they are of.
+    """
+    return draw(0, "luck", *names)
 
 
 @dataclass(frozen=True, slots=True)

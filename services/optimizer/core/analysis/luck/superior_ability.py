@@ -16,9 +16,9 @@ from services.optimizer.core.analysis.luck.resampling import (
     Bootstrap,
     PValues,
     block_days,
+    seed_of,
 )
 from services.optimizer.core.analysis.luck.returns import Numbers
-from services.optimizer.core.searches.seeds import draw
 
 _NO_VARIANCE: Final = 1e-12
 """Share of the mean square below which what is left of it as variance is rounding."""
@@ -57,14 +57,13 @@ class SuperiorAbility:
 
 
 def superior_ability(
-    returns: Numbers, held: Numbers | None, study_seed: int, bootstrap: Bootstrap
+    returns: Numbers, held: Numbers | None, bootstrap: Bootstrap
 ) -> SuperiorAbility:
     """Test trials by their daily returns.
 
     Args:
         returns: Those of the trials, shape (trials, days).
         held: Those of buy-and-hold, shape (days,); None where it has none.
-        study_seed: The study's seed.
         bootstrap: Draws the days again.
     """
     trials, days = returns.shape
@@ -77,7 +76,7 @@ def superior_ability(
         differences = studentized(returns - benchmark)
         if not len(differences):
             return BenchmarkTest(None, 0, "NOTHING_DIFFERS")
-        seed = draw(study_seed, "luck", "superior ability", name)
+        seed = seed_of("superior ability", name)
         return BenchmarkTest(bootstrap.p_values(differences, seed), len(differences), "")
 
     cash = tested("cash", np.zeros(days))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from assay.optimizer.v1.study_pb2 import BacktestOverfitting, LuckReport, Neighborhood
 
+from cli import resampling_view
 from cli.figures import metric_value
 from cli.output import emit, emit_table, grid
 
@@ -25,6 +26,8 @@ def show(luck: LuckReport, objective: str) -> None:
     for warning in luck.warnings:
         emit(f"- {warning.message}")
     emit_table(numbers(luck))
+    if luck.HasField("intervals"):
+        resampling_view.show_intervals(luck.intervals)
     if luck.HasField("neighborhood"):
         emit(around(luck.neighborhood, objective))
 
@@ -32,7 +35,8 @@ def show(luck: LuckReport, objective: str) -> None:
 def numbers(luck: LuckReport) -> Table:
     """Return the statistics, one a row, with what they say."""
     table = grid(("luck", "value", "which says"), right=("value",))
-    for name, value, told in (*_of_sharpe(luck), *_of_overfitting(luck.overfitting)):
+    resampled = resampling_view.rows(luck)
+    for name, value, told in (*_of_sharpe(luck), *_of_overfitting(luck.overfitting), *resampled):
         table.add_row(name, value, told)
     return table
 

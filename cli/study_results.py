@@ -11,6 +11,14 @@ from assay.optimizer.v1.study_pb2 import Study, Trial
 
 from cli import datasets_view, report_view, study_view
 from cli.connection import Services, run
+from cli.cross_validation_options import (
+    CrossValidationFlag,
+    EmbargoOption,
+    GroupsOption,
+    PurgeOption,
+    TestGroupsOption,
+    cross_validation_options,
+)
 from cli.options import JsonFlag, LimitOption, StudyArgument
 from cli.output import emit, emit_json, emit_table
 from cli.paging import read_pages, wanted
@@ -157,6 +165,11 @@ def report(
             "--recommendation/--no-recommendation", help="Whether to tell what to do with it."
         ),
     ] = True,
+    cross_validation: CrossValidationFlag = True,
+    groups: GroupsOption = None,
+    test_groups: TestGroupsOption = None,
+    purge_days: PurgeOption = None,
+    embargo_days: EmbargoOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Report what a study found: what to do with it, best trial, buy-and-hold, luck."""
@@ -167,6 +180,9 @@ def report(
         ),
         luck=luck,
         recommendation=recommendation,
+        cross_validation=cross_validation_options(
+            groups, test_groups, purge_days, embargo_days, wanted=cross_validation
+        ),
     )
 
     async def command(services: Services) -> None:

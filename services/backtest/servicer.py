@@ -20,6 +20,7 @@ from services.backtest.convert.jobs import batch_job, check_job, run_job
 from services.backtest.convert.loaded_frame import LoadedFrame
 from services.backtest.convert.series import NO_SERIES, SeriesChoices
 from services.backtest.convert.snapshots import SnapshotChoice
+from services.backtest.convert.wanted_returns import returns_violations
 from services.backtest.core import batch, look_ahead, single
 from services.backtest.core.execution import Execution
 from services.backtest.core.sets.history import required_lookback
@@ -127,6 +128,7 @@ class BacktestServicer(backtest_service_pb2_grpc.BacktestServiceServicer):
             ),
         )
         loaded = (await self._frames.load(choice, job.series)).first_bars(job.bar_limit)
+        refuse(returns_violations(job, loaded.frame))
 
         def work(cancelled: threading.Event) -> tuple[pb.RunBacktestBatchResponse, int]:
             began_ns = time.monotonic_ns()
@@ -138,7 +140,7 @@ class BacktestServicer(backtest_service_pb2_grpc.BacktestServiceServicer):
                 job.execution,
                 job.metrics,
                 cancelled.is_set,
-                job.block_count,
+                job.returns,
             )
             response = batch_response(job, loaded, result)
             return response, time.monotonic_ns() - began_ns

@@ -17,6 +17,7 @@ from services.common.channel import connect
 from services.common.server import Application, serve
 from services.common.settings import SettingsError, read_settings
 from services.common.telemetry import configure_logging
+from services.optimizer.adapters.analysis.bootstrap import ArchBootstrap
 from services.optimizer.adapters.analysis.exports import trial_export
 from services.optimizer.adapters.analysis.hypervolume import hypervolume
 from services.optimizer.adapters.analysis.importance import importances
@@ -97,6 +98,7 @@ def application(settings: OptimizerSettings, store: OptunaStore) -> Application:
             backtests=backtests,
             importances=importances,
             hypervolume=hypervolume,
+            bootstrap=ArchBootstrap(),
             export=trial_export,
             out_of_sample=out_of_sample,
             clock=CLOCK,

@@ -112,6 +112,7 @@ def _add_returns(message: pb.ReturnStatistics, returns: ReturnSums) -> None:
     _pack(message, _PLACES["block_sums"], returns.sums[defined])
     _pack(message, _PLACES["block_square_sums"], returns.squares[defined])
     _pack(message, _PLACES["standardized_sums"], returns.standardized)
+    _pack(message, _PLACES["daily_returns"], returns.daily[defined])
 
 
 def run_response(job: RunJob, loaded: LoadedFrame, result: SingleResult) -> pb.RunBacktestResponse:

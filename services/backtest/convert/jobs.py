@@ -19,6 +19,7 @@ from services.backtest.convert.series import SeriesChoices, problems_with_series
 from services.backtest.convert.snapshots import SnapshotChoice, problems_with_snapshot
 from services.backtest.convert.values import equal_column
 from services.backtest.core.execution import EXECUTION_PARAMETERS, Direction, Execution
+from services.backtest.core.measures.return_sums import WantedReturns
 from services.backtest.core.metrics import METRIC_NAMES
 from services.backtest.core.parameters import Value
 from services.backtest.core.sets.parameter_sets import ParameterSets
@@ -34,6 +35,7 @@ DEFAULT_CUTS: Final = 32
 
 DEFAULT_BLOCKS: Final = 16
 MOST_BLOCKS: Final = 64
+MOST_GIVEN_BLOCKS: Final = 128
 
 FEWEST_BARS: Final = 2
 """A decision and its fill."""
@@ -93,7 +95,7 @@ class BatchJob:
         searched: Execution parameters that differ between the sets.
         metrics: Names of the metrics wanted, in the wanted order.
         bar_limit: Bars of the window to run, the first ones; None: all.
-        block_count: Blocks of days to sum returns by; None: they are not wanted.
+        returns: What is wanted of daily returns; None: nothing.
     """
 
     choice: SnapshotChoice
@@ -105,7 +107,7 @@ class BatchJob:
     searched: Sequence[str]
     metrics: Sequence[str]
     bar_limit: int | None
-    block_count: int | None = None
+    returns: WantedReturns | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +176,7 @@ def batch_job(request: backtest_service_pb2.RunBacktestBatchRequest) -> BatchJob
         found.append(Violation("set_count", f"must be from 1 to {MOST_SETS:,}"))
     metrics = _metrics(request.metrics, found)
     bar_limit = _bar_limit(request, found)
-    block_count = _block_count(request, found)
+    returns = _wanted_returns(request, found)
     choice = StrategyChoice(request.strategy, found, beside=EXECUTION_PARAMETERS)
     found += problems_with_series(request.execution)
     execution = read_execution(request.execution, found)
@@ -198,7 +200,7 @@ def batch_job(request: backtest_service_pb2.RunBacktestBatchRequest) -> BatchJob
         searched=tuple(searched.columns),
         metrics=metrics,
         bar_limit=bar_limit,
-        block_count=block_count,
+        returns=returns,
     )
 
 
@@ -236,9 +238,9 @@ def _bar_limit(
     return request.bar_limit
 
 
-def _block_count(
+def _wanted_returns(
     request: backtest_service_pb2.RunBacktestBatchRequest, found: list[Violation]
-) -> int | None:
+) -> WantedReturns | None:
     if not request.HasField("return_statistics"):
         return None
     wanted = request.return_statistics
@@ -246,7 +248,17 @@ def _block_count(
     if count % 2 or not 2 <= count <= MOST_BLOCKS:
         told = f"must be even, from 2 to {MOST_BLOCKS}"
         found.append(Violation("return_statistics.block_count", told))
-    return count
+    lengths = wanted.block_day_counts
+    told = ""
+    if lengths and wanted.HasField("block_count"):
+        told = "must be empty where block_count is given"
+    elif len(lengths) > MOST_GIVEN_BLOCKS:
+        told = f"holds {len(lengths):,} blocks; {MOST_GIVEN_BLOCKS} are the most"
+    elif any(length < 1 for length in lengths):
+        told = "must be at least 1 day each"
+    if told:
+        found.append(Violation("return_statistics.block_day_counts", told))
+    return WantedReturns(count, tuple(lengths[:MOST_GIVEN_BLOCKS]), wanted.daily_returns)
 
 
 def _of_execution(values: Mapping[str, V]) -> dict[str, V]:

@@ -14,7 +14,7 @@ from services.backtest.core.evaluation.workbench import Workbench, workbench_of
 from services.backtest.core.execution import Direction, Execution
 from services.backtest.core.frame import Frame
 from services.backtest.core.kernel import Bytes, Numbers
-from services.backtest.core.measures.return_sums import ReturnAdder, ReturnSums
+from services.backtest.core.measures.return_sums import ReturnAdder, ReturnSums, WantedReturns
 from services.backtest.core.metrics import METRIC_NAMES, UndefinedReason
 from services.backtest.core.plugins.calls import PlugInFailed
 from services.backtest.core.sets.chunks import Chunk, ChunkMaker
@@ -76,11 +76,11 @@ def evaluate(
     execution: Execution,
     metrics: Sequence[str],
     cancelled: Callable[[], bool],
-    block_count: int | None = None,
+    wanted: WantedReturns | None = None,
 ) -> BatchResult:
     """Run every set and return the metrics asked for, names of METRIC_NAMES.
 
-    With `block_count` the sums over daily returns too, by so many blocks of days.
+    With `wanted` the sums over daily returns too.
 
     A set that cannot be run is a failure and leaves its neighbours unharmed. `cancelled` is asked
     before every few hundred sets.
@@ -90,7 +90,7 @@ def evaluate(
         AssayError: INVALID_ARGUMENT/FIELD_INVALID where the strategy asks for bars that the frame's
             do not make up.
     """
-    batch = _Batch(workbench_of(frame), strategy, direction, sets, execution, metrics, block_count)
+    batch = _Batch(workbench_of(frame), strategy, direction, sets, execution, metrics, wanted)
     try:
         for group in batch.plan.groups():
             batch.run(group, cancelled)
@@ -110,18 +110,18 @@ class _Batch:
         sets: ParameterSets,
         execution: Execution,
         metrics: Sequence[str],
-        block_count: int | None,
+        wanted: WantedReturns | None,
     ) -> None:
         self.plan = SetPlan(strategy, direction, sets, execution)
         self._bench = bench
         self._metrics = metrics
         self._execution = execution
-        summed = block_count is not None
+        summed = wanted is not None
         self._runner = Runner(bench, strategy, direction, execution, metrics, daily=summed)
         self._returns = None
-        if block_count is not None:
+        if wanted is not None:
             levels = len(bench.market.span.midnights)
-            self._returns = ReturnAdder(sets.count, levels, block_count)
+            self._returns = ReturnAdder(sets.count, levels, wanted)
         self._values = np.full((sets.count, len(METRIC_NAMES)), np.nan)
         self._reasons = np.zeros((sets.count, len(METRIC_NAMES)), np.uint8)
         self._failures: dict[int, Exception] = self.plan.failures

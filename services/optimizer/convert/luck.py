@@ -8,9 +8,10 @@ import numpy as np
 from assay.backtest.v1 import backtest_service_pb2, metrics_pb2
 from assay.optimizer.v1 import study_pb2
 
+from services.optimizer.convert.resampling import add_resampling
 from services.optimizer.convert.studies import trial_name
 from services.optimizer.core.analysis.luck.neighborhood import Neighborhood
-from services.optimizer.core.analysis.luck.returns import ReturnMoments
+from services.optimizer.core.analysis.luck.returns import Numbers, ReturnMoments
 from services.optimizer.core.analysis.luck.sharpe import TrackRecord, daily_sharpe
 from services.optimizer.core.analysis.luck.verdict import Luck
 from services.optimizer.core.spec.objectives import Objective
@@ -32,6 +33,18 @@ def moments_of(response: backtest_service_pb2.RunBacktestBatchResponse) -> Retur
         standardized=np.array(told.standardized_sums, np.float64),
         standardized_count=told.standardized_set_count,
     )
+
+
+def daily_returns_of(response: backtest_service_pb2.RunBacktestBatchResponse) -> Numbers:
+    """Return the daily returns of all sets, shape (sets, days); NaN for sets without."""
+    told = response.return_statistics
+    known = np.array(told.daily_returns, np.float64).reshape(-1, max(told.day_count, 1))
+    if not told.undefined_reasons:
+        return known if told.day_count else np.empty((len(known), 0))
+    reasons = np.array(told.undefined_reasons)
+    found = np.full((len(reasons), told.day_count), np.nan)
+    found[reasons == 0] = known[:, : told.day_count]
+    return found
 
 
 def objective_values(
@@ -88,6 +101,7 @@ def luck_message(study_id: str, trial: Trial, luck: Luck) -> study_pb2.LuckRepor
     )
     if evidence.neighborhood is not None:
         message.neighborhood.CopyFrom(_neighborhood_message(evidence.neighborhood))
+    add_resampling(message, evidence)
     return message
 
 

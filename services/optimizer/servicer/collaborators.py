@@ -12,6 +12,7 @@ from assay.optimizer.v1 import study_pb2
 from services.optimizer.convert.out_of_sample_runs import OutOfSampleRuns
 from services.optimizer.convert.reports import Importances
 from services.optimizer.core.analysis.best_history import Hypervolume
+from services.optimizer.core.analysis.luck.resampling import Bootstrap
 from services.optimizer.core.analysis.trial_export import ExportFormat, ExportLayout, TrialExport
 from services.optimizer.core.ports import StudyStore
 from services.optimizer.core.study.events import Clock
@@ -44,10 +45,10 @@ class Backtests(Protocol):
         points: Sequence[Point],
         metrics: Sequence[str],
         *,
-        returns: bool = False,
+        returns: backtest_service_pb2.ReturnStatisticsRequest | None = None,
         window_number: int | None = None,
     ) -> backtest_service_pb2.RunBacktestBatchResponse:
-        """Run points of a stored study, for these metrics, perhaps with sums over daily returns.
+        """Run points of a stored study, for these metrics; told too is what is asked of returns.
 
         Over the in-sample span of a window where one is given.
         """
@@ -66,6 +67,7 @@ class Collaborators:
         backtests: The workers.
         importances: Judges parameters by finished trials, one entry per objective; blocks.
         hypervolume: Measures what a front dominates; blocks.
+        bootstrap: Draws daily returns again; blocks.
         export: Makes files of trials.
         out_of_sample: Runs the winners of a walk forward.
         clock: Time.
@@ -79,6 +81,7 @@ class Collaborators:
     backtests: Backtests
     importances: Importances
     hypervolume: Hypervolume
+    bootstrap: Bootstrap
     export: Export
     out_of_sample: OutOfSampleRuns
     clock: Clock

@@ -6,19 +6,19 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from assay.backtest.v1 import backtest_service_pb2
 from assay.optimizer.v1 import study_pb2
 
-from services.optimizer.convert.luck import moments_of, objective_values, record_of
+from services.optimizer.convert.luck import objective_values, record_of
 from services.optimizer.convert.report_parts import variance_of
 from services.optimizer.core.analysis.luck.choosing import complete_numbers, covering
+from services.optimizer.core.analysis.luck.cross_validation import CrossValidationPlan
 from services.optimizer.core.analysis.luck.neighborhood import Neighborhood, neighbors, summary
-from services.optimizer.core.analysis.luck.overfitting import Overfitting, overfitting
-from services.optimizer.core.analysis.luck.returns import ReturnMoments, joined
+from services.optimizer.core.analysis.luck.resampling import Bootstrap
 from services.optimizer.core.analysis.luck.verdict import Evidence, Luck, luck_of
 from services.optimizer.core.analysis.trial_order import parameters_at_edge
 from services.optimizer.core.analysis.trial_table import TrialTable
@@ -27,6 +27,11 @@ from services.optimizer.core.spec.plan import StudyPlan
 from services.optimizer.core.spec.space import Categories
 from services.optimizer.core.trial import Point, Trial
 from services.optimizer.servicer.collaborators import Backtests
+from services.optimizer.servicer.return_evidence import (
+    Candidates,
+    ReturnEvidence,
+    return_evidence,
+)
 
 CAPACITY: Final = 16
 """Studies remembered: half a megabyte each for large ones."""
@@ -36,33 +41,35 @@ _SETS_AT_ONCE: Final = 250
 
 _CALLS_AT_ONCE: Final = 4
 
-_CHEAP: Final = ("trade_count",)
-
 
 @dataclass(frozen=True, slots=True)
 class Rerun:
     """What running trials again has told.
 
     Attributes:
-        moments: Their daily returns.
+        of_returns: What their daily returns tell.
         complete_count: Complete trials they were taken from.
-        overfitting: What cross-validation says of them.
         neighborhood: The objective around the best; None where no number is searched.
     """
 
-    moments: ReturnMoments
+    of_returns: ReturnEvidence
     complete_count: int
-    overfitting: Overfitting | None
     neighborhood: Neighborhood | None
+
+
+_Key: TypeAlias = tuple[str, int, int, CrossValidationPlan | None]
 
 
 class LuckEvidence:
     """Gathers the evidence of luck; runs what it has not yet seen of a study."""
 
-    def __init__(self, backtests: Backtests, capacity: int = CAPACITY) -> None:
+    def __init__(
+        self, backtests: Backtests, bootstrap: Bootstrap, capacity: int = CAPACITY
+    ) -> None:
         self._backtests = backtests
+        self._bootstrap = bootstrap
         self._capacity = capacity
-        self._held: OrderedDict[tuple[str, int, int], Rerun] = OrderedDict()
+        self._held: OrderedDict[_Key, Rerun] = OrderedDict()
 
     async def luck(
         self,
@@ -71,38 +78,49 @@ class LuckEvidence:
         table: TrialTable,
         best: Trial,
         ledger: LedgerEntry,
+        cross: CrossValidationPlan | None = None,
     ) -> Luck:
         """Return how likely the best trial of a study with one objective is luck.
+
+        The choice of the best is cross-validated by a plan; None: it is not.
 
         Raises:
             AssayError: workers or data are away, or the data are no longer those of the study.
         """
         # A deleted study's namesake has another time of creation.
-        key = (record.study_id, record.create_time_ms, len(table))
+        key = (record.study_id, record.create_time_ms, len(table), cross)
         if key not in self._held:
             spec = study_pb2.StudySpec.FromString(record.spec)
-            self._held[key] = await self._rerun(spec, plan, table, best)
+            self._held[key] = await self._rerun(spec, plan, table, best, cross)
         self._held.move_to_end(key)
-        found = self._held[key]
+        found, told = self._held[key], self._held[key].of_returns
         while len(self._held) > self._capacity:
             self._held.popitem(last=False)
         return luck_of(
             Evidence(
-                record=record_of(best, found.moments.day_count),
-                day_count=found.moments.day_count,
+                record=record_of(best, told.moments.day_count),
+                day_count=told.moments.day_count,
                 trade_count=round(best.outcome.metrics.get("trade_count", 0.0)),
                 trial_count=ledger.evaluated_trial_count,
                 trial_variance=variance_of(ledger),
-                moments=found.moments,
+                moments=told.moments,
                 complete_count=found.complete_count,
-                overfitting=found.overfitting,
+                overfitting=told.overfitting,
                 neighborhood=found.neighborhood,
                 at_edge=parameters_at_edge(plan, best),
+                superior_ability=told.superior_ability,
+                intervals=told.intervals,
+                cross_validation=told.cross_validation,
             )
         )
 
     async def _rerun(
-        self, spec: study_pb2.StudySpec, plan: StudyPlan, table: TrialTable, best: Trial
+        self,
+        spec: study_pb2.StudySpec,
+        plan: StudyPlan,
+        table: TrialTable,
+        best: Trial,
+        cross: CrossValidationPlan | None,
     ) -> Rerun:
         near = await asyncio.to_thread(neighbors, plan, best.parameters)
         objective = plan.objectives[0]
@@ -113,24 +131,18 @@ class LuckEvidence:
             values += objective_values(response, objective, count)
         numbers = await asyncio.to_thread(complete_numbers, table)
         chosen = covering(numbers, best.number, around[0][1].bar_count)
-        answers = await self._run(spec, points_of(plan, table, chosen), _CHEAP, returns=True)
-        moments = joined([moments_of(response) for _, response in answers])
+        points = points_of(plan, table, chosen)
+        candidates = Candidates(chosen, points, best.number, cross)
         return Rerun(
-            moments=moments,
+            of_returns=await return_evidence(self._backtests, self._bootstrap, spec, candidates),
             complete_count=len(numbers),
-            overfitting=await asyncio.to_thread(overfitting, moments),
             neighborhood=summary(values[1:], best.objective_values[0], maximize=objective.maximize)
             if near
             else None,
         )
 
     async def _run(
-        self,
-        spec: study_pb2.StudySpec,
-        points: Sequence[Point],
-        metrics: Sequence[str],
-        *,
-        returns: bool = False,
+        self, spec: study_pb2.StudySpec, points: Sequence[Point], metrics: Sequence[str]
     ) -> list[tuple[int, backtest_service_pb2.RunBacktestBatchResponse]]:
         """Run points in calls of fixed sizes; return their set counts and answers, in order."""
         places = asyncio.Semaphore(_CALLS_AT_ONCE)
@@ -139,8 +151,7 @@ class LuckEvidence:
             part: Sequence[Point],
         ) -> tuple[int, backtest_service_pb2.RunBacktestBatchResponse]:
             async with places:
-                answer = await self._backtests.run_points(spec, part, metrics, returns=returns)
-                return len(part), answer
+                return len(part), await self._backtests.run_points(spec, part, metrics)
 
         starts = range(0, len(points), _SETS_AT_ONCE)
         return await asyncio.gather(

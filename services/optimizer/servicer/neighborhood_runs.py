@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from assay.backtest.v1 import backtest_service_pb2
 from assay.optimizer.v1 import study_pb2
 
 from services.optimizer.convert.luck import objective_values
@@ -87,7 +88,10 @@ class NeighborhoodRuns:
     async def _look(self, spec: study_pb2.StudySpec, plan: StudyPlan, wanted: Wanted) -> Around:
         # The trials themselves tell how long the window is, in bars and in days.
         first = await self._backtests.run_points(
-            spec, list(wanted.always.values()), _CHEAP, returns=True
+            spec,
+            list(wanted.always.values()),
+            _CHEAP,
+            returns=backtest_service_pb2.ReturnStatisticsRequest(),
         )
         days = first.return_statistics.day_count
         if not wanted.objectives:

@@ -27,6 +27,10 @@ from services.optimizer.convert.reports import (
     report_message,
 )
 from services.optimizer.convert.requests import Page, name_violations, page_of, study_id_of
+from services.optimizer.convert.resampling_options import (
+    cross_validation_plan,
+    cross_validation_violations,
+)
 from services.optimizer.convert.studies import MOST_BEST_TRIALS, trial_message
 from services.optimizer.convert.values import METRIC_NAMES, WHOLE_METRICS
 from services.optimizer.core.analysis.recommendation.choices import CHOICE_METRICS
@@ -61,7 +65,7 @@ class ResultServicer(optimizer_service_pb2_grpc.OptimizerServiceServicer):
     def __init__(self, collaborators: Collaborators) -> None:
         self._with = collaborators
         self._numbers = TrialNumbers(collaborators.store)
-        self._luck = LuckEvidence(collaborators.backtests)
+        self._luck = LuckEvidence(collaborators.backtests, collaborators.bootstrap)
         self._walks = WalkReports(collaborators, self._numbers)
         self._recommendations = Recommendations(collaborators.backtests, self._numbers)
         self._messages = StudyMessages(collaborators.store, collaborators.supervisor, self._numbers)
@@ -112,6 +116,7 @@ class ResultServicer(optimizer_service_pb2_grpc.OptimizerServiceServicer):
     ) -> pb.GetStudyReportResponse:
         """Report what a study found so far."""
         evaluator, violations = evaluator_of(request)
+        violations += cross_validation_violations(request.cross_validation)
         refuse([*name_violations("name", request.name), *violations])
         study_id = study_id_of(request.name)
         record = await self._with.supervisor.record(study_id)
@@ -128,7 +133,8 @@ class ResultServicer(optimizer_service_pb2_grpc.OptimizerServiceServicer):
         if plan.walk_forward is not None:
             walked = await self._walks.of(record, plan, table, best, ledger, luck=wanted)
         elif wanted and best_trials and len(plan.objectives) == 1 and plan.aggregation is None:
-            luck = await self._luck.luck(record, plan, table, best_trials[0], ledger)
+            cross = cross_validation_plan(request.cross_validation, study.spec)
+            luck = await self._luck.luck(record, plan, table, best_trials[0], ledger, cross)
         findings = Findings(
             study=study,
             plan=plan,

@@ -123,7 +123,11 @@ class TrialsOfWindows:
         ) -> backtest_service_pb2.RunBacktestBatchResponse:
             async with self._places:
                 return await self._backtests.run_points(
-                    spec, points_of(plan, table, part), _CHEAP, returns=True, window_number=window
+                    spec,
+                    points_of(plan, table, part),
+                    _CHEAP,
+                    returns=backtest_service_pb2.ReturnStatisticsRequest(),
+                    window_number=window,
                 )
 
         starts = range(0, len(numbers), _SETS_AT_ONCE)

@@ -65,3 +65,61 @@ async def test_blocks_can_be_halved(worker: Stub, count: int) -> None:
     error = await refusal(worker.RunBacktestBatch(wrong))
     assert (error.code, error.reason) == (Code.INVALID_ARGUMENT, "FIELD_INVALID")
     assert [one.field for one in error.violations] == ["return_statistics.block_count"]
+
+
+async def test_returns_and_blocks_of_given_lengths_are_told(worker: Stub) -> None:
+    """Each set's own, those of sets that cannot be run left out; the sums follow from them."""
+    wanted = {"block_day_counts": [2, 1], "daily_returns": True}
+    answer = await worker.RunBacktestBatch(
+        batch_request(FAST, metrics=["sharpe_ratio"], return_statistics=wanted)
+    )
+    told = answer.return_statistics
+    returns = np.array(told.daily_returns).reshape(2, told.day_count)
+    sharpes = returns.mean(axis=1) / returns.std(axis=1, ddof=1) * math.sqrt(365)
+    np.testing.assert_allclose(answer.columns[0].values, sharpes, rtol=1e-9)
+    assert (told.block_count, told.block_day_count) == (2, 0)
+    assert told.dropped_day_count == told.day_count - 3
+    sums = [[*own[-3:-1]] for own in returns]
+    found = np.array(told.block_sums).reshape(2, 2)
+    np.testing.assert_allclose(found[:, 0], np.sum(sums, axis=1), rtol=1e-12, atol=1e-15)
+    np.testing.assert_array_equal(found[:, 1], returns[:, -1])
+    same = np.array(told.block_square_sums).reshape(2, 2)
+    np.testing.assert_array_equal(same[:, 1], returns[:, -1] ** 2)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "fields"),
+    [
+        ({"block_day_counts": [1, 0]}, ["block_day_counts"]),
+        ({"block_day_counts": [1] * 129}, ["block_day_counts"]),
+        ({"block_day_counts": [1], "block_count": 2}, ["block_day_counts"]),
+        ({"block_day_counts": [1, -1], "block_count": 3}, ["block_count", "block_day_counts"]),
+        ({"block_day_counts": [1_000_000, 1]}, ["block_day_counts"]),
+    ],
+)
+async def test_blocks_must_fit_the_days(
+    worker: Stub, wanted: dict[str, object], fields: list[str]
+) -> None:
+    """Lengths without sense, and more days than the window has."""
+    error = await refusal(worker.RunBacktestBatch(batch_request([5], return_statistics=wanted)))
+    assert (error.code, error.reason) == (Code.INVALID_ARGUMENT, "FIELD_INVALID")
+    assert [one.field for one in error.violations] == [f"return_statistics.{one}" for one in fields]
+
+
+async def test_returns_that_no_answer_holds_are_refused(worker: Stub) -> None:
+    """With the limit, which an answer under it keeps."""
+    probe = await worker.RunBacktestBatch(
+        batch_request([5], metrics=["trade_count"], return_statistics={"daily_returns": True})
+    )
+    days = probe.return_statistics.day_count
+    most = (450_000 - days) // (days + 32)
+    wanted = {"daily_returns": True}
+    if most <= 10_000:
+        sets = [5] * most
+        fitting = batch_request(sets, metrics=["trade_count"], return_statistics=wanted)
+        answer = await worker.RunBacktestBatch(fitting)
+        assert answer.ByteSize() < 4 * 1024 * 1024
+        wrong = batch_request([*sets, 5], return_statistics=wanted)
+        error = await refusal(worker.RunBacktestBatch(wrong))
+        assert [one.field for one in error.violations] == ["return_statistics.daily_returns"]
+        assert "450,000" in error.violations[0].description

@@ -189,8 +189,9 @@ class ScriptedWorker(backtest_service_pb2_grpc.BacktestServiceServicer):
                     },
                 )
         if request.HasField("return_statistics"):
-            response.return_statistics.CopyFrom(statistics_of(sets))
-        earned = [self.earns(values) for values in sets]
+            response.return_statistics.CopyFrom(statistics_of(sets, request.return_statistics))
+        # Buy-and-hold, without parameters, earns what nobody asks for.
+        earned = [self.earns(values) if values else None for values in sets]
         for name in request.metrics or metrics_pb2.Metrics.DESCRIPTOR.fields_by_name:
             if name != "undefined":
                 response.columns.append(_column(name, earned))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from services.backtest.core.batch import evaluate
 from services.backtest.core.execution import Direction, Execution
 from services.backtest.core.frame import Frame
 from services.backtest.core.kernel import Numbers
-from services.backtest.core.measures.return_sums import ReturnAdder, ReturnSums
+from services.backtest.core.measures.return_sums import ReturnAdder, ReturnSums, WantedReturns
 from services.backtest.core.metrics import METRIC_NAMES, UndefinedReason
 from services.backtest.core.sets import comparing
 from services.backtest.core.sets.parameter_sets import ParameterSets
@@ -39,12 +39,14 @@ def sums_of(
     metrics: tuple[str, ...] = ("sharpe_ratio",),
     blocks: int = 16,
     direction: Direction = Direction.LONG,
+    wanted: WantedReturns | None = None,
 ) -> ReturnSums:
     """Return the sums of the sets."""
     columns = {"fast_period": np.array(FAST), "slow_period": np.array(SLOW)}
     sets = ParameterSets(len(FAST), dict(columns))
+    wanted = wanted or WantedReturns(blocks)
     found = evaluate(
-        frame, CROSSOVER, direction, sets, execution, metrics, lambda: False, blocks
+        frame, CROSSOVER, direction, sets, execution, metrics, lambda: False, wanted
     ).returns
     assert found is not None
     return found
@@ -91,6 +93,36 @@ def test_the_sums_are_those_of_each_sets_equity(
     np.testing.assert_allclose(found.squares[:5], (cut**2).sum(axis=2), rtol=1e-12, atol=1e-18)
 
 
+@pytest.mark.parametrize("lengths", [(40,), (1, 17, 2), (1,) * 41])
+def test_blocks_of_given_lengths_end_with_the_newest_day(lengths: tuple[int, ...]) -> None:
+    """What they leave over are the oldest days; the returns themselves are all told."""
+    frame = frame_of()
+    wanted = WantedReturns(16, lengths, daily=True)
+    found = sums_of(frame, MODELS["stops"], wanted=wanted)
+    returns = np.array(
+        [returns_of(frame, place, MODELS["stops"], Direction.LONG) for place in range(5)]
+    )
+    np.testing.assert_allclose(found.daily[:5], returns, rtol=1e-12, atol=1e-15)
+    assert not found.daily[5].any()
+    assert (found.block_day_count, found.dropped_day_count) == (0, 41 - sum(lengths))
+    edges = 41 - sum(lengths) + np.cumsum((0, *lengths))
+    for block, (begin, end) in enumerate(pairwise(edges)):
+        cut = found.daily[:5, begin:end]
+        np.testing.assert_allclose(found.sums[:5, block], cut.sum(axis=1), rtol=1e-12, atol=1e-15)
+        squares = (cut**2).sum(axis=1)
+        np.testing.assert_allclose(found.squares[:5, block], squares, rtol=1e-12, atol=1e-18)
+
+
+def test_blocks_of_equal_given_lengths_have_the_bits_of_equal_blocks() -> None:
+    """There is one way of adding up."""
+    frame = frame_of()
+    equal = sums_of(frame, Execution(), blocks=4)
+    given = sums_of(frame, Execution(), wanted=WantedReturns(16, (10,) * 4))
+    np.testing.assert_array_equal(equal.sums, given.sums)
+    np.testing.assert_array_equal(equal.squares, given.squares)
+    assert equal.daily.size == 0
+
+
 def test_the_mean_correlation_follows_from_one_number_a_day() -> None:
     """It is the mean over all pairs."""
     frame = frame_of()
@@ -126,7 +158,7 @@ def test_nothing_is_told_unasked_and_nothing_changes_when_asked() -> None:
             evaluate(
                 frame_of(), CROSSOVER, Direction.LONG, sets, model, METRIC_NAMES, lambda: False, n
             )
-            for n in (None, 16)
+            for n in (None, WantedReturns(16, daily=True))
         )
         assert without.returns is None
         for name in METRIC_NAMES:
@@ -145,7 +177,7 @@ def test_a_window_without_days_has_no_returns() -> None:
 
 def test_ruined_constant_and_unusable_sets_are_told_apart() -> None:
     """The ruined has no returns, the constant no correlation, the unusable has failed."""
-    adder = ReturnAdder(4, 5, 2)
+    adder = ReturnAdder(4, 5, WantedReturns(2))
     levels = np.array(
         [[1.0, 2.0, 1.0, 2.0, 1.0], [1.0, 0.5, 0.0, 0.0, 0.0], [1.0] * 5, [1.0, 2.0, 3.0, 4.0, 5.0]]
     )
@@ -159,7 +191,7 @@ def test_ruined_constant_and_unusable_sets_are_told_apart() -> None:
 
 def test_ruin_on_the_last_day_is_a_return_of_less_all() -> None:
     """As for the daily metrics, which are defined then."""
-    adder = ReturnAdder(1, 3, 2)
+    adder = ReturnAdder(1, 3, WantedReturns(2))
     adder.add(slice(0, 1), np.array([[1.0, 1.5, 0.0]]), np.ones(1, np.uint8))
     found = adder.result()
     assert found.sums.tolist() == [[0.5, -1.0]]

@@ -1,6 +1,7 @@
 """Sums over the daily returns of many sets: moments by blocks of days, and standardised returns.
 
-The returns themselves are those behind the daily metrics, see `measures.days`, and are not kept.
+The returns themselves are those behind the daily metrics, see `measures.days`, and are kept only
+where that is wanted.
 From sums and squares by block follow Sharpe ratios over any choice of blocks (combinatorially
 symmetric cross-validation, Bailey, Borwein, Lopez de Prado and Zhu 2017). With z the standardised
 returns of n sets over T days, the sum over days of (sum over sets of z)^2 is T times the sum of all
@@ -15,12 +16,33 @@ from typing import Final
 
 import numpy as np
 
-from services.backtest.core.kernel import Bytes, Numbers, frozen, kernel
+from services.backtest.core.kernel import Bytes, Integers, Numbers, frozen, kernel
 from services.backtest.core.metrics import UndefinedReason
 
 _TOO_FEW: Final = int(UndefinedReason.TOO_FEW_OBSERVATIONS)
 _RUINED: Final = int(UndefinedReason.RUINED)
 _FAILED: Final = int(UndefinedReason.SET_FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class WantedReturns:
+    """What is wanted of daily returns.
+
+    Attributes:
+        block_count: Blocks of equal length.
+        block_day_counts: Days of each block instead, oldest block first; empty: equal ones.
+        daily: Whether the returns themselves are wanted.
+    """
+
+    block_count: int
+    block_day_counts: tuple[int, ...] = ()
+    daily: bool = False
+
+    def edges(self, day_count: int) -> Integers:
+        """Return where each block begins, and where the last one ends: with the newest day."""
+        lengths = self.block_day_counts or (day_count // self.block_count,) * self.block_count
+        ends = np.cumsum((0, *lengths), dtype=np.int64)
+        return np.asarray(ends + (day_count - ends[-1]))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,12 +52,13 @@ class ReturnSums:
     Attributes:
         day_count: Days with a return.
         dropped_day_count: Oldest days that are in no block.
-        block_day_count: Days of a block.
+        block_day_count: Days of a block; 0 where they are given one by one.
         reasons: Why a set has no returns, numbers of UndefinedReason, shape (sets,); 0 with them.
         sums: Sums of the returns of each block, shape (sets, blocks); 0 without returns.
         squares: Sums of their squares, the same way.
         standardized: Sums over the sets of standardised returns, shape (days,).
         standardized_count: Sets in them: those whose returns vary.
+        daily: The returns, shape (sets, days), 0 without returns; (sets, 0) where not wanted.
     """
 
     day_count: int
@@ -46,14 +69,16 @@ class ReturnSums:
     squares: Numbers
     standardized: Numbers
     standardized_count: int
+    daily: Numbers
 
 
 @kernel
 def _add(
     levels: Numbers,
     finite: Bytes,
-    block_days: int,
+    edges: Integers,
     returns: Numbers,
+    daily: Numbers,
     sums: Numbers,
     squares: Numbers,
     standardized: Numbers,
@@ -61,7 +86,6 @@ def _add(
 ) -> int:
     """Add sets by their levels; `returns` is room for one. Returns how many vary."""
     blocks, days = sums.shape[1], len(returns)
-    dropped = days - blocks * block_days
     varying = 0
     for index in range(len(levels)):
         own = levels[index]
@@ -76,10 +100,10 @@ def _add(
             returns[day] = own[day + 1] / own[day] - 1.0
             total += returns[day]
             constant = constant and returns[day] == returns[0]
+        daily[index] = returns[: daily.shape[1]]
         for block in range(blocks):
-            begin = dropped + block * block_days
             one = square = 0.0
-            for day in range(begin, begin + block_days):
+            for day in range(edges[block], edges[block + 1]):
                 one += returns[day]
                 square += returns[day] * returns[day]
             sums[index, block] = one
@@ -102,13 +126,19 @@ def _add(
 class ReturnAdder:
     """Adds up the daily returns of a batch, chunk by chunk, in memory that few sets take."""
 
-    def __init__(self, set_count: int, level_count: int, block_count: int) -> None:
-        """Begin with nothing; `level_count` midnights have equity, `set_count` sets will come."""
+    def __init__(self, set_count: int, level_count: int, wanted: WantedReturns) -> None:
+        """Begin with nothing; `level_count` midnights have equity, `set_count` sets will come.
+
+        Blocks given one by one must not have more days than there are.
+        """
         days = max(0, level_count - 1)
-        self._block_days = days // block_count
+        self._edges = frozen(wanted.edges(days))
+        self._equal = not wanted.block_day_counts
         self._days = days
         self._levels = level_count
         self._returns = np.empty(days)
+        self._daily = np.zeros((set_count, days if wanted.daily else 0))
+        block_count = len(self._edges) - 1
         self._sums = np.zeros((set_count, block_count))
         self._squares = np.zeros((set_count, block_count))
         self._standardized = np.zeros(days)
@@ -126,27 +156,31 @@ class ReturnAdder:
         count, blocks = len(levels), self._sums.shape[1]
         sums, squares = np.zeros((count, blocks)), np.zeros((count, blocks))
         reasons = np.zeros(count, np.uint8)
+        daily = np.zeros((count, self._daily.shape[1]))
         self._varying += _add(
             frozen(levels),
             frozen(finite),
-            self._block_days,
+            self._edges,
             self._returns,
+            daily,
             sums,
             squares,
             self._standardized,
             reasons,
         )
         self._sums[sets], self._squares[sets], self._reasons[sets] = sums, squares, reasons
+        self._daily[sets] = daily
 
     def result(self) -> ReturnSums:
         """Return the sums; sets that were never added have failed."""
         return ReturnSums(
             day_count=self._days,
-            dropped_day_count=self._days - self._block_days * self._sums.shape[1],
-            block_day_count=self._block_days,
+            dropped_day_count=int(self._edges[0]),
+            block_day_count=int(self._edges[1] - self._edges[0]) if self._equal else 0,
             reasons=self._reasons,
             sums=self._sums,
             squares=self._squares,
             standardized=self._standardized,
             standardized_count=self._varying,
+            daily=self._daily,
         )

@@ -64,17 +64,17 @@ class BacktestClient:
         points: Sequence[Point],
         metrics: Sequence[str],
         *,
-        returns: bool = False,
+        returns: backtest_service_pb2.ReturnStatisticsRequest | None = None,
         window_number: int | None = None,
     ) -> backtest_service_pb2.RunBacktestBatchResponse:
-        """Run points of a stored study, for these metrics, perhaps with sums over daily returns.
+        """Run points of a stored study, for these metrics; told too is what is asked of returns.
 
         Over the in-sample span of a window where one is given.
         """
         request = BatchMaker(spec).request(points, Part(window_number=window_number))
         request.metrics.extend(metrics)
-        if returns:
-            request.return_statistics.SetInParent()
+        if returns is not None:
+            request.return_statistics.CopyFrom(returns)
         return await _called(self._stub.RunBacktestBatch(request))
 
     async def code_version(self) -> str:

@@ -9,17 +9,26 @@ from typing import Any
 import numpy as np
 import pytest
 
+from services.optimizer.core.analysis.luck.cross_validation import (
+    CrossValidation,
+    CrossValidationPlan,
+)
 from services.optimizer.core.analysis.luck.neighborhood import summary
 from services.optimizer.core.analysis.luck.overfitting import Overfitting, overfitting
+from services.optimizer.core.analysis.luck.resampling import PValues
 from services.optimizer.core.analysis.luck.returns import Numbers, ReturnMoments
 from services.optimizer.core.analysis.luck.sharpe import TrackRecord
+from services.optimizer.core.analysis.luck.superior_ability import (
+    BenchmarkTest,
+    SuperiorAbility,
+)
 from services.optimizer.core.analysis.luck.verdict import (
     Evidence,
     Luck,
     Verdict,
-    WarningKind,
     luck_of,
 )
+from services.optimizer.core.analysis.luck.warning_kinds import WarningKind
 
 Summed = Callable[..., ReturnMoments]
 
@@ -101,6 +110,23 @@ def promising(summed: Summed) -> Evidence:
     return judged(returns, summed(returns)).evidence
 
 
+def beaten(cash: float | None, holding: float | None = 0.01) -> SuperiorAbility:
+    """Return what a test against benchmarks may say."""
+    tests = [
+        BenchmarkTest(None, 0, "NOTHING_DIFFERS")
+        if value is None
+        else BenchmarkTest(PValues(0.0, value, 1.0), 50, "")
+        for value in (cash, holding)
+    ]
+    return SuperiorAbility(50, 730, tests[0], tests[1])
+
+
+def crossed(*paths: float, reason: str = "") -> CrossValidation:
+    """Return what cross-validation may say."""
+    plan = CrossValidationPlan(10, 2, 1, 5)
+    return CrossValidation(plan, 50, 500, reason, 3, 2.0, np.array(paths))
+
+
 def overfit(probability: float) -> Overfitting:
     """Return what cross-validation may say."""
     return Overfitting(12_870, probability, 0.1, None)
@@ -117,6 +143,22 @@ def overfit(probability: float) -> Overfitting:
         ({"overfitting": None}, ["OVERFITTING_POSSIBLE"], Verdict.INCONCLUSIVE),
         ({"at_edge": ("fast_period",)}, ["AT_EDGE"], Verdict.PROMISING),
         ({"neighborhood": None}, [], Verdict.PROMISING),
+        ({"superior_ability": beaten(0.049)}, [], Verdict.PROMISING),
+        ({"superior_ability": beaten(0.05)}, ["CASH_NOT_BEATEN"], Verdict.INCONCLUSIVE),
+        ({"superior_ability": beaten(None)}, ["CASH_NOT_BEATEN"], Verdict.INCONCLUSIVE),
+        (
+            {"superior_ability": beaten(0.01, 0.05), "at_edge": ("x",)},
+            ["BUY_AND_HOLD_NOT_BEATEN", "AT_EDGE"],
+            Verdict.PROMISING,
+        ),
+        ({"cross_validation": crossed(1.0, 0.5, 0.1, 0.3, 0.2, -0.1)}, [], Verdict.PROMISING),
+        (
+            {"cross_validation": crossed(1.0, 0.5, 0.1, 0.3, -0.1), "trade_count": 3},
+            ["CROSS_VALIDATION_WEAK", "FEW_TRADES"],
+            Verdict.INCONCLUSIVE,
+        ),
+        ({"cross_validation": crossed(0.0)}, ["CROSS_VALIDATION_WEAK"], Verdict.INCONCLUSIVE),
+        ({"cross_validation": crossed(reason="TOO_FEW_DAYS")}, [], Verdict.PROMISING),
         (
             {"neighborhood": summary([0.4], 1.0, maximize=True)},
             ["NEIGHBORHOOD_WEAK"],

@@ -13,7 +13,7 @@ from scipy import stats  # type: ignore[import-untyped]  # scipy ships no types
 from services.optimizer.core.analysis.luck.overfitting import Overfitting, overfitting
 from services.optimizer.core.analysis.luck.returns import Numbers, ReturnMoments
 from services.optimizer.core.analysis.luck.sharpe import TrackRecord
-from services.optimizer.core.analysis.luck.verdict import Verdict, WarningKind
+from services.optimizer.core.analysis.luck.verdict import Verdict
 from services.optimizer.core.analysis.luck.walk import (
     WalkEvidence,
     WalkLuck,
@@ -22,6 +22,7 @@ from services.optimizer.core.analysis.luck.walk import (
     walk_luck_of,
 )
 from services.optimizer.core.analysis.luck.walk_verdict import walk_verdict, walk_warnings
+from services.optimizer.core.analysis.luck.warning_kinds import WarningKind
 
 Summed = Callable[..., ReturnMoments]
 

@@ -692,21 +692,36 @@ Global___RunBacktestBatchRequest: _TypeAlias = RunBacktestBatchRequest  # noqa: 
 
 @_typing.final
 class ReturnStatisticsRequest(_message.Message):
-    """Asks for sums over daily returns, in place of the returns themselves."""
+    """Asks for sums over daily returns, and perhaps for the returns themselves."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     BLOCK_COUNT_FIELD_NUMBER: _builtins.int
+    BLOCK_DAY_COUNTS_FIELD_NUMBER: _builtins.int
+    DAILY_RETURNS_FIELD_NUMBER: _builtins.int
     block_count: _builtins.int
-    """Optional. Blocks that the days are cut into, even, 2 to 64. Unset: 16."""
+    """Optional. Blocks of equal length that the days are cut into, even, 2 to 64. Unset: 16, or those of block_day_counts."""
+    daily_returns: _builtins.bool
+    """Optional. Whether to tell the returns themselves too. Refused where the answer would pass gRPC's default limit of
+    4 MiB: with S sets, T days and B blocks (S + 1) T + 2 S B must be at most 450,000. Unset: false.
+    """
+    @_builtins.property
+    def block_day_counts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Optional. Days of each block instead, oldest block first, the last one up to the newest day: up to 128 blocks of at
+        least one day, together at most as many days as there are. The oldest days left over are in no block. Refused
+        together with block_count. Unset: blocks of equal length.
+        """
+
     def __init__(
         self,
         *,
         block_count: _builtins.int | None = ...,
+        block_day_counts: _abc.Iterable[_builtins.int] | None = ...,
+        daily_returns: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_block_count", b"_block_count", "block_count", b"block_count"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_block_count", b"_block_count", "block_count", b"block_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_block_count", b"_block_count", "block_count", b"block_count", "block_day_counts", b"block_day_counts", "daily_returns", b"daily_returns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__block_count: _TypeAlias = _typing.Literal["block_count"]  # noqa: Y015
     _WhichOneofArgType__block_count: _TypeAlias = _typing.Literal["_block_count", b"_block_count"]  # noqa: Y015
@@ -734,14 +749,15 @@ class ReturnStatistics(_message.Message):
     BLOCK_SQUARE_SUMS_FIELD_NUMBER: _builtins.int
     STANDARDIZED_SUMS_FIELD_NUMBER: _builtins.int
     STANDARDIZED_SET_COUNT_FIELD_NUMBER: _builtins.int
+    DAILY_RETURNS_FIELD_NUMBER: _builtins.int
     block_count: _builtins.int
     """Output only. Blocks the days are cut into."""
     day_count: _builtins.int
     """Output only. Days with a return, T; as many as daily returns behind sharpe_ratio."""
     dropped_day_count: _builtins.int
-    """Output only. Oldest days left out of the blocks: T modulo block_count."""
+    """Output only. Oldest days left out of the blocks: T modulo block_count, or what block_day_counts leave over."""
     block_day_count: _builtins.int
-    """Output only. Days of each block; 0 where there are fewer days than blocks."""
+    """Output only. Days of each block; 0 where there are fewer days than blocks, and where block_day_counts were given."""
     standardized_set_count: _builtins.int
     """Output only. Sets in standardized_sums: those whose returns differ from each other."""
     @_builtins.property
@@ -768,6 +784,12 @@ class ReturnStatistics(_message.Message):
         the squares of these, and n sets in them, the mean pairwise correlation is (S / T - n) / (n (n - 1)).
         """
 
+    @_builtins.property
+    def daily_returns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Output only. Where daily_returns is asked for, the T returns of each set, oldest first, set after set, as fractions;
+        sets without returns are left out.
+        """
+
     def __init__(
         self,
         *,
@@ -780,10 +802,11 @@ class ReturnStatistics(_message.Message):
         block_square_sums: _abc.Iterable[_builtins.float] | None = ...,
         standardized_sums: _abc.Iterable[_builtins.float] | None = ...,
         standardized_set_count: _builtins.int = ...,
+        daily_returns: _abc.Iterable[_builtins.float] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["block_count", b"block_count", "block_day_count", b"block_day_count", "block_square_sums", b"block_square_sums", "block_sums", b"block_sums", "day_count", b"day_count", "dropped_day_count", b"dropped_day_count", "standardized_set_count", b"standardized_set_count", "standardized_sums", b"standardized_sums", "undefined_reasons", b"undefined_reasons"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["block_count", b"block_count", "block_day_count", b"block_day_count", "block_square_sums", b"block_square_sums", "block_sums", b"block_sums", "daily_returns", b"daily_returns", "day_count", b"day_count", "dropped_day_count", b"dropped_day_count", "standardized_set_count", b"standardized_set_count", "standardized_sums", b"standardized_sums", "undefined_reasons", b"undefined_reasons"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -3,6 +3,7 @@
 isort:skip_file
 """
 
+from assay.optimizer.v1 import resampling_pb2 as _resampling_pb2
 from assay.optimizer.v1 import study_pb2 as _study_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
@@ -748,19 +749,24 @@ class GetStudyReportRequest(_message.Message):
     IMPORTANCE_EVALUATOR_FIELD_NUMBER: _builtins.int
     LUCK_FIELD_NUMBER: _builtins.int
     RECOMMENDATION_FIELD_NUMBER: _builtins.int
+    CROSS_VALIDATION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Required. "studies/{study}"."""
     importance_evaluator: Global___GetStudyReportRequest.ImportanceEvaluator.ValueType
     """Optional. How importance is judged. Unset: PED-ANOVA."""
     luck: _builtins.bool
-    """Optional. Whether to tell how likely the best trial is luck. That runs up to 2,000 trials again, which takes a
-    second or so, and is remembered until the study has more of them. Unset: true.
+    """Optional. Whether to tell how likely the best trial is luck. That runs up to 2,000 trials again, which takes a few
+    seconds, and is remembered until the study has more of them. Unset: true.
     """
     recommendation: _builtins.bool
     """Optional. Whether to tell choices with their evidence and a verdict on them. For one objective without walk_forward
     that runs up to 1,000 neighbours of good trials (those of four choices always), which takes a second or less, and
     is remembered until the study has more trials. Unset: true.
     """
+    @_builtins.property
+    def cross_validation(self) -> _resampling_pb2.CrossValidationOptions:
+        """Optional. How to cross-validate the choice of the best trial, told with luck. Unset: the defaults."""
+
     def __init__(
         self,
         *,
@@ -768,10 +774,11 @@ class GetStudyReportRequest(_message.Message):
         importance_evaluator: Global___GetStudyReportRequest.ImportanceEvaluator.ValueType = ...,
         luck: _builtins.bool | None = ...,
         recommendation: _builtins.bool | None = ...,
+        cross_validation: _resampling_pb2.CrossValidationOptions | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_luck", b"_luck", "_recommendation", b"_recommendation", "luck", b"luck", "recommendation", b"recommendation"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_luck", b"_luck", "_recommendation", b"_recommendation", "cross_validation", b"cross_validation", "luck", b"luck", "recommendation", b"recommendation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_luck", b"_luck", "_recommendation", b"_recommendation", "importance_evaluator", b"importance_evaluator", "luck", b"luck", "name", b"name", "recommendation", b"recommendation"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_luck", b"_luck", "_recommendation", b"_recommendation", "cross_validation", b"cross_validation", "importance_evaluator", b"importance_evaluator", "luck", b"luck", "name", b"name", "recommendation", b"recommendation"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__luck: _TypeAlias = _typing.Literal["luck"]  # noqa: Y015
     _WhichOneofArgType__luck: _TypeAlias = _typing.Literal["_luck", b"_luck"]  # noqa: Y015

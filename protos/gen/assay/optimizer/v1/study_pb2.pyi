@@ -9,6 +9,7 @@ from assay.backtest.v1 import strategy_pb2 as _strategy_pb2
 from assay.market.v1 import candles_pb2 as _candles_pb2
 from assay.optimizer.v1 import data_aggregation_pb2 as _data_aggregation_pb2
 from assay.optimizer.v1 import recommendation_pb2 as _recommendation_pb2
+from assay.optimizer.v1 import resampling_pb2 as _resampling_pb2
 from assay.optimizer.v1 import walk_forward_matrix_pb2 as _walk_forward_matrix_pb2
 from assay.optimizer.v1 import walk_forward_pb2 as _walk_forward_pb2
 from collections import abc as _abc
@@ -1706,8 +1707,8 @@ Global___LedgerEntry: _TypeAlias = LedgerEntry  # noqa: Y015
 
 @_typing.final
 class LuckReport(_message.Message):
-    """How likely the best trial is luck. Formulas, sources and thresholds: docs/luck.md. All Sharpe ratios are per day:
-    mean over deviation (divisor n - 1) of daily returns, not annualised.
+    """How likely the best trial is luck. Formulas, sources and thresholds: docs/luck.md. Unless said otherwise, Sharpe ratios
+    are per day: mean over deviation (divisor n - 1) of daily returns, not annualised.
 
     With walk_forward it is about the stitched out-of-sample curve that the criteria look at in place of the best trial, with
     a matrix about that of WalkForwardMatrixReport.by_sharpe.best_cell_number (where no cell has a Sharpe ratio, of the
@@ -1762,6 +1763,9 @@ class LuckReport(_message.Message):
     OVERFITTING_FIELD_NUMBER: _builtins.int
     NEIGHBORHOOD_FIELD_NUMBER: _builtins.int
     TRADE_COUNT_FIELD_NUMBER: _builtins.int
+    SUPERIOR_ABILITY_FIELD_NUMBER: _builtins.int
+    INTERVALS_FIELD_NUMBER: _builtins.int
+    CROSS_VALIDATION_FIELD_NUMBER: _builtins.int
     WALK_COUNT_FIELD_NUMBER: _builtins.int
     WALK_EXPECTED_MAX_SHARPE_RATIO_FIELD_NUMBER: _builtins.int
     WALK_DEFLATED_SHARPE_RATIO_FIELD_NUMBER: _builtins.int
@@ -1833,6 +1837,18 @@ class LuckReport(_message.Message):
         walk_forward.
         """
 
+    @_builtins.property
+    def superior_ability(self) -> _resampling_pb2.SuperiorAbility:
+        """Output only. Whether the best trial beats cash and buy-and-hold, given how many were tried."""
+
+    @_builtins.property
+    def intervals(self) -> _resampling_pb2.BootstrapIntervals:
+        """Output only. How far the best trial's statistics would scatter."""
+
+    @_builtins.property
+    def cross_validation(self) -> _resampling_pb2.CrossValidation:
+        """Output only. What choosing the best trial earns on days it was not chosen by. Unset where it is not wanted."""
+
     def __init__(
         self,
         *,
@@ -1854,13 +1870,16 @@ class LuckReport(_message.Message):
         overfitting: Global___BacktestOverfitting | None = ...,
         neighborhood: Global___Neighborhood | None = ...,
         trade_count: _builtins.int = ...,
+        superior_ability: _resampling_pb2.SuperiorAbility | None = ...,
+        intervals: _resampling_pb2.BootstrapIntervals | None = ...,
+        cross_validation: _resampling_pb2.CrossValidation | None = ...,
         walk_count: _builtins.int | None = ...,
         walk_expected_max_sharpe_ratio: _builtins.float | None = ...,
         walk_deflated_sharpe_ratio: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_daily_sharpe_ratio", b"_daily_sharpe_ratio", "_deflated_sharpe_ratio", b"_deflated_sharpe_ratio", "_effective_deflated_sharpe_ratio", b"_effective_deflated_sharpe_ratio", "_effective_expected_max_sharpe_ratio", b"_effective_expected_max_sharpe_ratio", "_effective_trial_count", b"_effective_trial_count", "_expected_max_sharpe_ratio", b"_expected_max_sharpe_ratio", "_min_track_record_days", b"_min_track_record_days", "_probabilistic_sharpe_ratio", b"_probabilistic_sharpe_ratio", "_trial_correlation", b"_trial_correlation", "_trial_sharpe_variance", b"_trial_sharpe_variance", "_walk_count", b"_walk_count", "_walk_deflated_sharpe_ratio", b"_walk_deflated_sharpe_ratio", "_walk_expected_max_sharpe_ratio", b"_walk_expected_max_sharpe_ratio", "daily_sharpe_ratio", b"daily_sharpe_ratio", "deflated_sharpe_ratio", b"deflated_sharpe_ratio", "effective_deflated_sharpe_ratio", b"effective_deflated_sharpe_ratio", "effective_expected_max_sharpe_ratio", b"effective_expected_max_sharpe_ratio", "effective_trial_count", b"effective_trial_count", "expected_max_sharpe_ratio", b"expected_max_sharpe_ratio", "min_track_record_days", b"min_track_record_days", "neighborhood", b"neighborhood", "overfitting", b"overfitting", "probabilistic_sharpe_ratio", b"probabilistic_sharpe_ratio", "trial_correlation", b"trial_correlation", "trial_sharpe_variance", b"trial_sharpe_variance", "walk_count", b"walk_count", "walk_deflated_sharpe_ratio", b"walk_deflated_sharpe_ratio", "walk_expected_max_sharpe_ratio", b"walk_expected_max_sharpe_ratio"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_daily_sharpe_ratio", b"_daily_sharpe_ratio", "_deflated_sharpe_ratio", b"_deflated_sharpe_ratio", "_effective_deflated_sharpe_ratio", b"_effective_deflated_sharpe_ratio", "_effective_expected_max_sharpe_ratio", b"_effective_expected_max_sharpe_ratio", "_effective_trial_count", b"_effective_trial_count", "_expected_max_sharpe_ratio", b"_expected_max_sharpe_ratio", "_min_track_record_days", b"_min_track_record_days", "_probabilistic_sharpe_ratio", b"_probabilistic_sharpe_ratio", "_trial_correlation", b"_trial_correlation", "_trial_sharpe_variance", b"_trial_sharpe_variance", "_walk_count", b"_walk_count", "_walk_deflated_sharpe_ratio", b"_walk_deflated_sharpe_ratio", "_walk_expected_max_sharpe_ratio", b"_walk_expected_max_sharpe_ratio", "cross_validation", b"cross_validation", "daily_sharpe_ratio", b"daily_sharpe_ratio", "deflated_sharpe_ratio", b"deflated_sharpe_ratio", "effective_deflated_sharpe_ratio", b"effective_deflated_sharpe_ratio", "effective_expected_max_sharpe_ratio", b"effective_expected_max_sharpe_ratio", "effective_trial_count", b"effective_trial_count", "expected_max_sharpe_ratio", b"expected_max_sharpe_ratio", "intervals", b"intervals", "min_track_record_days", b"min_track_record_days", "neighborhood", b"neighborhood", "overfitting", b"overfitting", "probabilistic_sharpe_ratio", b"probabilistic_sharpe_ratio", "superior_ability", b"superior_ability", "trial_correlation", b"trial_correlation", "trial_sharpe_variance", b"trial_sharpe_variance", "walk_count", b"walk_count", "walk_deflated_sharpe_ratio", b"walk_deflated_sharpe_ratio", "walk_expected_max_sharpe_ratio", b"walk_expected_max_sharpe_ratio"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_daily_sharpe_ratio", b"_daily_sharpe_ratio", "_deflated_sharpe_ratio", b"_deflated_sharpe_ratio", "_effective_deflated_sharpe_ratio", b"_effective_deflated_sharpe_ratio", "_effective_expected_max_sharpe_ratio", b"_effective_expected_max_sharpe_ratio", "_effective_trial_count", b"_effective_trial_count", "_expected_max_sharpe_ratio", b"_expected_max_sharpe_ratio", "_min_track_record_days", b"_min_track_record_days", "_probabilistic_sharpe_ratio", b"_probabilistic_sharpe_ratio", "_trial_correlation", b"_trial_correlation", "_trial_sharpe_variance", b"_trial_sharpe_variance", "_walk_count", b"_walk_count", "_walk_deflated_sharpe_ratio", b"_walk_deflated_sharpe_ratio", "_walk_expected_max_sharpe_ratio", b"_walk_expected_max_sharpe_ratio", "daily_sharpe_ratio", b"daily_sharpe_ratio", "day_count", b"day_count", "deflated_sharpe_ratio", b"deflated_sharpe_ratio", "effective_deflated_sharpe_ratio", b"effective_deflated_sharpe_ratio", "effective_expected_max_sharpe_ratio", b"effective_expected_max_sharpe_ratio", "effective_trial_count", b"effective_trial_count", "expected_max_sharpe_ratio", b"expected_max_sharpe_ratio", "min_track_record_days", b"min_track_record_days", "neighborhood", b"neighborhood", "overfitting", b"overfitting", "probabilistic_sharpe_ratio", b"probabilistic_sharpe_ratio", "trade_count", b"trade_count", "trial", b"trial", "trial_correlation", b"trial_correlation", "trial_count", b"trial_count", "trial_sharpe_variance", b"trial_sharpe_variance", "verdict", b"verdict", "walk_count", b"walk_count", "walk_deflated_sharpe_ratio", b"walk_deflated_sharpe_ratio", "walk_expected_max_sharpe_ratio", b"walk_expected_max_sharpe_ratio", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_daily_sharpe_ratio", b"_daily_sharpe_ratio", "_deflated_sharpe_ratio", b"_deflated_sharpe_ratio", "_effective_deflated_sharpe_ratio", b"_effective_deflated_sharpe_ratio", "_effective_expected_max_sharpe_ratio", b"_effective_expected_max_sharpe_ratio", "_effective_trial_count", b"_effective_trial_count", "_expected_max_sharpe_ratio", b"_expected_max_sharpe_ratio", "_min_track_record_days", b"_min_track_record_days", "_probabilistic_sharpe_ratio", b"_probabilistic_sharpe_ratio", "_trial_correlation", b"_trial_correlation", "_trial_sharpe_variance", b"_trial_sharpe_variance", "_walk_count", b"_walk_count", "_walk_deflated_sharpe_ratio", b"_walk_deflated_sharpe_ratio", "_walk_expected_max_sharpe_ratio", b"_walk_expected_max_sharpe_ratio", "cross_validation", b"cross_validation", "daily_sharpe_ratio", b"daily_sharpe_ratio", "day_count", b"day_count", "deflated_sharpe_ratio", b"deflated_sharpe_ratio", "effective_deflated_sharpe_ratio", b"effective_deflated_sharpe_ratio", "effective_expected_max_sharpe_ratio", b"effective_expected_max_sharpe_ratio", "effective_trial_count", b"effective_trial_count", "expected_max_sharpe_ratio", b"expected_max_sharpe_ratio", "intervals", b"intervals", "min_track_record_days", b"min_track_record_days", "neighborhood", b"neighborhood", "overfitting", b"overfitting", "probabilistic_sharpe_ratio", b"probabilistic_sharpe_ratio", "superior_ability", b"superior_ability", "trade_count", b"trade_count", "trial", b"trial", "trial_correlation", b"trial_correlation", "trial_count", b"trial_count", "trial_sharpe_variance", b"trial_sharpe_variance", "verdict", b"verdict", "walk_count", b"walk_count", "walk_deflated_sharpe_ratio", b"walk_deflated_sharpe_ratio", "walk_expected_max_sharpe_ratio", b"walk_expected_max_sharpe_ratio", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__daily_sharpe_ratio: _TypeAlias = _typing.Literal["daily_sharpe_ratio"]  # noqa: Y015
     _WhichOneofArgType__daily_sharpe_ratio: _TypeAlias = _typing.Literal["_daily_sharpe_ratio", b"_daily_sharpe_ratio"]  # noqa: Y015
@@ -1955,6 +1974,16 @@ class LuckWarning(_message.Message):
         """A searched parameter is at the edge of its range; a wider one may hold better. With walk_forward: in at least half
         of the windows that have a winner.
         """
+        KIND_CASH_NOT_BEATEN: LuckWarning._Kind.ValueType  # 10
+        """superior_ability.cash.consistent_p_value is 0.05 or more, or unset: as much could come of so many trials without
+        any edge.
+        """
+        KIND_BUY_AND_HOLD_NOT_BEATEN: LuckWarning._Kind.ValueType  # 11
+        """superior_ability.buy_and_hold.consistent_p_value is 0.05 or more, or unset. Says nothing of luck, only that holding
+        may earn as much; the verdict does not heed it.
+        """
+        KIND_CROSS_VALIDATION_WEAK: LuckWarning._Kind.ValueType  # 12
+        """The mean of the paths of cross_validation is not above 0, or a fifth of them or more are below it."""
         KIND_WALK_DEFLATED_SHARPE_LOW: LuckWarning._Kind.ValueType  # 14
         """With walk_forward: walk_deflated_sharpe_ratio is below 0.95, or unset."""
         KIND_WALK_NOT_PASSED: LuckWarning._Kind.ValueType  # 15
@@ -1993,6 +2022,16 @@ class LuckWarning(_message.Message):
     """A searched parameter is at the edge of its range; a wider one may hold better. With walk_forward: in at least half
     of the windows that have a winner.
     """
+    KIND_CASH_NOT_BEATEN: LuckWarning.Kind.ValueType  # 10
+    """superior_ability.cash.consistent_p_value is 0.05 or more, or unset: as much could come of so many trials without
+    any edge.
+    """
+    KIND_BUY_AND_HOLD_NOT_BEATEN: LuckWarning.Kind.ValueType  # 11
+    """superior_ability.buy_and_hold.consistent_p_value is 0.05 or more, or unset. Says nothing of luck, only that holding
+    may earn as much; the verdict does not heed it.
+    """
+    KIND_CROSS_VALIDATION_WEAK: LuckWarning.Kind.ValueType  # 12
+    """The mean of the paths of cross_validation is not above 0, or a fifth of them or more are below it."""
     KIND_WALK_DEFLATED_SHARPE_LOW: LuckWarning.Kind.ValueType  # 14
     """With walk_forward: walk_deflated_sharpe_ratio is below 0.95, or unset."""
     KIND_WALK_NOT_PASSED: LuckWarning.Kind.ValueType  # 15

@@ -22,6 +22,12 @@ FEWEST_TRIALS: Final = 50
 FEWEST_OF_WINDOW: Final = 10
 """So many are looked at in each window of a walk, however many there are."""
 
+MOST_COMPARED: Final = 500
+"""Trials whose daily returns are kept."""
+
+MOST_RETURNS: Final = 250_000
+"""Daily returns of theirs together: half a second of resampling."""
+
 _ALL: Final = slice(None)
 
 
@@ -55,10 +61,21 @@ def covering(
     most = min(MOST_TRIALS, max(FEWEST_TRIALS, MOST_BARS // max(bar_count, 1)))
     if window_count > 1:
         most = max(most // window_count, FEWEST_OF_WINDOW)
+    return numbers[spaced(numbers, best, most)]
+
+
+def compared(numbers: npt.NDArray[np.int64], best: int, day_count: int) -> npt.NDArray[np.int64]:
+    """Return the places of those trials whose daily returns are kept, chosen as by `covering`."""
+    most = min(MOST_COMPARED, max(FEWEST_TRIALS, MOST_RETURNS // max(day_count, 1)))
+    return spaced(numbers, best, most)
+
+
+def spaced(numbers: npt.NDArray[np.int64], best: int, most: int) -> npt.NDArray[np.int64]:
+    """Return at most so many places in rising numbers, evenly spaced, that of the best included."""
     if len(numbers) <= most:
-        return numbers
+        return np.arange(len(numbers))
     places = np.arange(most) * len(numbers) // most
     own = int(np.searchsorted(numbers, best))
     # The best takes the place of the one before it.
     places[np.searchsorted(places, own, side="right") - 1] = own
-    return numbers[places]
+    return places

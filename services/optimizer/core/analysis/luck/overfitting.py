@@ -17,16 +17,16 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from services.optimizer.core.analysis.luck.returns import Numbers, ReturnMoments
+from services.optimizer.core.analysis.luck.returns import Numbers, ReturnMoments, sharpes
+
+BLOCKS: Final = 16
+"""Blocks of days."""
 
 FEWEST_DAYS: Final = 2
 """Days a block must have."""
 
 _CELLS_AT_ONCE: Final = 500_000
 """Sharpe ratios held at once: few enough for the processor's own memory."""
-
-_NO_VARIANCE: Final = 1e-12
-"""Share of the sum of squares below which what the mean leaves of it is rounding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +91,8 @@ def _halves(moments: ReturnMoments, days: int) -> Iterator[tuple[Numbers, Number
     for begin in range(0, len(first), size):
         own, other = first[begin : begin + size], second[begin : begin + size]
         yield (
-            _sharpes(sums[0][own] + sums[1][other], squares[0][own] + squares[1][other], days),
-            _sharpes(
+            sharpes(sums[0][own] + sums[1][other], squares[0][own] + squares[1][other], days),
+            sharpes(
                 sums[0][every - own] + sums[1][every - other],
                 squares[0][every - own] + squares[1][every - other],
                 days,
@@ -107,15 +107,6 @@ def _subset_sums(columns: Numbers) -> Numbers:
     for column in range(count):
         sums[1 << column : 2 << column] = sums[: 1 << column] + columns[:, column]
     return sums
-
-
-def _sharpes(sums: Numbers, squares: Numbers, days: int) -> Numbers:
-    """Return mean over deviation (divisor n - 1) of so many returns; 0 where they do not vary."""
-    spread = squares - sums * sums / days
-    varies = spread > _NO_VARIANCE * squares
-    deviation = np.sqrt(np.where(varies, spread, 1.0) / (days - 1))
-    found: Numbers = np.where(varies, sums / days / deviation, 0.0)
-    return found
 
 
 def _chosen(

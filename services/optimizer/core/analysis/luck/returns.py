@@ -4,11 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 Numbers = npt.NDArray[np.float64]
+
+_NO_VARIANCE: Final = 1e-12
+"""Share of the sum of squares below which what the mean leaves of it is rounding."""
+
+
+def sharpes(sums: Numbers, squares: Numbers, days: int | npt.NDArray[np.int64]) -> Numbers:
+    """Return mean over deviation (divisor n - 1) of so many returns; 0 where they do not vary."""
+    spread = squares - sums * sums / days
+    varies = spread > _NO_VARIANCE * squares
+    deviation = np.sqrt(np.where(varies, spread, 1.0) / (days - 1))
+    found: Numbers = np.where(varies, sums / days / deviation, 0.0)
+    return found
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -18,7 +31,7 @@ class ReturnMoments:
     Attributes:
         day_count: Daily returns of each.
         dropped_day_count: Oldest ones that are in no block.
-        block_day_count: Those of a block.
+        block_day_count: Those of a block; 0 where there are none, or blocks of different lengths.
         sums: Sum of the returns of each block, shape (n, blocks), in the order of the trials.
         squares: Sum of their squares, the same way.
         standardized: Sums over trials of standardised returns, shape (days,).

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from services.optimizer.core.analysis.luck.cross_validation import CrossValidation
+from services.optimizer.core.analysis.luck.intervals import Intervals
 from services.optimizer.core.analysis.luck.neighborhood import Neighborhood
 from services.optimizer.core.analysis.luck.overfitting import Overfitting
 from services.optimizer.core.analysis.luck.returns import ReturnMoments
@@ -19,6 +21,9 @@ from services.optimizer.core.analysis.luck.sharpe import (
     min_track_record,
     probabilistic_sharpe,
 )
+from services.optimizer.core.analysis.luck.superior_ability import SuperiorAbility
+from services.optimizer.core.analysis.luck.warning_kinds import LuckWarning, WarningKind
+from services.optimizer.core.analysis.luck.warnings_of_resampling import of_resampling
 
 FEW_TRADES: Final = 30
 """Fewer closed trades tell little."""
@@ -38,32 +43,6 @@ class Verdict(enum.Enum):
     PROMISING = 3
 
 
-class WarningKind(enum.Enum):
-    """What speaks against a result; values are those of `LuckWarning.Kind`."""
-
-    SHARPE_NOT_POSITIVE = 1
-    BELOW_EXPECTED_MAXIMUM = 2
-    DEFLATED_SHARPE_LOW = 3
-    OVERFITTING_LIKELY = 4
-    OVERFITTING_POSSIBLE = 5
-    FEW_TRADES = 6
-    TRACK_RECORD_SHORT = 7
-    NEIGHBORHOOD_WEAK = 8
-    AT_EDGE = 9
-    WALK_DEFLATED_SHARPE_LOW = 14
-    WALK_NOT_PASSED = 15
-    OVERLAPPING_OOS = 16
-    NO_PLATEAU = 17
-
-
-@dataclass(frozen=True, slots=True)
-class LuckWarning:
-    """Something that speaks against a result, with its numbers for people."""
-
-    kind: WarningKind
-    message: str
-
-
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """What is known of the best trial and of those it was chosen from.
@@ -79,6 +58,9 @@ class Evidence:
         overfitting: What cross-validation says of them.
         neighborhood: The objective around the best trial; None where no number is searched.
         at_edge: Searched parameters at an end of their range.
+        superior_ability: Whether the best beats cash and buy-and-hold; None where not asked.
+        intervals: How far its statistics would scatter; None where not asked.
+        cross_validation: What choosing the best earns on other days; None where not asked.
     """
 
     record: TrackRecord | None
@@ -91,6 +73,9 @@ class Evidence:
     overfitting: Overfitting | None
     neighborhood: Neighborhood | None
     at_edge: Sequence[str]
+    superior_ability: SuperiorAbility | None = None
+    intervals: Intervals | None = None
+    cross_validation: CrossValidation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +107,9 @@ class Luck:
     @property
     def warnings(self) -> list[LuckWarning]:
         """What speaks against the result, gravest first."""
-        return [*_of_sharpe(self), *_of_overfitting(self), *_of_sample(self)]
+        resampled = of_resampling(self.evidence.superior_ability, self.evidence.cross_validation)
+        found = [*_of_sharpe(self), *_of_overfitting(self), *resampled, *_of_sample(self)]
+        return sorted(found, key=lambda one: one.kind.gravity)
 
     @property
     def verdict(self) -> Verdict:
@@ -132,14 +119,16 @@ class Luck:
         number of trials, or where overfitting is likely and the deflated Sharpe ratio does not say
         otherwise (a family of uniformly good trials has a high probability of overfitting too: the
         choice among them is luck, their edge is not). PROMISING where nothing speaks against it but
-        an edge of a range. INCONCLUSIVE otherwise.
+        an edge of a range or that holding may earn as much, which is no question of luck.
+        INCONCLUSIVE otherwise.
         """
         kinds = {warning.kind for warning in self.warnings}
         grave = {WarningKind.SHARPE_NOT_POSITIVE, WarningKind.BELOW_EXPECTED_MAXIMUM}
         doubted = {WarningKind.OVERFITTING_LIKELY, WarningKind.DEFLATED_SHARPE_LOW}
         if kinds & grave or doubted <= kinds:
             return Verdict.LIKELY_LUCK
-        return Verdict.INCONCLUSIVE if kinds - {WarningKind.AT_EDGE} else Verdict.PROMISING
+        unheeded = {WarningKind.AT_EDGE, WarningKind.BUY_AND_HOLD_NOT_BEATEN}
+        return Verdict.INCONCLUSIVE if kinds - unheeded else Verdict.PROMISING
 
 
 def luck_of(evidence: Evidence) -> Luck:

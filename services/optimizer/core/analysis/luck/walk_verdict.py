@@ -9,11 +9,10 @@ from services.optimizer.core.analysis.luck.verdict import (
     EVEN_CHANCE,
     FEW_TRADES,
     LOW_OVERFITTING,
-    LuckWarning,
     Verdict,
-    WarningKind,
 )
 from services.optimizer.core.analysis.luck.walk import WalkLuck
+from services.optimizer.core.analysis.luck.warning_kinds import LuckWarning, WarningKind
 
 _GRAVE = frozenset({WarningKind.SHARPE_NOT_POSITIVE, WarningKind.BELOW_EXPECTED_MAXIMUM})
 _DOUBTED = frozenset({WarningKind.OVERFITTING_LIKELY, WarningKind.WALK_DEFLATED_SHARPE_LOW})

@@ -3,6 +3,7 @@
 isort:skip_file
 """
 
+from assay.optimizer.v1 import stress_pb2 as _stress_pb2
 from assay.optimizer.v1 import study_pb2 as _study_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
@@ -745,6 +746,7 @@ class GetStudyReportRequest(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     IMPORTANCE_EVALUATOR_FIELD_NUMBER: _builtins.int
     LUCK_FIELD_NUMBER: _builtins.int
+    STRESS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Required. "studies/{study}"."""
     importance_evaluator: Global___GetStudyReportRequest.ImportanceEvaluator.ValueType
@@ -753,16 +755,23 @@ class GetStudyReportRequest(_message.Message):
     """Optional. Whether to tell how likely the best trial is luck. That runs up to 2,000 trials again, which takes a
     second or so, and is remembered until the study has more of them. Unset: true.
     """
+    @_builtins.property
+    def stress(self) -> _stress_pb2.StressOptions:
+        """Optional. How the best trial is put under stress; remembered like luck. Unset: all that a worker does, with its
+        defaults.
+        """
+
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         importance_evaluator: Global___GetStudyReportRequest.ImportanceEvaluator.ValueType = ...,
         luck: _builtins.bool | None = ...,
+        stress: _stress_pb2.StressOptions | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_luck", b"_luck", "luck", b"luck"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_luck", b"_luck", "luck", b"luck", "stress", b"stress"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_luck", b"_luck", "importance_evaluator", b"importance_evaluator", "luck", b"luck", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_luck", b"_luck", "importance_evaluator", b"importance_evaluator", "luck", b"luck", "name", b"name", "stress", b"stress"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__luck: _TypeAlias = _typing.Literal["luck"]  # noqa: Y015
     _WhichOneofArgType__luck: _TypeAlias = _typing.Literal["_luck", b"_luck"]  # noqa: Y015

@@ -7,6 +7,7 @@ from assay.backtest.v1 import execution_pb2 as _execution_pb2
 from assay.backtest.v1 import metrics_pb2 as _metrics_pb2
 from assay.backtest.v1 import strategy_pb2 as _strategy_pb2
 from assay.market.v1 import candles_pb2 as _candles_pb2
+from assay.optimizer.v1 import stress_pb2 as _stress_pb2
 from assay.optimizer.v1 import walk_forward_pb2 as _walk_forward_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
@@ -2111,6 +2112,7 @@ class StudyReport(_message.Message):
     LEDGER_FIELD_NUMBER: _builtins.int
     LUCK_FIELD_NUMBER: _builtins.int
     WALK_FORWARD_FIELD_NUMBER: _builtins.int
+    STRESS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def study(self) -> Global___Study:
         """Output only. The study."""
@@ -2170,6 +2172,12 @@ class StudyReport(_message.Message):
         together. Unset without walk_forward.
         """
 
+    @_builtins.property
+    def stress(self) -> _stress_pb2.StressReport:
+        """Output only. How the best trial stands up to worse conditions. Unset for several objectives or datasets, while there
+        is no feasible trial, with walk_forward, and where it is not wanted.
+        """
+
     def __init__(
         self,
         *,
@@ -2185,10 +2193,11 @@ class StudyReport(_message.Message):
         ledger: Global___LedgerEntry | None = ...,
         luck: Global___LuckReport | None = ...,
         walk_forward: _walk_forward_pb2.WalkForwardReport | None = ...,
+        stress: _stress_pb2.StressReport | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["buy_and_hold", b"buy_and_hold", "ledger", b"ledger", "luck", b"luck", "pareto", b"pareto", "study", b"study", "walk_forward", b"walk_forward"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["buy_and_hold", b"buy_and_hold", "ledger", b"ledger", "luck", b"luck", "pareto", b"pareto", "stress", b"stress", "study", b"study", "walk_forward", b"walk_forward"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["best_trials", b"best_trials", "best_value_history", b"best_value_history", "buy_and_hold", b"buy_and_hold", "freeze_suggestions", b"freeze_suggestions", "importances", b"importances", "interactions", b"interactions", "ledger", b"ledger", "luck", b"luck", "parameters_at_edge", b"parameters_at_edge", "pareto", b"pareto", "study", b"study", "walk_forward", b"walk_forward"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["best_trials", b"best_trials", "best_value_history", b"best_value_history", "buy_and_hold", b"buy_and_hold", "freeze_suggestions", b"freeze_suggestions", "importances", b"importances", "interactions", b"interactions", "ledger", b"ledger", "luck", b"luck", "parameters_at_edge", b"parameters_at_edge", "pareto", b"pareto", "stress", b"stress", "study", b"study", "walk_forward", b"walk_forward"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -11,7 +11,6 @@ from assay.backtest.v1 import backtest_service_pb2, metrics_pb2, stress_pb2
 from services.backtest.convert.answers import metric_column, metrics_message
 from services.backtest.convert.jobs import RunJob, read_metrics, run_job
 from services.backtest.convert.loaded_frame import LoadedFrame
-from services.backtest.core.stress.distribution import Distribution
 from services.backtest.core.stress.subject import Measured, Subject
 from services.backtest.core.stress.testing import (
     Drops,
@@ -22,6 +21,7 @@ from services.backtest.core.stress.testing import (
     StressPlan,
     StressResult,
 )
+from services.common.distribution_codec import distribution_message
 from services.common.errors import AssayError, Violation, fields_invalid, refuse
 
 MOST_FACTORS: Final = 16
@@ -150,9 +150,9 @@ def _delay(plan: StressPlan, outcome: Outcome) -> stress_pb2.DelayStress:
 
 def _noise(plan: StressPlan, noise: Noise) -> stress_pb2.NoiseStress:
     return stress_pb2.NoiseStress(
-        variant_count=plan.noise_count,
+        variant_count=noise.count,
         noise_ratio=plan.noise_ratio,
-        total_return_ratio=_distribution(noise.total_returns),
+        total_return_ratio=distribution_message(noise.total_returns),
         columns=[
             metric_column(name, noise.values[name], noise.reasons[name]) for name in plan.metrics
         ],
@@ -164,7 +164,7 @@ def _drops(plan: StressPlan, trade_count: int, drops: Drops) -> stress_pb2.Trade
         variant_count=drops.count,
         drop_probability=plan.drop_probability,
         trade_count=trade_count,
-        total_return_ratio=_distribution(drops.total_returns),
+        total_return_ratio=distribution_message(drops.total_returns),
         undefined_reason=_gap(drops.gap),
     )
 
@@ -174,22 +174,7 @@ def _permutation(trade_count: int, found: Permutation) -> stress_pb2.EntryPermut
         variant_count=found.count,
         trade_count=trade_count,
         actual_total_return_ratio=found.actual,
-        total_return_ratio=_distribution(found.total_returns),
+        total_return_ratio=distribution_message(found.total_returns),
         p_value=found.p_value,
         undefined_reason=_gap(found.gap),
     )
-
-
-def _distribution(found: Distribution) -> stress_pb2.StressDistribution:
-    message = stress_pb2.StressDistribution(
-        defined_count=found.count,
-        mean=found.mean,
-        standard_deviation=found.deviation,
-        minimum=found.minimum,
-        maximum=found.maximum,
-        positive_ratio=found.positive_ratio,
-    )
-    names = ("quantile_05", "quantile_25", "median", "quantile_75", "quantile_95")
-    for name, value in zip(names, found.quantiles, strict=False):
-        setattr(message, name, value)
-    return message

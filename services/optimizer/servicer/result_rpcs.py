@@ -27,6 +27,7 @@ from services.optimizer.convert.reports import (
     report_message,
 )
 from services.optimizer.convert.requests import Page, name_violations, page_of, study_id_of
+from services.optimizer.convert.stress import stress_violations
 from services.optimizer.convert.studies import MOST_BEST_TRIALS, trial_message
 from services.optimizer.convert.values import METRIC_NAMES, WHOLE_METRICS
 from services.optimizer.convert.walk_forward_report import walk_forward_message
@@ -40,6 +41,7 @@ from services.optimizer.core.walk_forward.winners import best_of
 from services.optimizer.servicer.collaborators import Collaborators
 from services.optimizer.servicer.luck_evidence import LuckEvidence
 from services.optimizer.servicer.plans import plan_of_record
+from services.optimizer.servicer.stress_runs import StressRuns
 from services.optimizer.servicer.study_messages import StudyMessages
 from services.optimizer.servicer.trial_numbers import Numbers, TrialNumbers
 
@@ -57,6 +59,9 @@ class ResultServicer(optimizer_service_pb2_grpc.OptimizerServiceServicer):
         self._with = collaborators
         self._numbers = TrialNumbers(collaborators.store)
         self._luck = LuckEvidence(collaborators.backtests)
+        self._stress = StressRuns(
+            collaborators.backtests, collaborators.engage_permuted, collaborators.clock
+        )
         self._messages = StudyMessages(collaborators.store, collaborators.supervisor, self._numbers)
 
     async def ListTrials(
@@ -102,6 +107,7 @@ class ResultServicer(optimizer_service_pb2_grpc.OptimizerServiceServicer):
     ) -> pb.GetStudyReportResponse:
         """Report what a study found so far."""
         evaluator, violations = evaluator_of(request)
+        violations += stress_violations(request.stress)
         refuse([*name_violations("name", request.name), *violations])
         study_id = study_id_of(request.name)
         record = await self._with.supervisor.record(study_id)
@@ -118,6 +124,9 @@ class ResultServicer(optimizer_service_pb2_grpc.OptimizerServiceServicer):
         wanted = request.luck if request.HasField("luck") else True
         if wanted and best_trials and len(plan.objectives) == 1 and plan.walk_forward is None:
             luck = await self._luck.luck(record, plan, table, best_trials[0], ledger)
+        stressed = await self._stress.stress(
+            request.stress, record, plan, len(table), best_trials[0] if best_trials else None
+        )
         findings = Findings(
             study=study,
             plan=plan,
@@ -129,6 +138,7 @@ class ResultServicer(optimizer_service_pb2_grpc.OptimizerServiceServicer):
             evaluator=evaluator,
             luck=luck,
             walk_forward=walked,
+            stress=stressed,
         )
         report = await asyncio.to_thread(
             report_message, findings, self._with.importances, self._with.hypervolume

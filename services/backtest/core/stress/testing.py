@@ -16,13 +16,18 @@ from services.backtest.core.kernel import Bytes, Numbers
 from services.backtest.core.metrics import UndefinedReason
 from services.backtest.core.plugins.calls import PlugInFailed
 from services.backtest.core.stress.costs import with_costs
-from services.backtest.core.stress.distribution import Distribution, distribution_of
 from services.backtest.core.stress.entry_permutation import Placements, holdings_of, p_value
 from services.backtest.core.stress.noise import noisy
 from services.backtest.core.stress.subject import Measured, Subject, measured
 from services.backtest.core.stress.trade_drops import dropped_returns
 from services.backtest.core.stress.trades import NoAccountError, variants_for
 from services.backtest.core.terms import terms_of
+from services.common.distribution import Distribution, distribution_of
+
+USUAL_NOISE: Final = 100
+FEWEST_NOISE: Final = 10
+MOST_NOISE_BARS: Final = 10_000_000
+"""Markets with noise where no number is given: fewer over long windows."""
 
 _NOTHING: Final = Distribution(0)
 
@@ -47,7 +52,7 @@ class StressPlan:
         cost_factors: Factors on costs.
         delay_bars: Bars by which decisions are late.
         noise_ratio: Largest relative change of a price.
-        noise_count: Markets with noise.
+        noise_count: Markets with noise; None: as many as the window's length allows.
         drop_probability: Probability that a trade is left out.
         drop_count: Choices of trades.
         entry_permutation_count: Random placements.
@@ -58,7 +63,7 @@ class StressPlan:
     cost_factors: tuple[float, ...] = (1.0, 2.0, 3.0)
     delay_bars: int = 1
     noise_ratio: float = 0.001
-    noise_count: int = 100
+    noise_count: int | None = None
     drop_probability: float = 0.1
     drop_count: int = 1_000
     entry_permutation_count: int = 1_000
@@ -78,6 +83,7 @@ class Outcome:
 class Noise:
     """Runs on markets with noise: total returns, and by metric values and reasons, NaN and 0."""
 
+    count: int
     total_returns: Distribution
     values: dict[str, Numbers]
     reasons: dict[str, Bytes]
@@ -136,7 +142,7 @@ def stress(
         trade_count=len(base.recorded.trades),
         costs=tuple(map(test.with_factor, plan.cost_factors)),
         delay=test.delayed() if plan.delay_bars else None,
-        noise=test.with_noise() if plan.noise_count else None,
+        noise=test.with_noise() if plan.noise_count != 0 else None,
         drops=test.with_drops() if plan.drop_count else None,
         permutation=test.placed_anew() if plan.entry_permutation_count else None,
     )
@@ -168,10 +174,14 @@ class _Test:
     def with_noise(self) -> Noise:
         """Return the runs on markets with noise."""
         plan, subject = self.plan, self.subject
-        returns = np.full(plan.noise_count, np.nan)
-        values = {name: np.full(plan.noise_count, np.nan) for name in plan.metrics}
-        reasons = {name: np.zeros(plan.noise_count, np.uint8) for name in plan.metrics}
-        for number in range(plan.noise_count):
+        count = plan.noise_count
+        if count is None:
+            few = max(FEWEST_NOISE, MOST_NOISE_BARS // self.bench.bar_count)
+            count = min(USUAL_NOISE, few)
+        returns = np.full(count, np.nan)
+        values = {name: np.full(count, np.nan) for name in plan.metrics}
+        reasons = {name: np.zeros(count, np.uint8) for name in plan.metrics}
+        for number in range(count):
             market = noisy(self.frame, plan.noise_ratio, subject.execution, plan.seed, number)
             # A workbench of its own: those of frames used again are not pushed out.
             run = self._run(Workbench(market), subject).run
@@ -182,7 +192,7 @@ class _Test:
                 why = UndefinedReason.SET_FAILED if run is None else run.reasons.get(name, 0)
                 values[name][number] = known.get(name, np.nan)
                 reasons[name][number] = why
-        return Noise(distribution_of(returns), values, reasons)
+        return Noise(count, distribution_of(returns), values, reasons)
 
     def with_drops(self) -> Drops:
         """Return what becomes of the account with trades left out."""

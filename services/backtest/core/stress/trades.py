@@ -9,7 +9,7 @@ import numpy as np
 from services.backtest.core.kernel import Numbers
 from services.backtest.core.ledger import NET_PROFIT
 
-MOST_DRAWS: Final = 50_000_000
+MOST_DRAWS: Final = 20_000_000
 FEWEST_VARIANTS: Final = 100
 
 

@@ -30,8 +30,11 @@ class Part:
 class BatchMaker:
     """Makes the requests of one study: all alike but for the columns."""
 
-    def __init__(self, spec: study_pb2.StudySpec) -> None:
-        """Take what is equal in all requests from a filled-in spec with pinned data."""
+    def __init__(self, spec: study_pb2.StudySpec, bar_permutation_seed: int | None = None) -> None:
+        """Take what is equal in all requests from a filled-in spec with pinned data.
+
+        With a seed the bars come in its order.
+        """
         fixed = [one for one in spec.parameters if one.HasField("fixed_value")]
         self._searched = [one.name for one in spec.parameters if not one.HasField("fixed_value")]
         self._equal = pb.RunBacktestBatchRequest(
@@ -41,6 +44,7 @@ class BatchMaker:
                 strategy_pb2.ParameterAssignment(name=one.name, value=one.fixed_value)
                 for one in fixed
             ],
+            bar_permutation_seed=bar_permutation_seed,
         )
         if spec.HasField("execution"):
             self._equal.execution.CopyFrom(spec.execution)

@@ -147,7 +147,9 @@ class StressParts(_message.Message):
     funding, mark prices and shorter candles stay. With 0 nothing changes. Unset: 0.001, ten basis points.
     """
     noise_count: _builtins.int
-    """Optional. Markets with noise to run on, 0 to 200. Unset: 100."""
+    """Optional. Markets with noise to run on, 0 to 200. Unset: 100; fewer, but 10 at least, where they would run more than
+    10 million bars together.
+    """
     drop_probability: _builtins.float
     """Optional. Probability that a trade is left out, 0 to 1. Unset: 0.1."""
     drop_count: _builtins.int
@@ -486,7 +488,7 @@ class TradeDropStress(_message.Message):
     UNDEFINED_REASON_FIELD_NUMBER: _builtins.int
     variant_count: _builtins.int
     """Output only. Choices of trades made: those asked for, or fewer, at least 100 of them, so that choices times trades
-    stay at or below 50 million where they can.
+    stay at or below 20 million where they can.
     """
     drop_probability: _builtins.float
     """Output only. Probability that a trade was left out."""

@@ -1,4 +1,4 @@
-"""A number over many variants, summed up."""
+"""A number over many variants, summed up. Pure."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-
-from services.backtest.core.kernel import Numbers
+import numpy.typing as npt
 
 QUANTILES: Final = (0.05, 0.25, 0.5, 0.75, 0.95)
 
@@ -36,7 +35,7 @@ class Distribution:
     positive_ratio: float | None = None
 
 
-def distribution_of(values: Numbers) -> Distribution:
+def distribution_of(values: npt.NDArray[np.float64]) -> Distribution:
     """Sum values up; those that are NaN are none. Sums are rounded once, whatever the machine."""
     known = values[~np.isnan(values)]
     count = len(known)

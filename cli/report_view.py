@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from assay.optimizer.v1.study_pb2 import LedgerEntry, ParameterImportance, StudyReport, Trial
 
-from cli import luck_view, walk_forward_view
+from cli import luck_view, stress_view, walk_forward_view
 from cli.figures import metric, metric_value, parameters, sparkline, value
 from cli.output import emit, emit_table, grid
 from cli.study_view import trials
@@ -48,10 +48,17 @@ def show(report: StudyReport) -> None:
         show_trade_offs(report)
     if report.freeze_suggestions:
         emit_table(suggestions(report))
-    if report.HasField("luck"):
-        luck_view.show(report.luck, report.study.spec.objectives[0].metric)
+    _show_doubts(report)
     if report.ledger.trial_count:
         emit(tried(report.ledger))
+
+
+def _show_doubts(report: StudyReport) -> None:
+    """Print how likely the best trial is luck, and how it stands up to worse conditions."""
+    if report.HasField("luck"):
+        luck_view.show(report.luck, report.study.spec.objectives[0].metric)
+    if report.HasField("stress"):
+        stress_view.show(report.stress, report.study.spec.objectives[0].metric)
 
 
 def _show_best(report: StudyReport) -> str:

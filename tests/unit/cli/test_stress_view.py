@@ -14,7 +14,6 @@ from assay.optimizer.v1.stress_pb2 import (
 
 from cli import stress_view
 
-
 _WARNING = StressWarning(
     kind=StressWarning.KIND_COST_FRAGILE, message="With 2 times the costs 40% is kept."
 )

@@ -35,8 +35,8 @@ COMMON_MODULES = {
     "status",
     "telemetry",
 }
-"""A module enters when two services need it and it is about being a service, a candle frame or a sum
-of many values that both tell in one message."""
+"""A module enters when two services need it and it is about being a service, a candle frame, or
+what both tell in one message."""
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 

@@ -10,6 +10,7 @@ from cli import (
     datasets_view,
     luck_view,
     recommendation_view,
+    stress_view,
     walk_forward_matrix_view,
     walk_forward_view,
     walk_luck_view,
@@ -55,7 +56,7 @@ def show(report: StudyReport) -> None:
         show_trade_offs(report)
     if report.freeze_suggestions:
         emit_table(suggestions(report))
-    _show_luck(report)
+    _show_doubts(report)
     if report.ledger.trial_count:
         emit(tried(report.ledger))
 
@@ -68,12 +69,14 @@ def _show_walk(report: StudyReport) -> None:
         walk_forward_matrix_view.show(report.walk_forward_matrix, report.study.spec)
 
 
-def _show_luck(report: StudyReport) -> None:
-    """Print how likely the result is luck."""
+def _show_doubts(report: StudyReport) -> None:
+    """Print how likely the result is luck, and how it stands up to worse conditions."""
     if report.luck.HasField("walk_count"):
         walk_luck_view.show(report.luck)
     elif report.HasField("luck"):
         luck_view.show(report.luck, report.study.spec.objectives[0].metric)
+    if report.HasField("stress"):
+        stress_view.show(report.stress, report.study.spec.objectives[0].metric)
 
 
 def _show_best(report: StudyReport) -> str:

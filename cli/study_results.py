@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 from assay.optimizer.v1 import optimizer_service_pb2 as pb
+from assay.optimizer.v1.stress_pb2 import StressOptions
 from assay.optimizer.v1.study_pb2 import Study, Trial
 
 from cli import datasets_view, report_view, study_view
@@ -22,6 +23,9 @@ from cli.cross_validation_options import (
 from cli.options import JsonFlag, LimitOption, StudyArgument
 from cli.output import emit, emit_json, emit_table
 from cli.paging import read_pages, wanted
+
+_SEARCH_SECONDS = 24 * 3_600.0
+"""Longest wait for a report with searches of permuted bars."""
 
 
 class StudyState(enum.Enum):
@@ -170,9 +174,22 @@ def report(
     test_groups: TestGroupsOption = None,
     purge_days: PurgeOption = None,
     embargo_days: EmbargoOption = None,
+    stress: Annotated[
+        bool,
+        typer.Option("--stress/--no-stress", help="Whether to put the best under stress."),
+    ] = True,
+    bar_permutations: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=100,
+            metavar="COUNT",
+            help="Search so many markets of permuted bars too; each takes as long as the study.",
+        ),
+    ] = 0,
     as_json: JsonFlag = False,
 ) -> None:
-    """Report what a study found: what to do with it, best trial, buy-and-hold, luck."""
+    """Report what a study found: what to do with it, best trial, buy-and-hold, luck, stress."""
     request = pb.GetStudyReportRequest(
         name=name,
         importance_evaluator=pb.GetStudyReportRequest.ImportanceEvaluator.Value(
@@ -183,10 +200,13 @@ def report(
         cross_validation=cross_validation_options(
             groups, test_groups, purge_days, embargo_days, wanted=cross_validation
         ),
+        stress=StressOptions(wanted=stress, bar_permutation_count=bar_permutations),
     )
 
     async def command(services: Services) -> None:
-        response = await services.optimizer.GetStudyReport(request)
+        # Searches take their time; for anything else the usual deadline holds.
+        timeout = _SEARCH_SECONDS if bar_permutations else None
+        response = await services.optimizer.GetStudyReport(request, timeout=timeout)
         if as_json:
             emit_json(response)
             return

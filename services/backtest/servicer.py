@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeAlias
 
 import grpc
 from assay.backtest.v1 import backtest_service_pb2 as pb
-from assay.backtest.v1 import backtest_service_pb2_grpc
+from assay.backtest.v1 import backtest_service_pb2_grpc, stress_pb2
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.backtest.convert.answers import batch_response, check_response, run_response
@@ -20,11 +20,13 @@ from services.backtest.convert.jobs import batch_job, check_job, run_job
 from services.backtest.convert.loaded_frame import LoadedFrame
 from services.backtest.convert.series import NO_SERIES, SeriesChoices
 from services.backtest.convert.snapshots import SnapshotChoice
+from services.backtest.convert.stress import stress_job, stress_response
 from services.backtest.convert.wanted_returns import returns_violations
 from services.backtest.core import batch, look_ahead, single
 from services.backtest.core.execution import Execution
 from services.backtest.core.sets.history import required_lookback
 from services.backtest.core.sets.one_set import lookback
+from services.backtest.core.stress.testing import stress
 from services.backtest.core.version import code_version
 from services.backtest.slots import Slots
 from services.common.errors import refuse
@@ -127,7 +129,10 @@ class BacktestServicer(backtest_service_pb2_grpc.BacktestServiceServicer):
                 job.strategy, job.direction, job.sets, job.execution, interval
             ),
         )
-        loaded = (await self._frames.load(choice, job.series)).first_bars(job.bar_limit)
+        loaded = await self._frames.load(choice, job.series)
+        if job.bar_permutation_seed is not None:
+            loaded = await asyncio.to_thread(loaded.permuted, job.bar_permutation_seed)
+        loaded = loaded.first_bars(job.bar_limit)
         refuse(returns_violations(job, loaded.frame))
 
         def work(cancelled: threading.Event) -> tuple[pb.RunBacktestBatchResponse, int]:
@@ -151,6 +156,28 @@ class BacktestServicer(backtest_service_pb2_grpc.BacktestServiceServicer):
             (*(context.trailing_metadata() or ()), (COMPUTE_NS_KEY, str(compute_ns)))
         )
         self._finished_sets += request.set_count
+        return response
+
+    async def RunStressTest(
+        self, request: stress_pb2.RunStressTestRequest, context: Context
+    ) -> stress_pb2.RunStressTestResponse:
+        """Run one parameter set under worse conditions; a cancelled call stops after a run."""
+        job = stress_job(request)
+        run = job.run
+        choice = await _with_lookback(
+            run.choice,
+            lambda interval: lookback(
+                run.strategy, run.direction, run.values, run.execution, interval
+            ),
+        )
+        loaded = await self._frames.load(choice, run.series)
+
+        def work(cancelled: threading.Event) -> stress_pb2.RunStressTestResponse:
+            result = stress(loaded.frame, job.subject, job.plan, cancelled.is_set)
+            return stress_response(job, loaded, result)
+
+        response = await self._slots.run(work)
+        self._finished_sets += 1
         return response
 
     async def GetWorkerStatus(

@@ -39,6 +39,7 @@ from services.optimizer.core.study.study_life import Engage
 from services.optimizer.core.study.supervisor import Supervisor
 from services.optimizer.core.trial import Trial
 from services.optimizer.servicer import Collaborators, OptimizerServicer
+from services.optimizer.servicer.collaborators import EngagePermuted
 from services.optimizer.settings import OptimizerSettings
 
 NAME = "optimizer"
@@ -69,6 +70,19 @@ def engaging(pool: WorkerPool, store: StudyStore, out_of_sample: OutOfSampleRuns
     return engage
 
 
+def engaging_permuted(pool: WorkerPool, store: StudyStore) -> EngagePermuted:
+    """Return the function that makes what searches a stored study again on permuted bars."""
+
+    async def engage(record: StudyRecord, bar_permutation_seed: int) -> Engagement:
+        plan = await asyncio.to_thread(stored_plan, record.spec)
+        spec = study_pb2.StudySpec.FromString(record.spec)
+        priors = await store.priors(record.study_id) if spec.HasField("warm_start") else ()
+        search = await asyncio.to_thread(search_of, plan, priors)
+        return Engagement(plan, search, StudyWorkers.of(pool, spec, bar_permutation_seed))
+
+    return engage
+
+
 def replica_of(settings: OptimizerSettings) -> Replica:
     """Return what tells this process from other replicas."""
     made_up = f"{socket.gethostname()[:40]}-{os.getpid()}-{secrets.token_hex(3)}"
@@ -89,7 +103,8 @@ def application(settings: OptimizerSettings, store: OptunaStore) -> Application:
     )
     backtests = BacktestClient(channel)
     out_of_sample = OutOfSampleRuns(backtests.run)
-    engage = engaging(WorkerPool(channel), store, out_of_sample)
+    pool = WorkerPool(channel)
+    engage = engaging(pool, store, out_of_sample)
     supervisor = Supervisor(store, engage, MessageWriter(), CLOCK, replica_of(settings))
     servicer = OptimizerServicer(
         Collaborators(
@@ -101,6 +116,7 @@ def application(settings: OptimizerSettings, store: OptunaStore) -> Application:
             bootstrap=ArchBootstrap(),
             export=trial_export,
             out_of_sample=out_of_sample,
+            engage_permuted=engaging_permuted(pool, store),
             clock=CLOCK,
             draw_seed=lambda: secrets.randbits(SEED_BITS),
             make_study_id=lambda: f"study-{secrets.token_hex(4)}",

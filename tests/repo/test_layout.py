@@ -23,6 +23,8 @@ their state stays in registers, which calls on the way would not allow."""
 COMMON_MODULES = {
     "__init__",
     "channel",
+    "distribution",
+    "distribution_codec",
     "errors",
     "frames",
     "frames_codec",
@@ -42,7 +44,8 @@ SECURITY_MODULES = {
     "transport",
     "watched_files",
 }
-"""A module enters when two services need it and it is about being a service or a candle frame."""
+"""A module enters when two services need it and it is about being a service, a candle frame, or
+what both tell in one message."""
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 

@@ -81,12 +81,7 @@ def batch_response(
         execution=execution_message(job.execution, loaded.series, job.searched),
     )
     for name in job.metrics:
-        values, reasons = result.values[name], result.reasons[name]
-        column = response.columns.add(metric=name)
-        if reasons.any():
-            _pack(column, _REASONS, reasons)
-            values = values[reasons == 0]
-        _pack(column, _VALUES, values)
+        response.columns.append(metric_column(name, result.values[name], result.reasons[name]))
     for failure in result.failures:
         response.failures.add(
             index=failure.index,
@@ -97,6 +92,18 @@ def batch_response(
     if result.returns is not None:
         _add_returns(response.return_statistics, result.returns)
     return response
+
+
+def metric_column(
+    name: str, values: npt.NDArray[np.float64], reasons: npt.NDArray[np.uint8]
+) -> metrics_pb2.MetricColumn:
+    """Return one metric of many sets; undefined values are left out, their reasons told instead."""
+    column = metrics_pb2.MetricColumn(metric=name)
+    if reasons.any():
+        _pack(column, _REASONS, reasons)
+        values = values[reasons == 0]
+    _pack(column, _VALUES, values)
+    return column
 
 
 def _add_returns(message: pb.ReturnStatistics, returns: ReturnSums) -> None:

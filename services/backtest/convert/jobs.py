@@ -96,6 +96,7 @@ class BatchJob:
         metrics: Names of the metrics wanted, in the wanted order.
         bar_limit: Bars of the window to run, the first ones; None: all.
         returns: What is wanted of daily returns; None: nothing.
+        bar_permutation_seed: Seed of the order of bars; None: their own.
     """
 
     choice: SnapshotChoice
@@ -108,6 +109,7 @@ class BatchJob:
     metrics: Sequence[str]
     bar_limit: int | None
     returns: WantedReturns | None = None
+    bar_permutation_seed: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,9 +176,10 @@ def batch_job(request: backtest_service_pb2.RunBacktestBatchRequest) -> BatchJob
     count = request.set_count
     if not 1 <= count <= MOST_SETS:
         found.append(Violation("set_count", f"must be from 1 to {MOST_SETS:,}"))
-    metrics = _metrics(request.metrics, found)
+    metrics = read_metrics(request.metrics, found)
     bar_limit = _bar_limit(request, found)
     returns = _wanted_returns(request, found)
+    permutation_seed = _bar_permutation_seed(request, found)
     choice = StrategyChoice(request.strategy, found, beside=EXECUTION_PARAMETERS)
     found += problems_with_series(request.execution)
     execution = read_execution(request.execution, found)
@@ -201,6 +204,7 @@ def batch_job(request: backtest_service_pb2.RunBacktestBatchRequest) -> BatchJob
         metrics=metrics,
         bar_limit=bar_limit,
         returns=returns,
+        bar_permutation_seed=permutation_seed,
     )
 
 
@@ -261,12 +265,22 @@ def _wanted_returns(
     return WantedReturns(count, tuple(lengths[:MOST_GIVEN_BLOCKS]), wanted.daily_returns)
 
 
+def _bar_permutation_seed(
+    request: backtest_service_pb2.RunBacktestBatchRequest, found: list[Violation]
+) -> int | None:
+    if not request.HasField("bar_permutation_seed"):
+        return None
+    if request.bar_permutation_seed < 0:
+        found.append(Violation("bar_permutation_seed", "must be 0 or more"))
+    return request.bar_permutation_seed
+
+
 def _of_execution(values: Mapping[str, V]) -> dict[str, V]:
     """Return those of the values that belong to the execution model, in its order."""
     return {info.name: values[info.name] for info in EXECUTION_PARAMETERS if info.name in values}
 
 
-def _metrics(names: Sequence[str], found: list[Violation]) -> tuple[str, ...]:
+def read_metrics(names: Sequence[str], found: list[Violation]) -> tuple[str, ...]:
     """Return the metrics wanted, all of them where none is named."""
     if len(names) > len(METRIC_NAMES):
         told = f"holds {len(names):,} names, but there are {len(METRIC_NAMES)} metrics"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from services.backtest.convert.series import NO_SERIES, SeriesChoices
 from services.backtest.convert.snapshots import SnapshotChoice
 from services.backtest.core.frame import Frame
+from services.backtest.core.stress.bar_permutation import permuted
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,13 @@ class LoadedFrame:
     missing_bar_count: int
     synthetic: bool
     series: SeriesChoices = NO_SERIES
+
+    def permuted(self, seed: int) -> LoadedFrame:
+        """Return the market of the same bars in a random order.
+
+        The snapshot and the series stay those asked for. Blocks where there are millions of bars.
+        """
+        return replace(self, frame=permuted(self.frame, seed))
 
     def first_bars(self, count: int | None) -> LoadedFrame:
         """Return what a window of the first `count` bars would be; all of them with None.

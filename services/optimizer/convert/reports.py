@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 from assay.backtest.v1 import backtest_service_pb2, metrics_pb2, strategy_pb2
-from assay.optimizer.v1 import optimizer_service_pb2, study_pb2
+from assay.optimizer.v1 import optimizer_service_pb2, stress_pb2, study_pb2
 
 from services.common.errors import Violation
 from services.optimizer.convert.luck import luck_message
@@ -85,6 +85,7 @@ class Findings:
         evaluator: How importance is judged.
         luck: How likely the best trial is luck; None where that is not told.
         walked: What only a study that walks forward tells, its luck among it; None for others.
+        stress: How the best trial stands up to worse conditions; None where that is not told.
     """
 
     study: study_pb2.Study
@@ -97,6 +98,7 @@ class Findings:
     evaluator: Evaluator = Evaluator.PED_ANOVA
     luck: Luck | None = None
     walked: study_pb2.StudyReport | None = None
+    stress: stress_pb2.StressReport | None = None
 
 
 def buy_and_hold_request(spec: study_pb2.StudySpec) -> backtest_service_pb2.RunBacktestRequest:
@@ -138,6 +140,7 @@ def report_message(
         importances=map(importance_message, judged),
         interactions=map(interaction_message, interactions(plan, table, judged[0])),
         ledger=ledger_message(findings.ledger),
+        stress=findings.stress,
     )
     if findings.walked is not None:
         report.MergeFrom(findings.walked)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-from assay.backtest.v1 import backtest_service_pb2
+from assay.backtest.v1 import backtest_service_pb2, stress_pb2
 from assay.optimizer.v1 import study_pb2
 
 from services.optimizer.convert.out_of_sample_runs import OutOfSampleRuns
@@ -15,9 +15,14 @@ from services.optimizer.core.analysis.best_history import Hypervolume
 from services.optimizer.core.analysis.luck.resampling import Bootstrap
 from services.optimizer.core.analysis.trial_export import ExportFormat, ExportLayout, TrialExport
 from services.optimizer.core.ports import StudyStore
+from services.optimizer.core.records import StudyRecord
+from services.optimizer.core.study.evaluation import Engagement
 from services.optimizer.core.study.events import Clock
 from services.optimizer.core.study.supervisor import Supervisor
 from services.optimizer.core.trial import Point
+
+EngagePermuted: TypeAlias = Callable[[StudyRecord, int], Awaitable[Engagement]]
+"""Makes plan, search and workers of a study, on bars in the order of a seed."""
 
 Export: TypeAlias = Callable[[ExportFormat, ExportLayout], TrialExport]
 """Begins a file of trials."""
@@ -53,6 +58,11 @@ class Backtests(Protocol):
         Over the in-sample span of a window where one is given.
         """
 
+    async def stress(
+        self, request: stress_pb2.RunStressTestRequest
+    ) -> stress_pb2.RunStressTestResponse:
+        """Put one set under stress."""
+
     async def code_version(self) -> str:
         """Return the version of the workers' code."""
 
@@ -70,6 +80,7 @@ class Collaborators:
         bootstrap: Draws daily returns again; blocks.
         export: Makes files of trials.
         out_of_sample: Runs the winners of a walk forward.
+        engage_permuted: Makes what searches a study again, on bars in the order of a seed.
         clock: Time.
         draw_seed: Draws a seed for a study that gives none.
         make_study_id: Makes an id for a study that chooses none.
@@ -84,6 +95,7 @@ class Collaborators:
     bootstrap: Bootstrap
     export: Export
     out_of_sample: OutOfSampleRuns
+    engage_permuted: EngagePermuted
     clock: Clock
     draw_seed: Callable[[], int]
     make_study_id: Callable[[], str]

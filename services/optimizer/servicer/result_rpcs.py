@@ -31,6 +31,7 @@ from services.optimizer.convert.resampling_options import (
     cross_validation_plan,
     cross_validation_violations,
 )
+from services.optimizer.convert.stress import stress_violations
 from services.optimizer.convert.studies import MOST_BEST_TRIALS, trial_message
 from services.optimizer.convert.values import METRIC_NAMES, WHOLE_METRICS
 from services.optimizer.core.analysis.recommendation.choices import CHOICE_METRICS
@@ -45,6 +46,7 @@ from services.optimizer.servicer.dataset_comparisons import comparisons
 from services.optimizer.servicer.luck_evidence import LuckEvidence
 from services.optimizer.servicer.plans import plan_of_record
 from services.optimizer.servicer.recommendations import Recommendations
+from services.optimizer.servicer.stress_runs import StressRuns
 from services.optimizer.servicer.study_messages import StudyMessages
 from services.optimizer.servicer.trial_numbers import Numbers, TrialNumbers
 from services.optimizer.servicer.walk_reports import WalkReports
@@ -68,6 +70,9 @@ class ResultServicer(optimizer_service_pb2_grpc.OptimizerServiceServicer):
         self._luck = LuckEvidence(collaborators.backtests, collaborators.bootstrap)
         self._walks = WalkReports(collaborators, self._numbers)
         self._recommendations = Recommendations(collaborators.backtests, self._numbers)
+        self._stress = StressRuns(
+            collaborators.backtests, collaborators.engage_permuted, collaborators.clock
+        )
         self._messages = StudyMessages(collaborators.store, collaborators.supervisor, self._numbers)
 
     async def ListTrials(
@@ -117,6 +122,7 @@ class ResultServicer(optimizer_service_pb2_grpc.OptimizerServiceServicer):
         """Report what a study found so far."""
         evaluator, violations = evaluator_of(request)
         violations += cross_validation_violations(request.cross_validation)
+        violations += stress_violations(request.stress)
         refuse([*name_violations("name", request.name), *violations])
         study_id = study_id_of(request.name)
         record = await self._with.supervisor.record(study_id)
@@ -135,6 +141,9 @@ class ResultServicer(optimizer_service_pb2_grpc.OptimizerServiceServicer):
         elif wanted and best_trials and len(plan.objectives) == 1 and plan.aggregation is None:
             cross = cross_validation_plan(request.cross_validation, study.spec)
             luck = await self._luck.luck(record, plan, table, best_trials[0], ledger, cross)
+        stressed = await self._stress.stress(
+            request.stress, record, plan, len(table), best_trials[0] if best_trials else None
+        )
         findings = Findings(
             study=study,
             plan=plan,
@@ -146,6 +155,7 @@ class ResultServicer(optimizer_service_pb2_grpc.OptimizerServiceServicer):
             evaluator=evaluator,
             luck=luck,
             walked=walked,
+            stress=stressed,
         )
         report = await asyncio.to_thread(
             report_message, findings, self._with.importances, self._with.hypervolume

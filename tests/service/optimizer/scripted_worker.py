@@ -15,6 +15,7 @@ from assay.backtest.v1 import (
     execution_pb2,
     metrics_pb2,
     strategy_pb2,
+    stress_pb2,
 )
 from assay.market.v1 import candles_pb2
 
@@ -90,6 +91,8 @@ class ScriptedWorker(backtest_service_pb2_grpc.BacktestServiceServicer):
         batches: Set counts of the batches of studies.
         runs: Requests for one backtest.
         reruns: Batches of reports: trials and their neighbours once more.
+        stress_tests: Requests for stress tests.
+        permuted: Seeds of the batches on permuted bars.
     """
 
     def __init__(self) -> None:
@@ -106,6 +109,8 @@ class ScriptedWorker(backtest_service_pb2_grpc.BacktestServiceServicer):
         self.probes: list[backtest_service_pb2.RunBacktestBatchRequest] = []
         self.runs: list[backtest_service_pb2.RunBacktestRequest] = []
         self.reruns: list[backtest_service_pb2.RunBacktestBatchRequest] = []
+        self.stress_tests: list[stress_pb2.RunStressTestRequest] = []
+        self.permuted: list[int] = []
 
     def close_gate(self) -> None:
         """Keep the batches that come from now on; `waiting` is set by the first of them."""
@@ -149,6 +154,9 @@ class ScriptedWorker(backtest_service_pb2_grpc.BacktestServiceServicer):
     ) -> backtest_service_pb2.RunBacktestBatchResponse:
         """Run the sets of a probe or of a study."""
         sets = _sets_of(request)
+        if request.HasField("bar_permutation_seed"):
+            self.permuted.append(request.bar_permutation_seed)
+            return self._response(request, sets)
         if request.metrics:
             again = request.HasField("return_statistics") or list(request.metrics) != [
                 "trade_count"
@@ -164,6 +172,15 @@ class ScriptedWorker(backtest_service_pb2_grpc.BacktestServiceServicer):
             if self.failures:
                 raise self.failures.pop(0)
         return self._response(request, sets)
+
+    async def RunStressTest(
+        self, request: stress_pb2.RunStressTestRequest, context: Any
+    ) -> stress_pb2.RunStressTestResponse:
+        """Put a set under stress."""
+        self.stress_tests.append(request)
+        if self.probe_failure is not None:
+            raise self.probe_failure
+        return stressed(request)
 
     def _response(
         self, request: backtest_service_pb2.RunBacktestBatchRequest, sets: list[dict[str, Value]]
@@ -192,10 +209,52 @@ class ScriptedWorker(backtest_service_pb2_grpc.BacktestServiceServicer):
             response.return_statistics.CopyFrom(statistics_of(sets, request.return_statistics))
         # Buy-and-hold, without parameters, earns what nobody asks for.
         earned = [self.earns(values) if values else None for values in sets]
+        if request.HasField("bar_permutation_seed"):
+            more = permuted_bonus(request.bar_permutation_seed)
+            for one in earned:
+                if one is not None:
+                    one["sharpe_ratio"] += more
         for name in request.metrics or metrics_pb2.Metrics.DESCRIPTOR.fields_by_name:
             if name != "undefined":
                 response.columns.append(_column(name, earned))
         return response
+
+
+def permuted_bonus(seed: int) -> float:
+    """Return what is added to the Sharpe ratios of a permuted market, from -3 to 1."""
+    return seed % 1_000 / 250 - 3
+
+
+def stressed(request: stress_pb2.RunStressTestRequest) -> stress_pb2.RunStressTestResponse:
+    """Return what a set earns under stress: half of its Sharpe ratio for each factor more."""
+    values = {
+        one.name: getattr(one.value, str(one.value.WhichOneof("kind")))
+        for one in request.parameters
+    }
+    sharpe = (metrics_of(values) or {})["sharpe_ratio"]
+
+    def metrics(times: float) -> metrics_pb2.Metrics:
+        return metrics_pb2.Metrics(sharpe_ratio=sharpe * times, total_return_ratio=times / 4)
+
+    factors = request.parts.cost_factors or [1.0, 2.0, 3.0]
+    some = stress_pb2.StressDistribution(
+        defined_count=100, mean=0.1, quantile_05=-0.01, median=0.1, positive_ratio=0.9
+    )
+    noise = metrics_pb2.MetricColumn(metric=request.metrics[0], values=[0.0, sharpe * 0.7, 9.0])
+    return stress_pb2.RunStressTestResponse(
+        base=metrics(1.0),
+        costs=[
+            stress_pb2.CostStress(factor=factor, metrics=metrics(1.4 - 0.5 * (factor - 1)))
+            for factor in factors
+        ],
+        delay=stress_pb2.DelayStress(bar_count=1, metrics=metrics(0.1)),
+        noise=stress_pb2.NoiseStress(
+            variant_count=3, noise_ratio=0.001, total_return_ratio=some, columns=[noise]
+        ),
+        drops=stress_pb2.TradeDropStress(variant_count=1_000, total_return_ratio=some),
+        entry_permutation=stress_pb2.EntryPermutation(variant_count=999, p_value=0.05),
+        bar_count=BAR_COUNT,
+    )
 
 
 def _sets_of(request: backtest_service_pb2.RunBacktestBatchRequest) -> list[dict[str, Value]]:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Sequence
 from typing import Final, TypeVar
 
 import grpc
-from assay.backtest.v1 import backtest_service_pb2, backtest_service_pb2_grpc
+from assay.backtest.v1 import backtest_service_pb2, backtest_service_pb2_grpc, stress_pb2
 from assay.optimizer.v1 import study_pb2
 
 from services.common.errors import AssayError, Code
@@ -76,6 +76,12 @@ class BacktestClient:
         if returns is not None:
             request.return_statistics.CopyFrom(returns)
         return await _called(self._stub.RunBacktestBatch(request))
+
+    async def stress(
+        self, request: stress_pb2.RunStressTestRequest
+    ) -> stress_pb2.RunStressTestResponse:
+        """Put one set under stress."""
+        return await _called(self._stub.RunStressTest(request))
 
     async def code_version(self) -> str:
         """Return the version of the workers' code."""

@@ -33,12 +33,16 @@ class Part:
 class BatchMaker:
     """Makes the requests of one study: all alike but for the columns."""
 
-    def __init__(self, spec: study_pb2.StudySpec) -> None:
-        """Take what is equal in all requests from a filled-in spec with pinned data."""
+    def __init__(self, spec: study_pb2.StudySpec, bar_permutation_seed: int | None = None) -> None:
+        """Take what is equal in all requests from a filled-in spec with pinned data.
+
+        With a seed the bars come in its order.
+        """
         fixed = [one for one in spec.parameters if one.HasField("fixed_value")]
         self._searched = [one.name for one in spec.parameters if not one.HasField("fixed_value")]
         self._equal = [
-            _equal_part(spec_of_dataset(spec, place), fixed) for place in range(len(spec.data))
+            _equal_part(spec_of_dataset(spec, place), fixed, bar_permutation_seed)
+            for place in range(len(spec.data))
         ]
         self._spans = [window.in_sample for window in spec.walk_forward.windows]
 
@@ -64,7 +68,9 @@ class BatchMaker:
 
 
 def _equal_part(
-    spec: study_pb2.StudySpec, fixed: Sequence[study_pb2.ParameterSpec]
+    spec: study_pb2.StudySpec,
+    fixed: Sequence[study_pb2.ParameterSpec],
+    bar_permutation_seed: int | None,
 ) -> pb.RunBacktestBatchRequest:
     request = pb.RunBacktestBatchRequest(
         snapshot=spec.data[0],
@@ -72,6 +78,7 @@ def _equal_part(
         fixed_parameters=[
             strategy_pb2.ParameterAssignment(name=one.name, value=one.fixed_value) for one in fixed
         ],
+        bar_permutation_seed=bar_permutation_seed,
     )
     if spec.HasField("execution"):
         request.execution.CopyFrom(spec.execution)

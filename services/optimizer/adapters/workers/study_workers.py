@@ -56,11 +56,16 @@ class StudyWorkers:
     """A `Workers` port for the points of one study."""
 
     @classmethod
-    def of(cls, pool: WorkerPool, spec: study_pb2.StudySpec) -> Self:
-        """Return the workers of a study; the data of its spec must be pinned."""
+    def of(
+        cls, pool: WorkerPool, spec: study_pb2.StudySpec, bar_permutation_seed: int | None = None
+    ) -> Self:
+        """Return the workers of a study; the data of its spec must be pinned.
+
+        With a seed they run on the study's bars in its order.
+        """
         timed = spec.HasField("trial_timeout")
         seconds = spec.trial_timeout.ToMilliseconds() / 1000 if timed else None
-        return cls(pool, BatchMaker(spec), seconds)
+        return cls(pool, BatchMaker(spec, bar_permutation_seed), seconds)
 
     def __init__(
         self, pool: WorkerPool, maker: BatchMaker, trial_seconds: float | None = None

@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Protocol
 
-from services.optimizer.core.ports import Search, StudyStore, Workers
+from services.optimizer.core.ports import Search, Workers
 from services.optimizer.core.spec.draft import SearchKind
 from services.optimizer.core.spec.plan import StudyPlan
 from services.optimizer.core.study.dataset_judging import joined, judged_over_datasets
 from services.optimizer.core.study.dataset_runs import outcomes_over_datasets
 from services.optimizer.core.study.events import Clock
-from services.optimizer.core.study.journal import Journal
 from services.optimizer.core.study.judge import Slot, again, judged
 from services.optimizer.core.study.patience import patiently
 from services.optimizer.core.study.pruning import Pruner
@@ -45,12 +44,26 @@ class Engagement:
     conclude: Callable[[Sequence[Trial]], Awaitable[None]] | None = None
 
 
+class Kept(Protocol):
+    """Where trials are kept; a `StudyStore` is one."""
+
+    async def trials_numbered(self, study_id: str, numbers: Sequence[int]) -> Sequence[Trial]:
+        """Return the trials with these numbers, in this order; those there are none of left out."""
+
+
+class Recent(Protocol):
+    """Where the newest trials are; a `Journal` is one."""
+
+    def trial(self, number: int) -> Trial | None:
+        """Return a trial, or None where it is no longer here."""
+
+
 @dataclass(frozen=True, slots=True)
 class Memory:
     """Where a study's earlier trials are: in the store, or on their way there."""
 
-    store: StudyStore
-    journal: Journal
+    store: Kept
+    journal: Recent
 
 
 class Evaluation:

@@ -628,12 +628,19 @@ class RunBacktestBatchRequest(_message.Message):
     METRICS_FIELD_NUMBER: _builtins.int
     BAR_LIMIT_FIELD_NUMBER: _builtins.int
     RETURN_STATISTICS_FIELD_NUMBER: _builtins.int
+    BAR_PERMUTATION_SEED_FIELD_NUMBER: _builtins.int
     set_count: _builtins.int
     """Required. Number of sets, 1 to 10,000."""
     bar_limit: _builtins.int
     """Optional. Runs only the first so many bars of the window, at least 2; the window's bar count or more is the whole
     window. Everything told is then that of a window that ends there, bit for bit; `snapshot` stays the one asked for,
     so that its candles are shared with calls over the whole window. Unset: the whole window.
+    """
+    bar_permutation_seed: _builtins.int
+    """Optional. Runs on a market of the snapshot's bars in a random order, 0 or more; equal seeds give equal bars. A bar
+    keeps its shape, its volume, its mark prices and its change from the close before; prices follow from the first one,
+    which stays, so that the market ends where it ended. The bars of the lookback are permuted among themselves. Times
+    and funding stay; shorter candles are left out. `snapshot` stays the one asked for. Unset: the bars as they are.
     """
     @_builtins.property
     def snapshot(self) -> _candles_pb2.CandleSnapshot:
@@ -679,14 +686,20 @@ class RunBacktestBatchRequest(_message.Message):
         metrics: _abc.Iterable[_builtins.str] | None = ...,
         bar_limit: _builtins.int | None = ...,
         return_statistics: Global___ReturnStatisticsRequest | None = ...,
+        bar_permutation_seed: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_bar_limit", b"_bar_limit", "bar_limit", b"bar_limit", "execution", b"execution", "return_statistics", b"return_statistics", "snapshot", b"snapshot", "strategy", b"strategy"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_bar_limit", b"_bar_limit", "_bar_permutation_seed", b"_bar_permutation_seed", "bar_limit", b"bar_limit", "bar_permutation_seed", b"bar_permutation_seed", "execution", b"execution", "return_statistics", b"return_statistics", "snapshot", b"snapshot", "strategy", b"strategy"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_bar_limit", b"_bar_limit", "bar_limit", b"bar_limit", "columns", b"columns", "execution", b"execution", "fixed_parameters", b"fixed_parameters", "metrics", b"metrics", "return_statistics", b"return_statistics", "set_count", b"set_count", "snapshot", b"snapshot", "strategy", b"strategy"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_bar_limit", b"_bar_limit", "_bar_permutation_seed", b"_bar_permutation_seed", "bar_limit", b"bar_limit", "bar_permutation_seed", b"bar_permutation_seed", "columns", b"columns", "execution", b"execution", "fixed_parameters", b"fixed_parameters", "metrics", b"metrics", "return_statistics", b"return_statistics", "set_count", b"set_count", "snapshot", b"snapshot", "strategy", b"strategy"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__bar_limit: _TypeAlias = _typing.Literal["bar_limit"]  # noqa: Y015
     _WhichOneofArgType__bar_limit: _TypeAlias = _typing.Literal["_bar_limit", b"_bar_limit"]  # noqa: Y015
+    _WhichOneofReturnType__bar_permutation_seed: _TypeAlias = _typing.Literal["bar_permutation_seed"]  # noqa: Y015
+    _WhichOneofArgType__bar_permutation_seed: _TypeAlias = _typing.Literal["_bar_permutation_seed", b"_bar_permutation_seed"]  # noqa: Y015
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__bar_limit) -> _WhichOneofReturnType__bar_limit | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__bar_permutation_seed) -> _WhichOneofReturnType__bar_permutation_seed | None: ...
 
 Global___RunBacktestBatchRequest: _TypeAlias = RunBacktestBatchRequest  # noqa: Y015
 

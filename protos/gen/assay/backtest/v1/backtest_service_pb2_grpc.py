@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from assay.backtest.v1 import backtest_service_pb2 as assay_dot_backtest_dot_v1_dot_backtest__service__pb2
+from assay.backtest.v1 import stress_pb2 as assay_dot_backtest_dot_v1_dot_stress__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -62,6 +63,11 @@ class BacktestServiceStub:
                 '/assay.backtest.v1.BacktestService/RunBacktestBatch',
                 request_serializer=assay_dot_backtest_dot_v1_dot_backtest__service__pb2.RunBacktestBatchRequest.SerializeToString,
                 response_deserializer=assay_dot_backtest_dot_v1_dot_backtest__service__pb2.RunBacktestBatchResponse.FromString,
+                _registered_method=True)
+        self.RunStressTest = channel.unary_unary(
+                '/assay.backtest.v1.BacktestService/RunStressTest',
+                request_serializer=assay_dot_backtest_dot_v1_dot_stress__pb2.RunStressTestRequest.SerializeToString,
+                response_deserializer=assay_dot_backtest_dot_v1_dot_stress__pb2.RunStressTestResponse.FromString,
                 _registered_method=True)
         self.GetWorkerStatus = channel.unary_unary(
                 '/assay.backtest.v1.BacktestService/GetWorkerStatus',
@@ -130,6 +136,16 @@ class BacktestServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RunStressTest(self, request, context):
+        """Runs one parameter set under worse conditions: higher costs, late decisions, noisy prices, trades left out, random
+        entries. Cancelling the call stops the worker after the run in hand.
+
+        Errors: as RunBacktest.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetWorkerStatus(self, request, context):
         """Says what this worker is doing.
         """
@@ -164,6 +180,11 @@ def add_BacktestServiceServicer_to_server(servicer, server):
                     servicer.RunBacktestBatch,
                     request_deserializer=assay_dot_backtest_dot_v1_dot_backtest__service__pb2.RunBacktestBatchRequest.FromString,
                     response_serializer=assay_dot_backtest_dot_v1_dot_backtest__service__pb2.RunBacktestBatchResponse.SerializeToString,
+            ),
+            'RunStressTest': grpc.unary_unary_rpc_method_handler(
+                    servicer.RunStressTest,
+                    request_deserializer=assay_dot_backtest_dot_v1_dot_stress__pb2.RunStressTestRequest.FromString,
+                    response_serializer=assay_dot_backtest_dot_v1_dot_stress__pb2.RunStressTestResponse.SerializeToString,
             ),
             'GetWorkerStatus': grpc.unary_unary_rpc_method_handler(
                     servicer.GetWorkerStatus,
@@ -310,6 +331,33 @@ class BacktestService:
             '/assay.backtest.v1.BacktestService/RunBacktestBatch',
             assay_dot_backtest_dot_v1_dot_backtest__service__pb2.RunBacktestBatchRequest.SerializeToString,
             assay_dot_backtest_dot_v1_dot_backtest__service__pb2.RunBacktestBatchResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RunStressTest(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/assay.backtest.v1.BacktestService/RunStressTest',
+            assay_dot_backtest_dot_v1_dot_stress__pb2.RunStressTestRequest.SerializeToString,
+            assay_dot_backtest_dot_v1_dot_stress__pb2.RunStressTestResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from assay.backtest.v1 import backtest_service_pb2 as _backtest_service_pb2
+from assay.backtest.v1 import stress_pb2 as _stress_pb2
 from collections import abc as _abc
 from grpc import aio as _aio
 import abc as _abc_1
@@ -70,6 +71,12 @@ class BacktestServiceStub:
 
     Errors: as RunBacktest, apart from WINDOW_TOO_SHORT, which is a failure of the set.
     """
+    RunStressTest: _grpc.UnaryUnaryMultiCallable[_stress_pb2.RunStressTestRequest, _stress_pb2.RunStressTestResponse]
+    """Runs one parameter set under worse conditions: higher costs, late decisions, noisy prices, trades left out, random
+    entries. Cancelling the call stops the worker after the run in hand.
+
+    Errors: as RunBacktest.
+    """
     GetWorkerStatus: _grpc.UnaryUnaryMultiCallable[_backtest_service_pb2.GetWorkerStatusRequest, _backtest_service_pb2.GetWorkerStatusResponse]
     """Says what this worker is doing."""
 
@@ -114,6 +121,12 @@ class BacktestServiceAsyncStub(BacktestServiceStub):
     waiting for candles and for a slot: from it a caller sees how many sets to send at once.
 
     Errors: as RunBacktest, apart from WINDOW_TOO_SHORT, which is a failure of the set.
+    """
+    RunStressTest: _aio.UnaryUnaryMultiCallable[_stress_pb2.RunStressTestRequest, _stress_pb2.RunStressTestResponse]  # type: ignore[assignment]
+    """Runs one parameter set under worse conditions: higher costs, late decisions, noisy prices, trades left out, random
+    entries. Cancelling the call stops the worker after the run in hand.
+
+    Errors: as RunBacktest.
     """
     GetWorkerStatus: _aio.UnaryUnaryMultiCallable[_backtest_service_pb2.GetWorkerStatusRequest, _backtest_service_pb2.GetWorkerStatusResponse]  # type: ignore[assignment]
     """Says what this worker is doing."""
@@ -186,6 +199,18 @@ class BacktestServiceServicer(metaclass=_abc_1.ABCMeta):
         waiting for candles and for a slot: from it a caller sees how many sets to send at once.
 
         Errors: as RunBacktest, apart from WINDOW_TOO_SHORT, which is a failure of the set.
+        """
+
+    @_abc_1.abstractmethod
+    def RunStressTest(
+        self,
+        request: _stress_pb2.RunStressTestRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_stress_pb2.RunStressTestResponse, _abc.Awaitable[_stress_pb2.RunStressTestResponse]]:
+        """Runs one parameter set under worse conditions: higher costs, late decisions, noisy prices, trades left out, random
+        entries. Cancelling the call stops the worker after the run in hand.
+
+        Errors: as RunBacktest.
         """
 
     @_abc_1.abstractmethod

@@ -23,10 +23,11 @@ _sym_db = _symbol_database.Default()
 
 
 from assay.optimizer.v1 import resampling_pb2 as assay_dot_optimizer_dot_v1_dot_resampling__pb2
+from assay.optimizer.v1 import stress_pb2 as assay_dot_optimizer_dot_v1_dot_stress__pb2
 from assay.optimizer.v1 import study_pb2 as assay_dot_optimizer_dot_v1_dot_study__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*assay/optimizer/v1/optimizer_service.proto\x12\x12\x61ssay.optimizer.v1\x1a#assay/optimizer/v1/resampling.proto\x1a\x1e\x61ssay/optimizer/v1/study.proto\"\x90\x01\n\x12\x43reateStudyRequest\x12\x10\n\x08study_id\x18\x01 \x01(\t\x12+\n\x04spec\x18\x02 \x01(\x0b\x32\x1d.assay.optimizer.v1.StudySpec\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\x12\x10\n\x08rerun_of\x18\x05 \x01(\t\"t\n\x13\x43reateStudyResponse\x12(\n\x05study\x18\x01 \x01(\x0b\x32\x19.assay.optimizer.v1.Study\x12\x33\n\x08\x65stimate\x18\x02 \x01(\x0b\x32!.assay.optimizer.v1.StudyEstimate\"\x1f\n\x0fGetStudyRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"<\n\x10GetStudyResponse\x12(\n\x05study\x18\x01 \x01(\x0b\x32\x19.assay.optimizer.v1.Study\"k\n\x12ListStudiesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12.\n\x05state\x18\x03 \x01(\x0e\x32\x1f.assay.optimizer.v1.Study.State\"Z\n\x13ListStudiesResponse\x12*\n\x07studies\x18\x01 \x03(\x0b\x32\x19.assay.optimizer.v1.Study\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\"\n\x12\x44\x65leteStudyRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x15\n\x13\x44\x65leteStudyResponse\"=\n\x11WatchStudyRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x1a\n\x12\x61\x66ter_event_number\x18\x02 \x01(\x03\"C\n\x12WatchStudyResponse\x12-\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x1e.assay.optimizer.v1.StudyEvent\" \n\x10StopStudyRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"=\n\x11StopStudyResponse\x12(\n\x05study\x18\x01 \x01(\x0b\x32\x19.assay.optimizer.v1.Study\"\"\n\x12ResumeStudyRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"?\n\x13ResumeStudyResponse\x12(\n\x05study\x18\x01 \x01(\x0b\x32\x19.assay.optimizer.v1.Study\"\x83\x01\n\x18UpdateStudyLimitsRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x18\n\x0btrial_count\x18\x02 \x01(\x03H\x00\x88\x01\x01\x12/\n\tstop_rule\x18\x03 \x01(\x0b\x32\x1c.assay.optimizer.v1.StopRuleB\x0e\n\x0c_trial_count\"E\n\x19UpdateStudyLimitsResponse\x12(\n\x05study\x18\x01 \x01(\x0b\x32\x19.assay.optimizer.v1.Study\"\xc2\x01\n\x13\x45xportTrialsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12>\n\x06\x66ormat\x18\x02 \x01(\x0e\x32..assay.optimizer.v1.ExportTrialsRequest.Format\"[\n\x06\x46ormat\x12\x16\n\x12\x46ORMAT_UNSPECIFIED\x10\x00\x12\x0e\n\nFORMAT_CSV\x10\x01\x12\x15\n\x11\x46ORMAT_JSON_LINES\x10\x02\x12\x12\n\x0e\x46ORMAT_PARQUET\x10\x03\"%\n\x14\x45xportTrialsResponse\x12\r\n\x05\x63hunk\x18\x01 \x01(\x0c\"d\n\x18ListLedgerEntriesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x0f\n\x07\x64\x61taset\x18\x03 \x01(\t\x12\x10\n\x08strategy\x18\x04 \x01(\t\"f\n\x19ListLedgerEntriesResponse\x12\x30\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1f.assay.optimizer.v1.LedgerEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x8c\x01\n\x11ListTrialsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x10\n\x08order_by\x18\x04 \x01(\t\x12.\n\x05state\x18\x05 \x01(\x0e\x32\x1f.assay.optimizer.v1.Trial.State\"m\n\x12ListTrialsResponse\x12)\n\x06trials\x18\x01 \x03(\x0b\x32\x19.assay.optimizer.v1.Trial\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x13\n\x0btotal_count\x18\x03 \x01(\x03\"N\n\x15ListBestTrialsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"\\\n\x16ListBestTrialsResponse\x12)\n\x06trials\x18\x01 \x03(\x0b\x32\x19.assay.optimizer.v1.Trial\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x98\x03\n\x15GetStudyReportRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12[\n\x14importance_evaluator\x18\x02 \x01(\x0e\x32=.assay.optimizer.v1.GetStudyReportRequest.ImportanceEvaluator\x12\x11\n\x04luck\x18\x03 \x01(\x08H\x00\x88\x01\x01\x12\x1b\n\x0erecommendation\x18\x05 \x01(\x08H\x01\x88\x01\x01\x12\x44\n\x10\x63ross_validation\x18\x06 \x01(\x0b\x32*.assay.optimizer.v1.CrossValidationOptions\"\x81\x01\n\x13ImportanceEvaluator\x12$\n IMPORTANCE_EVALUATOR_UNSPECIFIED\x10\x00\x12\"\n\x1eIMPORTANCE_EVALUATOR_PED_ANOVA\x10\x01\x12 \n\x1cIMPORTANCE_EVALUATOR_F_ANOVA\x10\x02\x42\x07\n\x05_luckB\x11\n\x0f_recommendation\"I\n\x16GetStudyReportResponse\x12/\n\x06report\x18\x01 \x01(\x0b\x32\x1f.assay.optimizer.v1.StudyReport2\xd6\n\n\x10OptimizerService\x12\x63\n\x0b\x43reateStudy\x12&.assay.optimizer.v1.CreateStudyRequest\x1a\'.assay.optimizer.v1.CreateStudyResponse\"\x03\x90\x02\x02\x12Z\n\x08GetStudy\x12#.assay.optimizer.v1.GetStudyRequest\x1a$.assay.optimizer.v1.GetStudyResponse\"\x03\x90\x02\x01\x12\x63\n\x0bListStudies\x12&.assay.optimizer.v1.ListStudiesRequest\x1a\'.assay.optimizer.v1.ListStudiesResponse\"\x03\x90\x02\x01\x12^\n\x0b\x44\x65leteStudy\x12&.assay.optimizer.v1.DeleteStudyRequest\x1a\'.assay.optimizer.v1.DeleteStudyResponse\x12\x62\n\nWatchStudy\x12%.assay.optimizer.v1.WatchStudyRequest\x1a&.assay.optimizer.v1.WatchStudyResponse\"\x03\x90\x02\x01\x30\x01\x12]\n\tStopStudy\x12$.assay.optimizer.v1.StopStudyRequest\x1a%.assay.optimizer.v1.StopStudyResponse\"\x03\x90\x02\x02\x12\x63\n\x0bResumeStudy\x12&.assay.optimizer.v1.ResumeStudyRequest\x1a\'.assay.optimizer.v1.ResumeStudyResponse\"\x03\x90\x02\x02\x12u\n\x11UpdateStudyLimits\x12,.assay.optimizer.v1.UpdateStudyLimitsRequest\x1a-.assay.optimizer.v1.UpdateStudyLimitsResponse\"\x03\x90\x02\x02\x12`\n\nListTrials\x12%.assay.optimizer.v1.ListTrialsRequest\x1a&.assay.optimizer.v1.ListTrialsResponse\"\x03\x90\x02\x01\x12l\n\x0eListBestTrials\x12).assay.optimizer.v1.ListBestTrialsRequest\x1a*.assay.optimizer.v1.ListBestTrialsResponse\"\x03\x90\x02\x01\x12h\n\x0c\x45xportTrials\x12\'.assay.optimizer.v1.ExportTrialsRequest\x1a(.assay.optimizer.v1.ExportTrialsResponse\"\x03\x90\x02\x01\x30\x01\x12u\n\x11ListLedgerEntries\x12,.assay.optimizer.v1.ListLedgerEntriesRequest\x1a-.assay.optimizer.v1.ListLedgerEntriesResponse\"\x03\x90\x02\x01\x12l\n\x0eGetStudyReport\x12).assay.optimizer.v1.GetStudyReportRequest\x1a*.assay.optimizer.v1.GetStudyReportResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*assay/optimizer/v1/optimizer_service.proto\x12\x12\x61ssay.optimizer.v1\x1a#assay/optimizer/v1/resampling.proto\x1a\x1f\x61ssay/optimizer/v1/stress.proto\x1a\x1e\x61ssay/optimizer/v1/study.proto\"\x90\x01\n\x12\x43reateStudyRequest\x12\x10\n\x08study_id\x18\x01 \x01(\t\x12+\n\x04spec\x18\x02 \x01(\x0b\x32\x1d.assay.optimizer.v1.StudySpec\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x15\n\rvalidate_only\x18\x04 \x01(\x08\x12\x10\n\x08rerun_of\x18\x05 \x01(\t\"t\n\x13\x43reateStudyResponse\x12(\n\x05study\x18\x01 \x01(\x0b\x32\x19.assay.optimizer.v1.Study\x12\x33\n\x08\x65stimate\x18\x02 \x01(\x0b\x32!.assay.optimizer.v1.StudyEstimate\"\x1f\n\x0fGetStudyRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"<\n\x10GetStudyResponse\x12(\n\x05study\x18\x01 \x01(\x0b\x32\x19.assay.optimizer.v1.Study\"k\n\x12ListStudiesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12.\n\x05state\x18\x03 \x01(\x0e\x32\x1f.assay.optimizer.v1.Study.State\"Z\n\x13ListStudiesResponse\x12*\n\x07studies\x18\x01 \x03(\x0b\x32\x19.assay.optimizer.v1.Study\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\"\n\x12\x44\x65leteStudyRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x15\n\x13\x44\x65leteStudyResponse\"=\n\x11WatchStudyRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x1a\n\x12\x61\x66ter_event_number\x18\x02 \x01(\x03\"C\n\x12WatchStudyResponse\x12-\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x1e.assay.optimizer.v1.StudyEvent\" \n\x10StopStudyRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"=\n\x11StopStudyResponse\x12(\n\x05study\x18\x01 \x01(\x0b\x32\x19.assay.optimizer.v1.Study\"\"\n\x12ResumeStudyRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"?\n\x13ResumeStudyResponse\x12(\n\x05study\x18\x01 \x01(\x0b\x32\x19.assay.optimizer.v1.Study\"\x83\x01\n\x18UpdateStudyLimitsRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x18\n\x0btrial_count\x18\x02 \x01(\x03H\x00\x88\x01\x01\x12/\n\tstop_rule\x18\x03 \x01(\x0b\x32\x1c.assay.optimizer.v1.StopRuleB\x0e\n\x0c_trial_count\"E\n\x19UpdateStudyLimitsResponse\x12(\n\x05study\x18\x01 \x01(\x0b\x32\x19.assay.optimizer.v1.Study\"\xc2\x01\n\x13\x45xportTrialsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12>\n\x06\x66ormat\x18\x02 \x01(\x0e\x32..assay.optimizer.v1.ExportTrialsRequest.Format\"[\n\x06\x46ormat\x12\x16\n\x12\x46ORMAT_UNSPECIFIED\x10\x00\x12\x0e\n\nFORMAT_CSV\x10\x01\x12\x15\n\x11\x46ORMAT_JSON_LINES\x10\x02\x12\x12\n\x0e\x46ORMAT_PARQUET\x10\x03\"%\n\x14\x45xportTrialsResponse\x12\r\n\x05\x63hunk\x18\x01 \x01(\x0c\"d\n\x18ListLedgerEntriesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x0f\n\x07\x64\x61taset\x18\x03 \x01(\t\x12\x10\n\x08strategy\x18\x04 \x01(\t\"f\n\x19ListLedgerEntriesResponse\x12\x30\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1f.assay.optimizer.v1.LedgerEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x8c\x01\n\x11ListTrialsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x10\n\x08order_by\x18\x04 \x01(\t\x12.\n\x05state\x18\x05 \x01(\x0e\x32\x1f.assay.optimizer.v1.Trial.State\"m\n\x12ListTrialsResponse\x12)\n\x06trials\x18\x01 \x03(\x0b\x32\x19.assay.optimizer.v1.Trial\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x13\n\x0btotal_count\x18\x03 \x01(\x03\"N\n\x15ListBestTrialsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"\\\n\x16ListBestTrialsResponse\x12)\n\x06trials\x18\x01 \x03(\x0b\x32\x19.assay.optimizer.v1.Trial\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xcb\x03\n\x15GetStudyReportRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12[\n\x14importance_evaluator\x18\x02 \x01(\x0e\x32=.assay.optimizer.v1.GetStudyReportRequest.ImportanceEvaluator\x12\x11\n\x04luck\x18\x03 \x01(\x08H\x00\x88\x01\x01\x12\x31\n\x06stress\x18\x04 \x01(\x0b\x32!.assay.optimizer.v1.StressOptions\x12\x1b\n\x0erecommendation\x18\x05 \x01(\x08H\x01\x88\x01\x01\x12\x44\n\x10\x63ross_validation\x18\x06 \x01(\x0b\x32*.assay.optimizer.v1.CrossValidationOptions\"\x81\x01\n\x13ImportanceEvaluator\x12$\n IMPORTANCE_EVALUATOR_UNSPECIFIED\x10\x00\x12\"\n\x1eIMPORTANCE_EVALUATOR_PED_ANOVA\x10\x01\x12 \n\x1cIMPORTANCE_EVALUATOR_F_ANOVA\x10\x02\x42\x07\n\x05_luckB\x11\n\x0f_recommendation\"I\n\x16GetStudyReportResponse\x12/\n\x06report\x18\x01 \x01(\x0b\x32\x1f.assay.optimizer.v1.StudyReport2\xd6\n\n\x10OptimizerService\x12\x63\n\x0b\x43reateStudy\x12&.assay.optimizer.v1.CreateStudyRequest\x1a\'.assay.optimizer.v1.CreateStudyResponse\"\x03\x90\x02\x02\x12Z\n\x08GetStudy\x12#.assay.optimizer.v1.GetStudyRequest\x1a$.assay.optimizer.v1.GetStudyResponse\"\x03\x90\x02\x01\x12\x63\n\x0bListStudies\x12&.assay.optimizer.v1.ListStudiesRequest\x1a\'.assay.optimizer.v1.ListStudiesResponse\"\x03\x90\x02\x01\x12^\n\x0b\x44\x65leteStudy\x12&.assay.optimizer.v1.DeleteStudyRequest\x1a\'.assay.optimizer.v1.DeleteStudyResponse\x12\x62\n\nWatchStudy\x12%.assay.optimizer.v1.WatchStudyRequest\x1a&.assay.optimizer.v1.WatchStudyResponse\"\x03\x90\x02\x01\x30\x01\x12]\n\tStopStudy\x12$.assay.optimizer.v1.StopStudyRequest\x1a%.assay.optimizer.v1.StopStudyResponse\"\x03\x90\x02\x02\x12\x63\n\x0bResumeStudy\x12&.assay.optimizer.v1.ResumeStudyRequest\x1a\'.assay.optimizer.v1.ResumeStudyResponse\"\x03\x90\x02\x02\x12u\n\x11UpdateStudyLimits\x12,.assay.optimizer.v1.UpdateStudyLimitsRequest\x1a-.assay.optimizer.v1.UpdateStudyLimitsResponse\"\x03\x90\x02\x02\x12`\n\nListTrials\x12%.assay.optimizer.v1.ListTrialsRequest\x1a&.assay.optimizer.v1.ListTrialsResponse\"\x03\x90\x02\x01\x12l\n\x0eListBestTrials\x12).assay.optimizer.v1.ListBestTrialsRequest\x1a*.assay.optimizer.v1.ListBestTrialsResponse\"\x03\x90\x02\x01\x12h\n\x0c\x45xportTrials\x12\'.assay.optimizer.v1.ExportTrialsRequest\x1a(.assay.optimizer.v1.ExportTrialsResponse\"\x03\x90\x02\x01\x30\x01\x12u\n\x11ListLedgerEntries\x12,.assay.optimizer.v1.ListLedgerEntriesRequest\x1a-.assay.optimizer.v1.ListLedgerEntriesResponse\"\x03\x90\x02\x01\x12l\n\x0eGetStudyReport\x12).assay.optimizer.v1.GetStudyReportRequest\x1a*.assay.optimizer.v1.GetStudyReportResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -57,62 +58,62 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_OPTIMIZERSERVICE'].methods_by_name['ListLedgerEntries']._serialized_options = b'\220\002\001'
   _globals['_OPTIMIZERSERVICE'].methods_by_name['GetStudyReport']._loaded_options = None
   _globals['_OPTIMIZERSERVICE'].methods_by_name['GetStudyReport']._serialized_options = b'\220\002\001'
-  _globals['_CREATESTUDYREQUEST']._serialized_start=136
-  _globals['_CREATESTUDYREQUEST']._serialized_end=280
-  _globals['_CREATESTUDYRESPONSE']._serialized_start=282
-  _globals['_CREATESTUDYRESPONSE']._serialized_end=398
-  _globals['_GETSTUDYREQUEST']._serialized_start=400
-  _globals['_GETSTUDYREQUEST']._serialized_end=431
-  _globals['_GETSTUDYRESPONSE']._serialized_start=433
-  _globals['_GETSTUDYRESPONSE']._serialized_end=493
-  _globals['_LISTSTUDIESREQUEST']._serialized_start=495
-  _globals['_LISTSTUDIESREQUEST']._serialized_end=602
-  _globals['_LISTSTUDIESRESPONSE']._serialized_start=604
-  _globals['_LISTSTUDIESRESPONSE']._serialized_end=694
-  _globals['_DELETESTUDYREQUEST']._serialized_start=696
-  _globals['_DELETESTUDYREQUEST']._serialized_end=730
-  _globals['_DELETESTUDYRESPONSE']._serialized_start=732
-  _globals['_DELETESTUDYRESPONSE']._serialized_end=753
-  _globals['_WATCHSTUDYREQUEST']._serialized_start=755
-  _globals['_WATCHSTUDYREQUEST']._serialized_end=816
-  _globals['_WATCHSTUDYRESPONSE']._serialized_start=818
-  _globals['_WATCHSTUDYRESPONSE']._serialized_end=885
-  _globals['_STOPSTUDYREQUEST']._serialized_start=887
-  _globals['_STOPSTUDYREQUEST']._serialized_end=919
-  _globals['_STOPSTUDYRESPONSE']._serialized_start=921
-  _globals['_STOPSTUDYRESPONSE']._serialized_end=982
-  _globals['_RESUMESTUDYREQUEST']._serialized_start=984
-  _globals['_RESUMESTUDYREQUEST']._serialized_end=1018
-  _globals['_RESUMESTUDYRESPONSE']._serialized_start=1020
-  _globals['_RESUMESTUDYRESPONSE']._serialized_end=1083
-  _globals['_UPDATESTUDYLIMITSREQUEST']._serialized_start=1086
-  _globals['_UPDATESTUDYLIMITSREQUEST']._serialized_end=1217
-  _globals['_UPDATESTUDYLIMITSRESPONSE']._serialized_start=1219
-  _globals['_UPDATESTUDYLIMITSRESPONSE']._serialized_end=1288
-  _globals['_EXPORTTRIALSREQUEST']._serialized_start=1291
-  _globals['_EXPORTTRIALSREQUEST']._serialized_end=1485
-  _globals['_EXPORTTRIALSREQUEST_FORMAT']._serialized_start=1394
-  _globals['_EXPORTTRIALSREQUEST_FORMAT']._serialized_end=1485
-  _globals['_EXPORTTRIALSRESPONSE']._serialized_start=1487
-  _globals['_EXPORTTRIALSRESPONSE']._serialized_end=1524
-  _globals['_LISTLEDGERENTRIESREQUEST']._serialized_start=1526
-  _globals['_LISTLEDGERENTRIESREQUEST']._serialized_end=1626
-  _globals['_LISTLEDGERENTRIESRESPONSE']._serialized_start=1628
-  _globals['_LISTLEDGERENTRIESRESPONSE']._serialized_end=1730
-  _globals['_LISTTRIALSREQUEST']._serialized_start=1733
-  _globals['_LISTTRIALSREQUEST']._serialized_end=1873
-  _globals['_LISTTRIALSRESPONSE']._serialized_start=1875
-  _globals['_LISTTRIALSRESPONSE']._serialized_end=1984
-  _globals['_LISTBESTTRIALSREQUEST']._serialized_start=1986
-  _globals['_LISTBESTTRIALSREQUEST']._serialized_end=2064
-  _globals['_LISTBESTTRIALSRESPONSE']._serialized_start=2066
-  _globals['_LISTBESTTRIALSRESPONSE']._serialized_end=2158
-  _globals['_GETSTUDYREPORTREQUEST']._serialized_start=2161
-  _globals['_GETSTUDYREPORTREQUEST']._serialized_end=2569
-  _globals['_GETSTUDYREPORTREQUEST_IMPORTANCEEVALUATOR']._serialized_start=2412
-  _globals['_GETSTUDYREPORTREQUEST_IMPORTANCEEVALUATOR']._serialized_end=2541
-  _globals['_GETSTUDYREPORTRESPONSE']._serialized_start=2571
-  _globals['_GETSTUDYREPORTRESPONSE']._serialized_end=2644
-  _globals['_OPTIMIZERSERVICE']._serialized_start=2647
-  _globals['_OPTIMIZERSERVICE']._serialized_end=4013
+  _globals['_CREATESTUDYREQUEST']._serialized_start=169
+  _globals['_CREATESTUDYREQUEST']._serialized_end=313
+  _globals['_CREATESTUDYRESPONSE']._serialized_start=315
+  _globals['_CREATESTUDYRESPONSE']._serialized_end=431
+  _globals['_GETSTUDYREQUEST']._serialized_start=433
+  _globals['_GETSTUDYREQUEST']._serialized_end=464
+  _globals['_GETSTUDYRESPONSE']._serialized_start=466
+  _globals['_GETSTUDYRESPONSE']._serialized_end=526
+  _globals['_LISTSTUDIESREQUEST']._serialized_start=528
+  _globals['_LISTSTUDIESREQUEST']._serialized_end=635
+  _globals['_LISTSTUDIESRESPONSE']._serialized_start=637
+  _globals['_LISTSTUDIESRESPONSE']._serialized_end=727
+  _globals['_DELETESTUDYREQUEST']._serialized_start=729
+  _globals['_DELETESTUDYREQUEST']._serialized_end=763
+  _globals['_DELETESTUDYRESPONSE']._serialized_start=765
+  _globals['_DELETESTUDYRESPONSE']._serialized_end=786
+  _globals['_WATCHSTUDYREQUEST']._serialized_start=788
+  _globals['_WATCHSTUDYREQUEST']._serialized_end=849
+  _globals['_WATCHSTUDYRESPONSE']._serialized_start=851
+  _globals['_WATCHSTUDYRESPONSE']._serialized_end=918
+  _globals['_STOPSTUDYREQUEST']._serialized_start=920
+  _globals['_STOPSTUDYREQUEST']._serialized_end=952
+  _globals['_STOPSTUDYRESPONSE']._serialized_start=954
+  _globals['_STOPSTUDYRESPONSE']._serialized_end=1015
+  _globals['_RESUMESTUDYREQUEST']._serialized_start=1017
+  _globals['_RESUMESTUDYREQUEST']._serialized_end=1051
+  _globals['_RESUMESTUDYRESPONSE']._serialized_start=1053
+  _globals['_RESUMESTUDYRESPONSE']._serialized_end=1116
+  _globals['_UPDATESTUDYLIMITSREQUEST']._serialized_start=1119
+  _globals['_UPDATESTUDYLIMITSREQUEST']._serialized_end=1250
+  _globals['_UPDATESTUDYLIMITSRESPONSE']._serialized_start=1252
+  _globals['_UPDATESTUDYLIMITSRESPONSE']._serialized_end=1321
+  _globals['_EXPORTTRIALSREQUEST']._serialized_start=1324
+  _globals['_EXPORTTRIALSREQUEST']._serialized_end=1518
+  _globals['_EXPORTTRIALSREQUEST_FORMAT']._serialized_start=1427
+  _globals['_EXPORTTRIALSREQUEST_FORMAT']._serialized_end=1518
+  _globals['_EXPORTTRIALSRESPONSE']._serialized_start=1520
+  _globals['_EXPORTTRIALSRESPONSE']._serialized_end=1557
+  _globals['_LISTLEDGERENTRIESREQUEST']._serialized_start=1559
+  _globals['_LISTLEDGERENTRIESREQUEST']._serialized_end=1659
+  _globals['_LISTLEDGERENTRIESRESPONSE']._serialized_start=1661
+  _globals['_LISTLEDGERENTRIESRESPONSE']._serialized_end=1763
+  _globals['_LISTTRIALSREQUEST']._serialized_start=1766
+  _globals['_LISTTRIALSREQUEST']._serialized_end=1906
+  _globals['_LISTTRIALSRESPONSE']._serialized_start=1908
+  _globals['_LISTTRIALSRESPONSE']._serialized_end=2017
+  _globals['_LISTBESTTRIALSREQUEST']._serialized_start=2019
+  _globals['_LISTBESTTRIALSREQUEST']._serialized_end=2097
+  _globals['_LISTBESTTRIALSRESPONSE']._serialized_start=2099
+  _globals['_LISTBESTTRIALSRESPONSE']._serialized_end=2191
+  _globals['_GETSTUDYREPORTREQUEST']._serialized_start=2194
+  _globals['_GETSTUDYREPORTREQUEST']._serialized_end=2653
+  _globals['_GETSTUDYREPORTREQUEST_IMPORTANCEEVALUATOR']._serialized_start=2496
+  _globals['_GETSTUDYREPORTREQUEST_IMPORTANCEEVALUATOR']._serialized_end=2625
+  _globals['_GETSTUDYREPORTRESPONSE']._serialized_start=2655
+  _globals['_GETSTUDYREPORTRESPONSE']._serialized_end=2728
+  _globals['_OPTIMIZERSERVICE']._serialized_start=2731
+  _globals['_OPTIMIZERSERVICE']._serialized_end=4097
 # @@protoc_insertion_point(module_scope)

@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from assay.optimizer.v1 import resampling_pb2 as _resampling_pb2
+from assay.optimizer.v1 import stress_pb2 as _stress_pb2
 from assay.optimizer.v1 import study_pb2 as _study_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
@@ -748,6 +749,7 @@ class GetStudyReportRequest(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     IMPORTANCE_EVALUATOR_FIELD_NUMBER: _builtins.int
     LUCK_FIELD_NUMBER: _builtins.int
+    STRESS_FIELD_NUMBER: _builtins.int
     RECOMMENDATION_FIELD_NUMBER: _builtins.int
     CROSS_VALIDATION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
@@ -764,6 +766,12 @@ class GetStudyReportRequest(_message.Message):
     is remembered until the study has more trials. Unset: true.
     """
     @_builtins.property
+    def stress(self) -> _stress_pb2.StressOptions:
+        """Optional. How the best trial is put under stress; remembered like luck. Unset: all that a worker does, with its
+        defaults.
+        """
+
+    @_builtins.property
     def cross_validation(self) -> _resampling_pb2.CrossValidationOptions:
         """Optional. How to cross-validate the choice of the best trial, told with luck. Unset: the defaults."""
 
@@ -773,12 +781,13 @@ class GetStudyReportRequest(_message.Message):
         name: _builtins.str = ...,
         importance_evaluator: Global___GetStudyReportRequest.ImportanceEvaluator.ValueType = ...,
         luck: _builtins.bool | None = ...,
+        stress: _stress_pb2.StressOptions | None = ...,
         recommendation: _builtins.bool | None = ...,
         cross_validation: _resampling_pb2.CrossValidationOptions | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_luck", b"_luck", "_recommendation", b"_recommendation", "cross_validation", b"cross_validation", "luck", b"luck", "recommendation", b"recommendation"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_luck", b"_luck", "_recommendation", b"_recommendation", "cross_validation", b"cross_validation", "luck", b"luck", "recommendation", b"recommendation", "stress", b"stress"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_luck", b"_luck", "_recommendation", b"_recommendation", "cross_validation", b"cross_validation", "importance_evaluator", b"importance_evaluator", "luck", b"luck", "name", b"name", "recommendation", b"recommendation"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_luck", b"_luck", "_recommendation", b"_recommendation", "cross_validation", b"cross_validation", "importance_evaluator", b"importance_evaluator", "luck", b"luck", "name", b"name", "recommendation", b"recommendation", "stress", b"stress"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__luck: _TypeAlias = _typing.Literal["luck"]  # noqa: Y015
     _WhichOneofArgType__luck: _TypeAlias = _typing.Literal["_luck", b"_luck"]  # noqa: Y015

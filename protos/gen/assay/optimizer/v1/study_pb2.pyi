@@ -10,6 +10,7 @@ from assay.market.v1 import candles_pb2 as _candles_pb2
 from assay.optimizer.v1 import data_aggregation_pb2 as _data_aggregation_pb2
 from assay.optimizer.v1 import recommendation_pb2 as _recommendation_pb2
 from assay.optimizer.v1 import resampling_pb2 as _resampling_pb2
+from assay.optimizer.v1 import stress_pb2 as _stress_pb2
 from assay.optimizer.v1 import walk_forward_matrix_pb2 as _walk_forward_matrix_pb2
 from assay.optimizer.v1 import walk_forward_pb2 as _walk_forward_pb2
 from collections import abc as _abc
@@ -2294,6 +2295,7 @@ class StudyReport(_message.Message):
     LEDGER_FIELD_NUMBER: _builtins.int
     LUCK_FIELD_NUMBER: _builtins.int
     WALK_FORWARD_FIELD_NUMBER: _builtins.int
+    STRESS_FIELD_NUMBER: _builtins.int
     RECOMMENDATION_FIELD_NUMBER: _builtins.int
     DATASET_BUY_AND_HOLD_FIELD_NUMBER: _builtins.int
     DATASET_LEDGER_FIELD_NUMBER: _builtins.int
@@ -2361,6 +2363,12 @@ class StudyReport(_message.Message):
         """
 
     @_builtins.property
+    def stress(self) -> _stress_pb2.StressReport:
+        """Output only. How the best trial stands up to worse conditions. Unset for several objectives or datasets, while there
+        is no feasible trial, with walk_forward, and where it is not wanted.
+        """
+
+    @_builtins.property
     def recommendation(self) -> _recommendation_pb2.Recommendation:
         """Output only. What to do with it: choices with their evidence, and a verdict. Unset where it is not wanted."""
 
@@ -2395,14 +2403,15 @@ class StudyReport(_message.Message):
         ledger: Global___LedgerEntry | None = ...,
         luck: Global___LuckReport | None = ...,
         walk_forward: _walk_forward_pb2.WalkForwardReport | None = ...,
+        stress: _stress_pb2.StressReport | None = ...,
         recommendation: _recommendation_pb2.Recommendation | None = ...,
         dataset_buy_and_hold: _abc.Iterable[_metrics_pb2.Metrics] | None = ...,
         dataset_ledger: _abc.Iterable[Global___LedgerEntry] | None = ...,
         walk_forward_matrix: _walk_forward_matrix_pb2.WalkForwardMatrixReport | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["buy_and_hold", b"buy_and_hold", "ledger", b"ledger", "luck", b"luck", "pareto", b"pareto", "recommendation", b"recommendation", "study", b"study", "walk_forward", b"walk_forward", "walk_forward_matrix", b"walk_forward_matrix"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["buy_and_hold", b"buy_and_hold", "ledger", b"ledger", "luck", b"luck", "pareto", b"pareto", "recommendation", b"recommendation", "stress", b"stress", "study", b"study", "walk_forward", b"walk_forward", "walk_forward_matrix", b"walk_forward_matrix"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["best_trials", b"best_trials", "best_value_history", b"best_value_history", "buy_and_hold", b"buy_and_hold", "dataset_buy_and_hold", b"dataset_buy_and_hold", "dataset_ledger", b"dataset_ledger", "freeze_suggestions", b"freeze_suggestions", "importances", b"importances", "interactions", b"interactions", "ledger", b"ledger", "luck", b"luck", "parameters_at_edge", b"parameters_at_edge", "pareto", b"pareto", "recommendation", b"recommendation", "study", b"study", "walk_forward", b"walk_forward", "walk_forward_matrix", b"walk_forward_matrix"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["best_trials", b"best_trials", "best_value_history", b"best_value_history", "buy_and_hold", b"buy_and_hold", "dataset_buy_and_hold", b"dataset_buy_and_hold", "dataset_ledger", b"dataset_ledger", "freeze_suggestions", b"freeze_suggestions", "importances", b"importances", "interactions", b"interactions", "ledger", b"ledger", "luck", b"luck", "parameters_at_edge", b"parameters_at_edge", "pareto", b"pareto", "recommendation", b"recommendation", "stress", b"stress", "study", b"study", "walk_forward", b"walk_forward", "walk_forward_matrix", b"walk_forward_matrix"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,1 @@
+"""How the best trial stands up to worse conditions."""

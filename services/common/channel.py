@@ -9,7 +9,14 @@ from typing import Any
 
 import grpc
 
-from services.common.telemetry import REQUEST_ID_KEY, deadline_at, request_id
+from services.common.observing import tracing
+from services.common.telemetry import (
+    REQUEST_ID_KEY,
+    STUDY_ID_KEY,
+    deadline_at,
+    request_id,
+    study_id,
+)
 
 _MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 """Metrics of 10,000 sets take 5 MiB, more than gRPC takes by default."""
@@ -69,11 +76,13 @@ def _interceptors(timeout_seconds: float) -> list[grpc.aio.ClientInterceptor]:
         _UnaryUnary(timeout_seconds),
         _UnaryStream(None),
         _StreamUnary(timeout_seconds),
+        # The last ones, next to the call: only there do calls tell when they are through.
+        *tracing.client_interceptors(),
     ]
 
 
 class _PassOn:
-    """Adds the request id and bounds the deadline of outgoing calls."""
+    """Adds the ids of request and study, and bounds the deadline of outgoing calls."""
 
     def __init__(self, timeout_seconds: float | None) -> None:
         self._timeout_seconds = timeout_seconds
@@ -82,6 +91,8 @@ class _PassOn:
         metadata: Any = grpc.aio.Metadata(*(details.metadata or ()))
         if request_id.get() and REQUEST_ID_KEY not in metadata:
             metadata.add(REQUEST_ID_KEY, request_id.get())
+        if study_id.get():
+            metadata.add(STUDY_ID_KEY, study_id.get())
         limits = [self._timeout_seconds if details.timeout is None else details.timeout]
         served_until = deadline_at.get()
         if served_until is not None:

@@ -7,15 +7,18 @@ import logging
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
+from prometheus_client import CollectorRegistry
 
+from services.common.observing import tracing
+from services.common.observing.metrics import measured
 from services.common.settings import ServiceSettings
 from services.common.status import ErrorInterceptor
-from services.common.telemetry import RequestInterceptor, configure_logging
+from services.common.telemetry import Observer, RequestInterceptor, configure_logging
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +56,8 @@ class Application:
         close: Runs after the last call has ended.
         drain: Runs when the end begins, before calls in hand are waited for; ends calls that would
             not end by themselves.
+        registry: What it measures of itself.
+        observers: Who hears of the calls it serves.
     """
 
     name: str
@@ -62,6 +67,8 @@ class Application:
     warm_up: Callable[[], Awaitable[None]]
     close: Callable[[], Awaitable[None]]
     drain: Callable[[], None] = _nothing
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    observers: tuple[Observer, ...] = ()
 
 
 async def serve(application: Application, settings: ServiceSettings) -> None:
@@ -69,13 +76,22 @@ async def serve(application: Application, settings: ServiceSettings) -> None:
 
     Raises:
         RuntimeError: the address cannot be listened on.
+        SettingsError: that of the metrics cannot.
     """
     configure_logging(application.name, settings)
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    async with _started(application, settings.listen_address, settings.drain_seconds, stopping):
+    async with (
+        measured(application.name, application.registry, settings.metrics_address) as measuring,
+        _started(
+            replace(application, observers=(*tracing.observers(), *measuring)),
+            settings.listen_address,
+            settings.drain_seconds,
+            stopping,
+        ),
+    ):
         await stopping.wait()
         logger.info("service.draining")
     logger.info("service.stopped")
@@ -93,7 +109,10 @@ async def _started(
     application: Application, listen: str, drain_seconds: float, stopping: asyncio.Event
 ) -> AsyncIterator[int]:
     server = grpc.aio.server(
-        interceptors=[RequestInterceptor(), ErrorInterceptor(application.domain)],
+        interceptors=[
+            RequestInterceptor(application.observers),
+            ErrorInterceptor(application.domain),
+        ],
         options=_OPTIONS,
     )
     application.register(server)

@@ -33,6 +33,8 @@ KNOWN_NAMES = frozenset(
         "ASSAY_REPLICA_NAME",
         "ASSAY_LEASE_SECONDS",
         "ASSAY_RPC_TIMEOUT_SECONDS",
+        "ASSAY_METRICS_ADDRESS",
+        "ASSAY_OTLP_ENDPOINT",
     }
 )
 
@@ -50,12 +52,16 @@ class ServiceSettings:
         drain_seconds: Time for calls in hand after SIGTERM.
         log_format: "text" for people, "json" for machines.
         log_level: "debug", "info", "warning" or "error".
+        metrics_address: Where Prometheus finds metrics, `host:port`; None: nowhere.
+        otlp_endpoint: Where traces go, `http://host:4317` or `https://...`; None: none are made.
     """
 
     listen_address: str
     drain_seconds: float = 25.0
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    metrics_address: str | None = None
+    otlp_endpoint: str | None = None
 
 
 S = TypeVar("S")

@@ -12,14 +12,18 @@ from collections.abc import Sequence
 
 import grpc
 from assay.optimizer.v1 import optimizer_service_pb2_grpc, study_pb2
+from prometheus_client import CollectorRegistry
 
 from services.common.channel import connect
+from services.common.observing.tracing import is_tracing, traced
 from services.common.server import Application, serve
 from services.common.settings import SettingsError, read_settings
-from services.common.telemetry import configure_logging
+from services.common.telemetry import configure_logging, study_id
 from services.optimizer.adapters.analysis.exports import trial_export
 from services.optimizer.adapters.analysis.hypervolume import hypervolume
 from services.optimizer.adapters.analysis.importance import importances
+from services.optimizer.adapters.generation_spans import GenerationSpans
+from services.optimizer.adapters.metrics import LiveMetrics, StoreMetrics
 from services.optimizer.adapters.searches.choice import search_of
 from services.optimizer.adapters.store.optuna_store import OptunaStore
 from services.optimizer.adapters.workers.backtest_client import BacktestClient
@@ -54,6 +58,8 @@ def engaging(pool: WorkerPool, store: StudyStore, out_of_sample: OutOfSampleRuns
     """Return the function that makes plan, search and workers of a stored study."""
 
     async def engage(record: StudyRecord) -> Engagement:
+        # The task of the study's life: all that is logged and called in it is the study's.
+        study_id.set(record.study_id)
         plan = await asyncio.to_thread(stored_plan, record.spec)
         spec = study_pb2.StudySpec.FromString(record.spec)
         priors = await store.priors(record.study_id) if spec.HasField("warm_start") else ()
@@ -62,8 +68,10 @@ def engaging(pool: WorkerPool, store: StudyStore, out_of_sample: OutOfSampleRuns
         async def conclude(winners: Sequence[Trial]) -> None:
             await out_of_sample.of(spec, winners)
 
-        workers = StudyWorkers.of(pool, spec)
-        return Engagement(plan, search, workers, conclude if plan.walk_forward else None)
+        engagement = Engagement(
+            plan, search, StudyWorkers.of(pool, spec), conclude if plan.walk_forward else None
+        )
+        return GenerationSpans(engagement).engagement if is_tracing() else engagement
 
     return engage
 
@@ -85,8 +93,12 @@ def application(settings: OptimizerSettings, store: OptunaStore) -> Application:
     )
     backtests = BacktestClient(channel)
     out_of_sample = OutOfSampleRuns(backtests.run)
-    engage = engaging(WorkerPool(channel), store, out_of_sample)
+    pool = WorkerPool(channel)
+    engage = engaging(pool, store, out_of_sample)
     supervisor = Supervisor(store, engage, MessageWriter(), CLOCK, replica_of(settings))
+    registry = CollectorRegistry()
+    registry.register(LiveMetrics(supervisor.ownership, pool))
+    store.observe(StoreMetrics(registry))
     servicer = OptimizerServicer(
         Collaborators(
             store=store,
@@ -115,7 +127,14 @@ def application(settings: OptimizerSettings, store: OptunaStore) -> Application:
         await store.close()
 
     return Application(
-        NAME, SERVICE, DOMAIN, register, begin, close, drain=supervisor.release_watchers
+        NAME,
+        SERVICE,
+        DOMAIN,
+        register,
+        begin,
+        close,
+        drain=supervisor.release_watchers,
+        registry=registry,
     )
 
 
@@ -123,17 +142,18 @@ async def _serve(settings: OptimizerSettings) -> None:
     # The store is waited for: a database often starts later than those who need it.
     configure_logging(NAME, settings)
     store = await patiently(lambda: OptunaStore.open(settings.store_url), CLOCK, "store")
-    await serve(application(settings, store), settings)
+    async with traced(NAME, settings.otlp_endpoint):
+        await serve(application(settings, store), settings)
 
 
 def main() -> None:
     """Serve; exit code 2 when the settings cannot be used."""
     try:
         settings = read_settings(OptimizerSettings, os.environ)
+        asyncio.run(_serve(settings))
     except SettingsError as error:
         print(f"services.optimizer: {error}", file=sys.stderr)  # noqa: T201 - nothing logs yet
         sys.exit(2)
-    asyncio.run(_serve(settings))
 
 
 if __name__ == "__main__":

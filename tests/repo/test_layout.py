@@ -35,6 +35,14 @@ COMMON_MODULES = {
 }
 """A module enters when two services need it and it is about being a service or a candle frame."""
 
+COMMON_SUBMODULES = {
+    "observing/__init__",
+    "observing/metrics",
+    "observing/otlp",
+    "observing/redaction",
+    "observing/tracing",
+}
+
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
@@ -70,7 +78,9 @@ def _public(node: ast.Module | ast.ClassDef) -> Iterator[Definition]:
 def test_common_is_a_closed_list(root: Path) -> None:
     """What all services share grows only by a conscious change of this list."""
     assert {path.stem for path in (root / "services/common").glob("*.py")} == COMMON_MODULES
-    assert not list((root / "services/common").glob("*/*.py"))
+    assert {
+        f"{path.parent.name}/{path.stem}" for path in (root / "services/common").glob("*/*.py")
+    } == COMMON_SUBMODULES
 
 
 def test_no_file_is_long(sources: dict[Path, str]) -> None:

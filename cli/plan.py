@@ -13,6 +13,7 @@ from cli.child import ChildPlan
 from cli.connection import BACKTEST_SERVICE, DATA_SERVICE, OPTIMIZER_SERVICE, ClientSettings
 
 HOST = "127.0.0.1"
+METRICS = "ASSAY_METRICS_ADDRESS"
 
 
 class PortTakenError(Exception):
@@ -66,13 +67,15 @@ def plan(
         home: Folder of the embedded stores.
         workers: How many backtest workers, at least 1.
         ports: Ports of data, first worker and optimizer; 0 takes a free one.
-        environment: The environment to hand on; addresses and home are replaced in it.
+        environment: The environment to hand on; addresses and home are replaced in it. The port of
+            its metrics is the data service's; the optimizer and the workers have the next ones.
 
     Raises:
         PortTakenError: names every port that something else listens on.
     """
     data_port, first_port, optimizer_port, *more = _reserve([*ports, *[0] * (workers - 1)])
     worker_ports = [first_port, *more]
+    order = ["data", "optimizer", *(f"backtest-{number + 1}" for number in range(workers))]
     shared = {
         **environment,
         "ASSAY_HOME": str(home),
@@ -83,6 +86,8 @@ def plan(
 
     def child(name: str, module: str, service: str, port: int) -> ChildPlan:
         own = {**shared, "ASSAY_LISTEN_ADDRESS": f"{HOST}:{port}"}
+        if shared.get(METRICS):
+            own[METRICS] = _metrics_address(shared[METRICS], order.index(name))
         if module == "services.backtest":
             own.setdefault("ASSAY_SLOTS", str(max(1, _cpu_count() // workers)))
         return ChildPlan(name, module, service, port, own)
@@ -95,6 +100,15 @@ def plan(
         ),
         optimizer=child("optimizer", "services.optimizer", OPTIMIZER_SERVICE, optimizer_port),
     )
+
+
+def _metrics_address(first: str, place: int) -> str:
+    """Return the address of the metrics of the child at a place: the ports follow each other."""
+    host, _, port = first.rpartition(":")
+    if not port.isdecimal() or port == "0":
+        # A free port for each, or what the child itself will refuse.
+        return first
+    return f"{host}:{int(port) + place}"
 
 
 def _cpu_count() -> int:

@@ -12,6 +12,7 @@ import grpc
 from assay.data.v1 import data_service_pb2_grpc
 from prometheus_client import CollectorRegistry
 
+from services.common.frames_codec import timestamp_from_ms
 from services.common.observing.tracing import traced
 from services.common.server import Application, serve
 from services.common.settings import SettingsError, read_settings
@@ -53,6 +54,7 @@ def application(settings: DataSettings, clock: Callable[[], int] = clock_ms) -> 
         maker=Maker(store, SyntheticSource(), clock),
         importer=Importer(store, FileReader(), clock),
         exchanges={"bybit": bybit},
+        start_time=timestamp_from_ms(clock_ms()),
     )
 
     def register(server: grpc.aio.Server) -> None:

@@ -24,6 +24,7 @@ from services.optimizer.adapters.analysis.hypervolume import hypervolume
 from services.optimizer.adapters.analysis.importance import importances
 from services.optimizer.adapters.generation_spans import GenerationSpans
 from services.optimizer.adapters.metrics import LiveMetrics, StoreMetrics
+from services.optimizer.adapters.replica_standing import ReplicaStanding
 from services.optimizer.adapters.searches.choice import search_of
 from services.optimizer.adapters.store.optuna_store import OptunaStore
 from services.optimizer.adapters.workers.backtest_client import BacktestClient
@@ -95,7 +96,8 @@ def application(settings: OptimizerSettings, store: OptunaStore) -> Application:
     out_of_sample = OutOfSampleRuns(backtests.run)
     pool = WorkerPool(channel)
     engage = engaging(pool, store, out_of_sample)
-    supervisor = Supervisor(store, engage, MessageWriter(), CLOCK, replica_of(settings))
+    replica = replica_of(settings)
+    supervisor = Supervisor(store, engage, MessageWriter(), CLOCK, replica)
     registry = CollectorRegistry()
     registry.register(LiveMetrics(supervisor.ownership, pool))
     store.observe(StoreMetrics(registry))
@@ -112,6 +114,7 @@ def application(settings: OptimizerSettings, store: OptunaStore) -> Application:
             draw_seed=lambda: secrets.randbits(SEED_BITS),
             make_study_id=lambda: f"study-{secrets.token_hex(4)}",
             trial_limit=settings.trial_limit,
+            standing=ReplicaStanding(replica, supervisor.ownership, pool, CLOCK.now_ms()),
         )
     )
 

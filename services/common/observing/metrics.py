@@ -12,7 +12,13 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Gauge, Histogram, ProcessCollector
+from prometheus_client import (
+    CollectorRegistry,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+)
 from prometheus_client.exposition import start_http_server
 
 from services.common import VERSION
@@ -68,6 +74,8 @@ async def measured(
         yield []
         return
     host, port = _host_and_port(address)
+    # A second series beside every counter, which nothing here asks for.
+    disable_created_metrics()
     ProcessCollector(registry=registry)
     Gauge("assay_build_info", "Always 1.", ("service", "version"), registry=registry).labels(
         service, VERSION

@@ -26,7 +26,7 @@ from services.optimizer.convert.reports import (
     evaluator_of,
     report_message,
 )
-from services.optimizer.convert.requests import Page, name_violations, page_of, study_id_of
+from services.optimizer.convert.requests import Page, name_violations, page_of
 from services.optimizer.convert.studies import MOST_BEST_TRIALS, trial_message
 from services.optimizer.convert.values import METRIC_NAMES, WHOLE_METRICS
 from services.optimizer.convert.walk_forward_report import walk_forward_message
@@ -38,6 +38,7 @@ from services.optimizer.core.spec.plan import StudyPlan
 from services.optimizer.core.trial import Trial
 from services.optimizer.core.walk_forward.winners import best_of
 from services.optimizer.servicer.collaborators import Collaborators
+from services.optimizer.servicer.concerned_study import concerned
 from services.optimizer.servicer.luck_evidence import LuckEvidence
 from services.optimizer.servicer.plans import plan_of_record
 from services.optimizer.servicer.study_messages import StudyMessages
@@ -64,7 +65,7 @@ class ResultServicer(optimizer_service_pb2_grpc.OptimizerServiceServicer):
     ) -> pb.ListTrialsResponse:
         """List the finished trials of a study."""
         wanted = read_trial_list(request)
-        record = await self._with.supervisor.record(study_id_of(request.parent, "parent"))
+        record = await self._with.supervisor.record(concerned(request.parent, "parent"))
         # Later pages are of the trials there were for the first: a list that grows under its reader
         # would repeat some and pass others over.
         finished = wanted.page.horizon or await self._messages.finished_count(record)
@@ -87,7 +88,7 @@ class ResultServicer(optimizer_service_pb2_grpc.OptimizerServiceServicer):
             request.page_size, request.page_token, 10, "ListBestTrials", request.parent
         )
         refuse([*violations, *name_violations("parent", request.parent)])
-        record = await self._with.supervisor.record(study_id_of(request.parent, "parent"))
+        record = await self._with.supervisor.record(concerned(request.parent, "parent"))
         plan = await plan_of_record(record)
         finished = page.horizon or await self._messages.finished_count(record)
         numbers = await self._numbers.best(record, finished, plan)
@@ -103,7 +104,7 @@ class ResultServicer(optimizer_service_pb2_grpc.OptimizerServiceServicer):
         """Report what a study found so far."""
         evaluator, violations = evaluator_of(request)
         refuse([*name_violations("name", request.name), *violations])
-        study_id = study_id_of(request.name)
+        study_id = concerned(request.name)
         record = await self._with.supervisor.record(study_id)
         study, plan = await self._messages.study(record), await plan_of_record(record)
         compared = await self._with.backtests.run(buy_and_hold_request(study.spec))
@@ -148,7 +149,7 @@ class ResultServicer(optimizer_service_pb2_grpc.OptimizerServiceServicer):
     ) -> AsyncIterator[pb.ExportTrialsResponse]:
         """Stream all finished trials as a file."""
         form = export_format_of(request)
-        study_id = study_id_of(request.parent, "parent")
+        study_id = concerned(request.parent, "parent")
         record = await self._with.supervisor.record(study_id)
         plan = await plan_of_record(record)
         finished = await self._messages.finished_count(record)

@@ -6,6 +6,10 @@ import re
 import signal
 from typing import Any
 
+import grpc
+import pytest
+from assay.optimizer.v1 import optimizer_service_pb2
+
 TRIALS = 90
 
 
@@ -92,9 +96,5 @@ def test_without_the_setting_nothing_listens(start_system: Any) -> None:
 
 
 def _refused(stub: Any, name: str) -> None:
-    import grpc
-    import pytest
-    from assay.optimizer.v1 import optimizer_service_pb2
-
     with pytest.raises(grpc.RpcError):
         stub.GetStudy(optimizer_service_pb2.GetStudyRequest(name=name), timeout=10)

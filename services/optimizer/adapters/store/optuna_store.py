@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, Self, TypeVar
 
@@ -122,6 +122,10 @@ class OptunaStore:
     ) -> Sequence[StudyRecord]:
         """Return studies, newest first; only those in `state`, if given."""
         return await self._read(store_studies.list_studies, limit, offset, state)
+
+    async def state_counts(self) -> Mapping[StudyState, int]:
+        """Return how many studies there are in each state that any is in."""
+        return await self._read(store_studies.state_counts)
 
     async def claim(
         self, owner: str, lease_ms: int, most: int, study_id: str | None = None

@@ -54,7 +54,7 @@ def application(settings: DataSettings, clock: Callable[[], int] = clock_ms) -> 
         maker=Maker(store, SyntheticSource(), clock),
         importer=Importer(store, FileReader(), clock),
         exchanges={"bybit": bybit},
-        start_time=timestamp_from_ms(clock_ms()),
+        start_time=timestamp_from_ms(clock()),
     )
 
     def register(server: grpc.aio.Server) -> None:

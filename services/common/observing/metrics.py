@@ -75,7 +75,7 @@ async def measured(
         return
     host, port = _host_and_port(address)
     # A second series beside every counter, which nothing here asks for.
-    disable_created_metrics()
+    disable_created_metrics()  # type: ignore[no-untyped-call]
     ProcessCollector(registry=registry)
     Gauge("assay_build_info", "Always 1.", ("service", "version"), registry=registry).labels(
         service, VERSION

@@ -92,7 +92,8 @@ def collecting() -> Iterator[Collector]:
     """Run a collector on a free port."""
     collector = Collector()
     server = grpc.server(ThreadPoolExecutor(4))
-    trace_service_pb2_grpc.add_TraceServiceServicer_to_server(collector, server)
+    register: Any = trace_service_pb2_grpc.add_TraceServiceServicer_to_server
+    register(collector, server)
     collector.port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     try:

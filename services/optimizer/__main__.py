@@ -87,21 +87,24 @@ def replica_of(settings: OptimizerSettings) -> Replica:
     )
 
 
-def application(settings: OptimizerSettings, store: OptunaStore) -> Application:
-    """Build the optimizer on an open store; call it inside the event loop that will serve it."""
-    channel = connect(
-        settings.worker_target, BACKTEST_SERVICE, timeout_seconds=settings.rpc_timeout_seconds
-    )
-    backtests = BacktestClient(channel)
-    out_of_sample = OutOfSampleRuns(backtests.run)
-    pool = WorkerPool(channel)
-    engage = engaging(pool, store, out_of_sample)
-    replica = replica_of(settings)
-    supervisor = Supervisor(store, engage, MessageWriter(), CLOCK, replica)
+def registry_of(supervisor: Supervisor, pool: WorkerPool, store: OptunaStore) -> CollectorRegistry:
+    """Return what an optimizer measures of itself."""
     registry = CollectorRegistry()
     registry.register(LiveMetrics(supervisor.ownership, pool))
     store.observe(StoreMetrics(registry))
-    servicer = OptimizerServicer(
+    return registry
+
+
+def servicer_of(
+    settings: OptimizerSettings,
+    store: OptunaStore,
+    supervisor: Supervisor,
+    backtests: BacktestClient,
+    out_of_sample: OutOfSampleRuns,
+    standing: ReplicaStanding,
+) -> OptimizerServicer:
+    """Return who answers the RPCs."""
+    return OptimizerServicer(
         Collaborators(
             store=store,
             supervisor=supervisor,
@@ -114,9 +117,24 @@ def application(settings: OptimizerSettings, store: OptunaStore) -> Application:
             draw_seed=lambda: secrets.randbits(SEED_BITS),
             make_study_id=lambda: f"study-{secrets.token_hex(4)}",
             trial_limit=settings.trial_limit,
-            standing=ReplicaStanding(replica, supervisor.ownership, pool, CLOCK.now_ms()),
+            standing=standing,
         )
     )
+
+
+def application(settings: OptimizerSettings, store: OptunaStore) -> Application:
+    """Build the optimizer on an open store; call it inside the event loop that will serve it."""
+    channel = connect(
+        settings.worker_target, BACKTEST_SERVICE, timeout_seconds=settings.rpc_timeout_seconds
+    )
+    backtests = BacktestClient(channel)
+    out_of_sample = OutOfSampleRuns(backtests.run)
+    pool = WorkerPool(channel)
+    engage = engaging(pool, store, out_of_sample)
+    replica = replica_of(settings)
+    supervisor = Supervisor(store, engage, MessageWriter(), CLOCK, replica)
+    standing = ReplicaStanding(replica, supervisor.ownership, pool, CLOCK.now_ms())
+    servicer = servicer_of(settings, store, supervisor, backtests, out_of_sample, standing)
 
     def register(server: grpc.aio.Server) -> None:
         optimizer_service_pb2_grpc.add_OptimizerServiceServicer_to_server(servicer, server)
@@ -137,7 +155,7 @@ def application(settings: OptimizerSettings, store: OptunaStore) -> Application:
         begin,
         close,
         drain=supervisor.release_watchers,
-        registry=registry,
+        registry=registry_of(supervisor, pool, store),
     )
 
 

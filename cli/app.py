@@ -14,6 +14,7 @@ from cli import (
     indicator,
     ledger,
     serve,
+    status,
     strategy,
     study,
     study_change,
@@ -37,6 +38,7 @@ app.add_typer(backtest.app, name="backtest")
 app.add_typer(study.app, name="study")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(token.app, name="token")
+app.command("status")(status.command)
 app.command("serve")(serve.command)
 app.command("demo")(demo.command)
 

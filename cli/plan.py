@@ -15,6 +15,7 @@ from services.common.channel import PLAIN
 from services.common.settings import ChannelSettings, read_settings
 
 HOST = "127.0.0.1"
+METRICS = "ASSAY_METRICS_ADDRESS"
 
 
 class PortTakenError(Exception):
@@ -71,7 +72,8 @@ def plan(
         home: Folder of the embedded stores.
         workers: How many backtest workers, at least 1.
         ports: Ports of data, first worker and optimizer; 0 takes a free one.
-        environment: The environment to hand on; addresses and home are replaced in it.
+        environment: The environment to hand on; addresses and home are replaced in it. The port of
+            its metrics is the data service's; the optimizer and the workers have the next ones.
 
     Raises:
         PortTakenError: names every port that something else listens on.
@@ -80,6 +82,7 @@ def plan(
     security = read_settings(ChannelSettings, environment)
     data_port, first_port, optimizer_port, *more = _reserve([*ports, *[0] * (workers - 1)])
     worker_ports = [first_port, *more]
+    order = ["data", "optimizer", *(f"backtest-{number + 1}" for number in range(workers))]
     shared = {
         # One address cannot serve them all.
         **{name: value for name, value in environment.items() if name != "ASSAY_HEALTH_ADDRESS"},
@@ -91,6 +94,8 @@ def plan(
 
     def child(name: str, module: str, service: str, port: int) -> ChildPlan:
         own = {**shared, "ASSAY_LISTEN_ADDRESS": f"{HOST}:{port}"}
+        if shared.get(METRICS):
+            own[METRICS] = _metrics_address(shared[METRICS], order.index(name))
         if module == "services.backtest":
             own.setdefault("ASSAY_SLOTS", str(max(1, _cpu_count() // workers)))
         return ChildPlan(name, module, service, port, own, security)
@@ -104,6 +109,15 @@ def plan(
         optimizer=child("optimizer", "services.optimizer", OPTIMIZER_SERVICE, optimizer_port),
         security=security,
     )
+
+
+def _metrics_address(first: str, place: int) -> str:
+    """Return the address of the metrics of the child at a place: the ports follow each other."""
+    host, _, port = first.rpartition(":")
+    if not port.isdecimal() or port == "0":
+        # A free port for each, or what the child itself will refuse.
+        return first
+    return f"{host}:{int(port) + place}"
 
 
 def _cpu_count() -> int:

@@ -9,17 +9,21 @@ import sys
 import grpc
 from assay.backtest.v1 import backtest_service_pb2_grpc
 from google.protobuf.timestamp_pb2 import Timestamp
+from prometheus_client import CollectorRegistry
 
 from services.backtest.adapters.frame_client import FrameClient
+from services.backtest.adapters.metrics import WorkerMetrics
 from services.backtest.adapters.plugins import install_plugins
 from services.backtest.core.plugins.installation import PlugInInvalid
 from services.backtest.core.warm_up import warm_up
 from services.backtest.servicer import BacktestServicer
 from services.backtest.settings import BacktestSettings
 from services.backtest.slots import Slots
+from services.common.observing.tracing import traced
 from services.common.server import Application, serve
 from services.common.settings import SettingsError, read_settings
 
+NAME = "backtest"
 SERVICE = "assay.backtest.v1.BacktestService"
 _MIB = 1024 * 1024
 
@@ -36,6 +40,8 @@ def application(settings: BacktestSettings) -> Application:
     start_time = Timestamp()
     start_time.GetCurrentTime()
     servicer = BacktestServicer(frames, slots, start_time)
+    registry = CollectorRegistry()
+    registry.register(WorkerMetrics(slots, frames.cache, lambda: servicer.finished))
 
     def register(server: grpc.aio.Server) -> None:
         backtest_service_pb2_grpc.add_BacktestServiceServicer_to_server(servicer, server)
@@ -48,17 +54,19 @@ def application(settings: BacktestSettings) -> Application:
         await frames.close()
 
     return Application(
-        name="backtest",
+        name=NAME,
         service=SERVICE,
         domain="backtest.assay",
         register=register,
         warm_up=compile_kernels,
         close=close,
+        registry=registry,
     )
 
 
 async def _serve(settings: BacktestSettings) -> None:
-    await serve(application(settings), settings)
+    async with traced(NAME, settings.otlp_endpoint):
+        await serve(application(settings), settings)
 
 
 def main() -> None:

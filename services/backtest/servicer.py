@@ -60,6 +60,16 @@ class BacktestServicer(backtest_service_pb2_grpc.BacktestServiceServicer):
         self._slots = slots
         self._start_time = start_time
         self._finished_sets = 0
+        self._finished_bars = 0
+
+    @property
+    def finished(self) -> tuple[int, int]:
+        """Parameter sets run since the start, and bars run for them."""
+        return self._finished_sets, self._finished_bars
+
+    def _count(self, set_count: int, bar_count: int) -> None:
+        self._finished_sets += set_count
+        self._finished_bars += set_count * bar_count
 
     async def ListStrategies(
         self, request: pb.ListStrategiesRequest, context: Context
@@ -115,7 +125,7 @@ class BacktestServicer(backtest_service_pb2_grpc.BacktestServiceServicer):
             return run_response(job, loaded, result)
 
         response = await self._slots.run(work)
-        self._finished_sets += 1
+        self._count(1, loaded.frame.bar_count)
         return response
 
     async def RunBacktestBatch(
@@ -155,7 +165,7 @@ class BacktestServicer(backtest_service_pb2_grpc.BacktestServiceServicer):
         context.set_trailing_metadata(
             (*(context.trailing_metadata() or ()), (COMPUTE_NS_KEY, str(compute_ns)))
         )
-        self._finished_sets += request.set_count
+        self._count(request.set_count, loaded.frame.bar_count)
         return response
 
     async def RunStressTest(
@@ -177,7 +187,7 @@ class BacktestServicer(backtest_service_pb2_grpc.BacktestServiceServicer):
             return stress_response(job, loaded, result)
 
         response = await self._slots.run(work)
-        self._finished_sets += 1
+        self._count(1, loaded.frame.bar_count)
         return response
 
     async def GetWorkerStatus(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -31,6 +32,8 @@ class Slots:
         self._free = asyncio.Semaphore(count)
         self._busy = 0
         self._queued = 0
+        self._finished = 0
+        self._worked_seconds = 0.0
         self._threads = ThreadPoolExecutor(count, thread_name_prefix="slot")
 
     @property
@@ -48,6 +51,16 @@ class Slots:
         """Pieces of work waiting for a slot."""
         return self._queued
 
+    @property
+    def finished(self) -> int:
+        """Pieces of work that have ended, in whatever way."""
+        return self._finished
+
+    @property
+    def worked_seconds(self) -> float:
+        """Time all slots together have spent on work that has ended."""
+        return self._worked_seconds
+
     async def run(self, work: Callable[[threading.Event], T]) -> T:
         """Run `work` in a slot and return what it returns.
 
@@ -59,13 +72,22 @@ class Slots:
         """
         await self._take()
         cancelled = threading.Event()
+        took: list[float] = []
+
+        def timed() -> T:
+            began = time.monotonic()
+            try:
+                return work(cancelled)
+            finally:
+                took.append(time.monotonic() - began)
+
         try:
-            future = self._threads.submit(work, cancelled)
+            future = self._threads.submit(timed)
         except BaseException:
             self._give_back()
             raise
         loop = asyncio.get_running_loop()
-        future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._give_back))
+        future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._end, sum(took)))
         try:
             # Shielded: cancelling the wait must not mark the future as ended while the thread runs.
             return await asyncio.shield(asyncio.wrap_future(future))
@@ -90,6 +112,11 @@ class Slots:
         finally:
             self._queued -= 1
         self._busy += 1
+
+    def _end(self, seconds: float) -> None:
+        self._finished += 1
+        self._worked_seconds += seconds
+        self._give_back()
 
     def _give_back(self) -> None:
         self._busy -= 1

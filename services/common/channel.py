@@ -10,12 +10,19 @@ from typing import Any, TypeAlias
 
 import grpc
 
+from services.common.observing import tracing
 from services.common.security.renewing_channel import RenewingChannel
 from services.common.security.roles import AUTHORIZATION_KEY
 from services.common.security.transport import ChannelFiles, TransportFiles
 from services.common.security.watched_files import WatchedFiles
 from services.common.settings import ChannelSettings, SettingsError
-from services.common.telemetry import REQUEST_ID_KEY, deadline_at, request_id
+from services.common.telemetry import (
+    REQUEST_ID_KEY,
+    STUDY_ID_KEY,
+    deadline_at,
+    request_id,
+    study_id,
+)
 
 _MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 """Metrics of 10,000 sets take 5 MiB, more than gRPC takes by default."""
@@ -58,6 +65,8 @@ def connect(
             _UnaryUnary(timeout_seconds, token),
             _UnaryStream(None, token),
             _StreamUnary(timeout_seconds, token),
+            # The last ones, next to the call: only there do calls tell when they are through.
+            *tracing.client_interceptors(),
         ],
     )
 
@@ -147,7 +156,7 @@ def transport_files(settings: ChannelSettings) -> TransportFiles:
 
 
 class _PassOn:
-    """Adds the request id and the token, and bounds the deadline of outgoing calls."""
+    """Adds the token and the ids of request and study, and bounds the deadline of calls."""
 
     def __init__(self, timeout_seconds: float | None, token: WatchedFiles | None) -> None:
         self._timeout_seconds = timeout_seconds
@@ -157,6 +166,8 @@ class _PassOn:
         metadata: Any = grpc.aio.Metadata(*(details.metadata or ()))
         if request_id.get() and REQUEST_ID_KEY not in metadata:
             metadata.add(REQUEST_ID_KEY, request_id.get())
+        if study_id.get():
+            metadata.add(STUDY_ID_KEY, study_id.get())
         if self._token is not None:
             self._token.changed()
             text = self._token.contents[0].decode(errors="replace").strip()

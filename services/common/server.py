@@ -7,16 +7,19 @@ import logging
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
+from prometheus_client import CollectorRegistry
 
+from services.common.observing import tracing
+from services.common.observing.metrics import measured
 from services.common.security.listening import Listening
 from services.common.settings import ServiceSettings
 from services.common.status import ErrorInterceptor
-from services.common.telemetry import RequestInterceptor, configure_logging
+from services.common.telemetry import Observer, RequestInterceptor, configure_logging
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +63,8 @@ class Application:
         close: Runs after the last call has ended.
         drain: Runs when the end begins, before calls in hand are waited for; ends calls that would
             not end by themselves.
+        registry: What it measures of itself.
+        observers: Who hears of the calls it serves.
     """
 
     name: str
@@ -69,6 +74,8 @@ class Application:
     warm_up: Callable[[], Awaitable[None]]
     close: Callable[[], Awaitable[None]]
     drain: Callable[[], None] = _nothing
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    observers: tuple[Observer, ...] = ()
 
 
 async def serve(application: Application, settings: ServiceSettings) -> None:
@@ -76,7 +83,7 @@ async def serve(application: Application, settings: ServiceSettings) -> None:
 
     Raises:
         RuntimeError: the address cannot be listened on.
-        SettingsError: a file of certificates or tokens cannot be used.
+        SettingsError: a file of certificates or tokens, or the address of metrics, cannot be used.
     """
     configure_logging(application.name, settings)
     listening = Listening.of(settings, application.domain)
@@ -84,7 +91,15 @@ async def serve(application: Application, settings: ServiceSettings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    async with _started(application, listening, settings.drain_seconds, stopping):
+    async with (
+        measured(application.name, application.registry, settings.metrics_address) as measuring,
+        _started(
+            replace(application, observers=(*tracing.observers(), *measuring)),
+            listening,
+            settings.drain_seconds,
+            stopping,
+        ),
+    ):
         await stopping.wait()
         logger.info("service.draining")
     logger.info("service.stopped")
@@ -106,7 +121,7 @@ async def _started(
 ) -> AsyncIterator[int]:
     server = grpc.aio.server(
         interceptors=[
-            RequestInterceptor(),
+            RequestInterceptor(application.observers),
             ErrorInterceptor(application.domain),
             listening.authorization,
         ],

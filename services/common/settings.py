@@ -42,6 +42,8 @@ KNOWN_NAMES = frozenset(
         "ASSAY_TOKENS_FILE",
         "ASSAY_STREAM_LIMIT",
         "ASSAY_HEALTH_ADDRESS",
+        "ASSAY_METRICS_ADDRESS",
+        "ASSAY_OTLP_ENDPOINT",
     }
 )
 
@@ -92,6 +94,8 @@ class ServiceSettings(ChannelSettings):
         stream_limit: Most streams one caller may have open at once.
         health_address: A second address, `host:port`, that answers health alone, in plain text;
             None: health is asked for where everything else is.
+        metrics_address: Where Prometheus finds metrics, `host:port`; None: nowhere.
+        otlp_endpoint: Where traces go, `http://host:4317` or `https://...`; None: none are made.
     """
 
     listen_address: str
@@ -102,6 +106,8 @@ class ServiceSettings(ChannelSettings):
     tokens_file: str | None = None
     stream_limit: int = 1_000
     health_address: str | None = None
+    metrics_address: str | None = None
+    otlp_endpoint: str | None = None
 
     def service_problems(self) -> list[str]:
         """Name the settings that do not go together, or make no sense."""

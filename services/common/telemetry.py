@@ -6,12 +6,14 @@ A log line is an event with fields: `rpc.finished method=... code=... duration_m
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import logging
+import re
 import sys
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -19,11 +21,16 @@ from typing import Any, TypeAlias
 
 import grpc
 
+from services.common.observing.redaction import secrets_in, without
 from services.common.settings import ServiceSettings
 
 REQUEST_ID_KEY = "x-request-id"
 _LONGEST_REQUEST_ID = 128
+STUDY_ID_KEY = "x-study-id"
+_STUDY_ID = re.compile(r"[a-z][a-z0-9-]{0,62}")
 request_id: ContextVar[str] = ContextVar("request_id", default="")
+study_id: ContextVar[str] = ContextVar("study_id", default="")
+"""The study that work is done for; empty where it is for none."""
 deadline_at: ContextVar[float | None] = ContextVar("deadline_at", default=None)
 """Monotonic time at which the call being served ends; None where it has no deadline."""
 
@@ -33,17 +40,23 @@ _PLAIN_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctim
 
 
 class _Formatter(logging.Formatter):
-    """One line per event: text for people or JSON for machines."""
+    """One line per event: text for people or JSON for machines, without the secrets given."""
 
-    def __init__(self, service: str, *, as_json: bool) -> None:
+    def __init__(self, service: str, *, as_json: bool, secrets: Sequence[str] = ()) -> None:
         super().__init__()
         self._service = service
         self._as_json = as_json
+        self._secrets = secrets
 
     def format(self, record: logging.LogRecord) -> str:
+        return without(self._line(record), self._secrets)
+
+    def _line(self, record: logging.LogRecord) -> str:
         fields = {key: value for key, value in vars(record).items() if key not in _PLAIN_FIELDS}
         if request_id.get():
             fields["request_id"] = request_id.get()
+        if study_id.get():
+            fields.setdefault("study", study_id.get())
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -62,9 +75,15 @@ class _Formatter(logging.Formatter):
 
 
 def configure_logging(service: str, settings: ServiceSettings) -> None:
-    """Send all log lines of this process to stderr in the wanted form."""
+    """Send all log lines of this process to stderr in the wanted form.
+
+    Passwords in URLs of the settings are masked wherever a line has them.
+    """
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Formatter(service, as_json=settings.log_format == "json"))
+    secrets = secrets_in(getattr(settings, field.name) for field in dataclasses.fields(settings))
+    handler.setFormatter(
+        _Formatter(service, as_json=settings.log_format == "json", secrets=secrets)
+    )
     logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
 
 
@@ -73,8 +92,32 @@ Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Continuation: TypeAlias = "Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]]"
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class ServedCall:
+    """A call at its beginning.
+
+    Attributes:
+        method: "/assay.data.v1.DataService/ReadCandles".
+        request_id: Given by the caller, or made up.
+        study_id: The study it is made for; empty where the caller names none.
+        metadata: What came with it.
+    """
+
+    method: str
+    request_id: str
+    study_id: str
+    metadata: Mapping[str, Any]
+
+
+Observer: TypeAlias = Callable[[ServedCall], Callable[[str, float], None]]
+"""Hears of a call at its beginning; returns what to tell its code and its seconds at its end."""
+
+
 class RequestInterceptor(grpc.aio.ServerInterceptor):
     """Gives every call a request id and a deadline to pass on, and writes its access line."""
+
+    def __init__(self, observers: Sequence[Observer] = ()) -> None:
+        self._observers = tuple(observers)
 
     async def intercept_service(
         self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
@@ -88,17 +131,20 @@ class RequestInterceptor(grpc.aio.ServerInterceptor):
         given = str(metadata.get(REQUEST_ID_KEY) or "")
         # Longer ones would crowd errors out of the headers that carry both.
         identity = given if 0 < len(given) <= _LONGEST_REQUEST_ID else str(uuid.uuid4())
+        study = str(metadata.get(STUDY_ID_KEY) or "")
+        study = study if _STUDY_ID.fullmatch(study) else ""
+        served = ServedCall(method, identity, study, metadata)
 
         def unary(behavior: Any) -> Any:
             async def call(request: Any, context: Any) -> Any:
-                async with _observed(context, method, identity):
+                async with _observed(context, served, self._observers):
                     return await behavior(request, context)
 
             return call
 
         def stream(behavior: Any) -> Any:
             async def call(request: Any, context: Any) -> AsyncIterator[Any]:
-                async with _observed(context, method, identity):
+                async with _observed(context, served, self._observers):
                     async for response in behavior(request, context):
                         yield response
 
@@ -134,13 +180,15 @@ def rewrapped(
 
 @asynccontextmanager
 async def _observed(
-    context: grpc.aio.ServicerContext[Any, Any], method: str, identity: str
+    context: grpc.aio.ServicerContext[Any, Any], call: ServedCall, observers: Sequence[Observer]
 ) -> AsyncIterator[None]:
-    request_id.set(identity)
+    request_id.set(call.request_id)
+    study_id.set(call.study_id)
     remaining = context.time_remaining()
     deadline_at.set(None if remaining is None else time.monotonic() + remaining)
-    context.set_trailing_metadata(((REQUEST_ID_KEY, identity),))
+    context.set_trailing_metadata(((REQUEST_ID_KEY, call.request_id),))
     started = time.monotonic()
+    endings = [observer(call) for observer in observers]
     cancelled = False
     try:
         yield
@@ -149,14 +197,12 @@ async def _observed(
         cancelled = True
         raise
     finally:
-        logger.info(
-            "rpc.finished",
-            extra={
-                "method": method,
-                "code": "CANCELLED" if cancelled else _code_name(context.code()),
-                "duration_ms": round((time.monotonic() - started) * 1000, 1),
-            },
-        )
+        seconds = time.monotonic() - started
+        code = "CANCELLED" if cancelled else _code_name(context.code())
+        for ended in endings:
+            ended(code, seconds)
+        told = {"method": call.method, "code": code, "duration_ms": round(seconds * 1000, 1)}
+        logger.info("rpc.finished", extra=told)
 
 
 def _code_name(code: Any) -> str:

@@ -10,13 +10,17 @@ from collections.abc import Callable
 
 import grpc
 from assay.data.v1 import data_service_pb2_grpc
+from prometheus_client import CollectorRegistry
 
+from services.common.frames_codec import timestamp_from_ms
+from services.common.observing.tracing import traced
 from services.common.server import Application, serve
 from services.common.settings import SettingsError, read_settings
 from services.data.adapters.bybit import BybitSource
 from services.data.adapters.candle_store import DeltaStore
 from services.data.adapters.files import FileReader
 from services.data.adapters.frame_cache import RedisFrameCache
+from services.data.adapters.metrics import DataMetrics
 from services.data.adapters.synthetic import SyntheticSource
 from services.data.core.fetching import Fetcher
 from services.data.core.importing import Importer
@@ -25,6 +29,7 @@ from services.data.core.reading import FrameReader
 from services.data.servicer import DataServicer
 from services.data.settings import DataSettings
 
+NAME = "data"
 SERVICE = "assay.data.v1.DataService"
 _MIB = 1024 * 1024
 
@@ -39,13 +44,17 @@ def application(settings: DataSettings, clock: Callable[[], int] = clock_ms) -> 
     store = DeltaStore(settings.candle_store)
     shared = RedisFrameCache(settings.redis_url) if settings.redis_url else None
     bybit = BybitSource(settings.bybit_url, clock, settings.redis_url)
+    reader = FrameReader(store, shared, settings.frame_cache_mb * _MIB)
+    registry = CollectorRegistry()
+    registry.register(DataMetrics(reader, bybit.outcomes))
     servicer = DataServicer(
         store=store,
-        reader=FrameReader(store, shared, settings.frame_cache_mb * _MIB),
+        reader=reader,
         fetcher=Fetcher(store, {"bybit": bybit}, clock),
         maker=Maker(store, SyntheticSource(), clock),
         importer=Importer(store, FileReader(), clock),
         exchanges={"bybit": bybit},
+        start_time=timestamp_from_ms(clock()),
     )
 
     def register(server: grpc.aio.Server) -> None:
@@ -57,17 +66,19 @@ def application(settings: DataSettings, clock: Callable[[], int] = clock_ms) -> 
             await shared.close()
 
     return Application(
-        name="data",
+        name=NAME,
         service=SERVICE,
         domain="data.assay",
         register=register,
         warm_up=store.open,
         close=close,
+        registry=registry,
     )
 
 
 async def _serve(settings: DataSettings) -> None:
-    await serve(application(settings), settings)
+    async with traced(NAME, settings.otlp_endpoint):
+        await serve(application(settings), settings)
 
 
 def main() -> None:

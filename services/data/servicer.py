@@ -10,7 +10,9 @@ from typing import Any, TypeAlias
 import grpc
 from assay.data.v1 import data_service_pb2 as pb
 from assay.data.v1 import data_service_pb2_grpc
+from google.protobuf.timestamp_pb2 import Timestamp
 
+from services.common import VERSION
 from services.common.errors import Violation, fields_invalid, unknown
 from services.data.convert import answers, requests
 from services.data.convert.fields import dataset_name, page
@@ -39,6 +41,7 @@ class DataServicer(data_service_pb2_grpc.DataServiceServicer):
         maker: Maker,
         importer: Importer,
         exchanges: Mapping[str, InstrumentSource],
+        start_time: Timestamp,
     ) -> None:
         self._store = store
         self._reader = reader
@@ -46,6 +49,7 @@ class DataServicer(data_service_pb2_grpc.DataServiceServicer):
         self._maker = maker
         self._importer = importer
         self._exchanges = exchanges
+        self._start_time = start_time
 
     async def ListInstruments(
         self, request: pb.ListInstrumentsRequest, context: Context
@@ -156,3 +160,16 @@ class DataServicer(data_service_pb2_grpc.DataServiceServicer):
         if not found:
             raise unknown("dataset", name, await self._store.names(), "DATASET_UNKNOWN")
         return pb.DeleteDatasetResponse()
+
+    async def GetServiceStatus(
+        self, request: pb.GetServiceStatusRequest, context: Context
+    ) -> pb.GetServiceStatusResponse:
+        """Say what this process is doing."""
+        tally = self._reader.tally
+        cached = tally.memory + tally.shared
+        return pb.GetServiceStatusResponse(
+            version=VERSION,
+            start_time=self._start_time,
+            served_frame_count=cached + tally.store,
+            cached_frame_count=cached,
+        )

@@ -12,15 +12,20 @@ from collections.abc import Sequence
 
 import grpc
 from assay.optimizer.v1 import optimizer_service_pb2_grpc, study_pb2
+from prometheus_client import CollectorRegistry
 
 from services.common.channel import connect
+from services.common.observing.tracing import is_tracing, traced
 from services.common.server import Application, serve
 from services.common.settings import SettingsError, read_settings
-from services.common.telemetry import configure_logging
+from services.common.telemetry import configure_logging, study_id
 from services.optimizer.adapters.analysis.bootstrap import ArchBootstrap
 from services.optimizer.adapters.analysis.exports import trial_export
 from services.optimizer.adapters.analysis.hypervolume import hypervolume
 from services.optimizer.adapters.analysis.importance import importances
+from services.optimizer.adapters.generation_spans import GenerationSpans
+from services.optimizer.adapters.metrics import LiveMetrics, StoreMetrics
+from services.optimizer.adapters.replica_standing import ReplicaStanding
 from services.optimizer.adapters.searches.choice import search_of
 from services.optimizer.adapters.store.optuna_store import OptunaStore
 from services.optimizer.adapters.workers.backtest_client import BacktestClient
@@ -56,6 +61,8 @@ def engaging(pool: WorkerPool, store: StudyStore, out_of_sample: OutOfSampleRuns
     """Return the function that makes plan, search and workers of a stored study."""
 
     async def engage(record: StudyRecord) -> Engagement:
+        # The task of the study's life: all that is logged and called in it is the study's.
+        study_id.set(record.study_id)
         plan = await asyncio.to_thread(stored_plan, record.spec)
         spec = study_pb2.StudySpec.FromString(record.spec)
         priors = await store.priors(record.study_id) if spec.HasField("warm_start") else ()
@@ -64,8 +71,10 @@ def engaging(pool: WorkerPool, store: StudyStore, out_of_sample: OutOfSampleRuns
         async def conclude(winners: Sequence[Trial]) -> None:
             await out_of_sample.of(spec, winners)
 
-        workers = StudyWorkers.of(pool, spec)
-        return Engagement(plan, search, workers, conclude if plan.walk_forward else None)
+        engagement = Engagement(
+            plan, search, StudyWorkers.of(pool, spec), conclude if plan.walk_forward else None
+        )
+        return GenerationSpans(engagement).engagement if is_tracing() else engagement
 
     return engage
 
@@ -93,20 +102,25 @@ def replica_of(settings: OptimizerSettings) -> Replica:
     )
 
 
-def application(settings: OptimizerSettings, store: OptunaStore) -> Application:
-    """Build the optimizer on an open store; call it inside the event loop that will serve it."""
-    channel = connect(
-        settings.worker_target,
-        BACKTEST_SERVICE,
-        timeout_seconds=settings.rpc_timeout_seconds,
-        security=settings,
-    )
-    backtests = BacktestClient(channel)
-    out_of_sample = OutOfSampleRuns(backtests.run)
-    pool = WorkerPool(channel)
-    engage = engaging(pool, store, out_of_sample)
-    supervisor = Supervisor(store, engage, MessageWriter(), CLOCK, replica_of(settings))
-    servicer = OptimizerServicer(
+def registry_of(supervisor: Supervisor, pool: WorkerPool, store: OptunaStore) -> CollectorRegistry:
+    """Return what an optimizer measures of itself."""
+    registry = CollectorRegistry()
+    registry.register(LiveMetrics(supervisor.ownership, pool))
+    store.observe(StoreMetrics(registry))
+    return registry
+
+
+def servicer_of(
+    settings: OptimizerSettings,
+    store: OptunaStore,
+    supervisor: Supervisor,
+    pool: WorkerPool,
+    backtests: BacktestClient,
+    out_of_sample: OutOfSampleRuns,
+    standing: ReplicaStanding,
+) -> OptimizerServicer:
+    """Return who answers the RPCs."""
+    return OptimizerServicer(
         Collaborators(
             store=store,
             supervisor=supervisor,
@@ -121,8 +135,27 @@ def application(settings: OptimizerSettings, store: OptunaStore) -> Application:
             draw_seed=lambda: secrets.randbits(SEED_BITS),
             make_study_id=lambda: f"study-{secrets.token_hex(4)}",
             trial_limit=settings.trial_limit,
+            standing=standing,
         )
     )
+
+
+def application(settings: OptimizerSettings, store: OptunaStore) -> Application:
+    """Build the optimizer on an open store; call it inside the event loop that will serve it."""
+    channel = connect(
+        settings.worker_target,
+        BACKTEST_SERVICE,
+        timeout_seconds=settings.rpc_timeout_seconds,
+        security=settings,
+    )
+    backtests = BacktestClient(channel)
+    out_of_sample = OutOfSampleRuns(backtests.run)
+    pool = WorkerPool(channel)
+    engage = engaging(pool, store, out_of_sample)
+    replica = replica_of(settings)
+    supervisor = Supervisor(store, engage, MessageWriter(), CLOCK, replica)
+    standing = ReplicaStanding(replica, supervisor.ownership, pool, CLOCK.now_ms())
+    servicer = servicer_of(settings, store, supervisor, pool, backtests, out_of_sample, standing)
 
     def register(server: grpc.aio.Server) -> None:
         optimizer_service_pb2_grpc.add_OptimizerServiceServicer_to_server(servicer, server)
@@ -136,7 +169,14 @@ def application(settings: OptimizerSettings, store: OptunaStore) -> Application:
         await store.close()
 
     return Application(
-        NAME, SERVICE, DOMAIN, register, begin, close, drain=supervisor.release_watchers
+        NAME,
+        SERVICE,
+        DOMAIN,
+        register,
+        begin,
+        close,
+        drain=supervisor.release_watchers,
+        registry=registry_of(supervisor, pool, store),
     )
 
 
@@ -144,7 +184,8 @@ async def _serve(settings: OptimizerSettings) -> None:
     # The store is waited for: a database often starts later than those who need it.
     configure_logging(NAME, settings)
     store = await patiently(lambda: OptunaStore.open(settings.store_url), CLOCK, "store")
-    await serve(application(settings, store), settings)
+    async with traced(NAME, settings.otlp_endpoint):
+        await serve(application(settings, store), settings)
 
 
 def main() -> None:

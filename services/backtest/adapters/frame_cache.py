@@ -17,6 +17,10 @@ class FrameCache:
     A frame is found under its full snapshot and under the one it was asked for by, which may leave
     the window's ends open. Only snapshots and series with a digest are looked up, so a hit is never
     stale. Frames with series share the candles of the one without, and go with it.
+
+    Attributes:
+        hits: Looks that found a frame.
+        misses: Looks that found none.
     """
 
     def __init__(self, limit_bytes: int) -> None:
@@ -24,13 +28,23 @@ class FrameCache:
         self._frames: OrderedDict[_Key, LoadedFrame] = OrderedDict()
         self._asked: dict[SnapshotChoice, SnapshotChoice] = {}
         self._bytes = 0
+        self.hits = 0
+        self.misses = 0
+
+    @property
+    def held_bytes(self) -> int:
+        """Memory the held frames take."""
+        return self._bytes
 
     def get(self, choice: SnapshotChoice, series: SeriesChoices = NO_SERIES) -> LoadedFrame | None:
         """Return the frame of a snapshot with a digest, if it is held."""
         snapshot = self._asked.get(choice, choice)
         loaded = self._frames.get((snapshot, series))
-        if loaded is not None:
-            self._use(snapshot, series)
+        if loaded is None:
+            self.misses += 1
+            return None
+        self.hits += 1
+        self._use(snapshot, series)
         return loaded
 
     def put(self, choice: SnapshotChoice, loaded: LoadedFrame) -> None:

@@ -30,6 +30,9 @@ class FrameClient:
     """Loads frames through a channel to the data service and keeps them in a cache.
 
     Equal calls get the same frame object, so that what is computed once of a frame stays with it.
+
+    Attributes:
+        cache: The frames held.
     """
 
     def __init__(
@@ -42,7 +45,7 @@ class FrameClient:
     ) -> None:
         self._reader = DataReader(address, timeout_seconds=timeout_seconds, security=security)
         self._series = SeriesReader(self._reader)
-        self._cache = FrameCache(cache_bytes)
+        self.cache = FrameCache(cache_bytes)
         self._flights: SingleFlight[tuple[SnapshotChoice, SeriesChoices], LoadedFrame] = (
             SingleFlight()
         )
@@ -65,7 +68,7 @@ class FrameClient:
 
     def cached_digests(self) -> list[str]:
         """Return the digests of the frames held, most recently used first."""
-        return self._cache.digests()
+        return self.cache.digests()
 
     async def close(self) -> None:
         """Close the channel."""
@@ -74,7 +77,7 @@ class FrameClient:
     async def _plain(self, choice: SnapshotChoice) -> LoadedFrame:
         if not choice.digest:
             choice = (await self._reader.header(choice)).snapshot
-        held = self._cache.get(choice)
+        held = self.cache.get(choice)
         if held is not None:
             return held
 
@@ -87,7 +90,7 @@ class FrameClient:
 
     async def _with_series(self, plain: LoadedFrame, series: SeriesChoices) -> LoadedFrame:
         pinned = await self._series.pinned(plain.frame, series)
-        held = self._cache.get(plain.snapshot, pinned)
+        held = self.cache.get(plain.snapshot, pinned)
         if held is not None and held.frame.candles is plain.frame.candles:
             return held
 
@@ -108,7 +111,7 @@ class FrameClient:
         return await self._flights.run((plain.snapshot, pinned), fetch)
 
     def _keep(self, choice: SnapshotChoice, loaded: LoadedFrame) -> None:
-        self._cache.put(choice, loaded)
+        self.cache.put(choice, loaded)
         rows = len(loaded.frame.candles)
         told = {"dataset": choice.dataset, "digest": loaded.snapshot.digest, "rows": rows}
         logger.info("frame.fetched", extra=told)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Final, TypeVar
 from urllib.parse import quote
 
@@ -79,6 +79,10 @@ class BybitSource:
         self._session = BybitSession(base_url, clock_ms, bucket, patience, sleep, jitter)
         self._clock_ms = clock_ms
         self._launches: dict[InstrumentId, int] = {}
+
+    def outcomes(self) -> Mapping[str, int]:
+        """Return how many requests ended how: "answered", or with which kind of fault."""
+        return self._session.outcomes
 
     async def close(self) -> None:
         """Close connections to the exchange and to Redis."""

@@ -7,7 +7,7 @@ and let a bare ValueError escape when the exchange's reset time lies in the past
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -26,6 +26,10 @@ _NO_CODE: Final = -1
 
 _MOST_REQUESTS: Final = 16
 """At once; more would only wait for their turns at the exchange."""
+
+_ANSWERED: Final = "answered"
+OUTCOMES: Final = (_ANSWERED, *(kind.value for kind in Kind))
+"""How a request may end."""
 
 _FIRST_PAUSE_MS: Final = 250
 _LONGEST_PAUSE_MS: Final = 8_000
@@ -57,7 +61,11 @@ class RefusedError(Exception):
 
 
 class BybitSession:
-    """Calls the exchange; safe for many tasks of one event loop."""
+    """Calls the exchange; safe for many tasks of one event loop.
+
+    Attributes:
+        outcomes: Requests by how they ended: "answered", or the kind of their fault.
+    """
 
     def __init__(
         self,
@@ -80,6 +88,7 @@ class BybitSession:
         self._has_answered = False
         self._out_of_reach: tuple[int, Fault] = (0, Fault(Kind.PASSING, ""))
         self._is_closed = False
+        self.outcomes = Counter(dict.fromkeys(OUTCOMES, 0))
 
     async def ask(
         self, method: str, query: Mapping[str, str | int], read: Callable[[Reply], T]
@@ -102,7 +111,9 @@ class BybitSession:
                 answer = read(reply_of(await self._call(method, query)))
             except CALL_ERRORS as error:
                 fault = fault_of(error, self._clock_ms())
+                self.outcomes[fault.kind.value] += 1
             else:
+                self.outcomes[_ANSWERED] += 1
                 self._has_answered = True
                 return answer
             self._has_answered |= fault.answered

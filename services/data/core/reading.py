@@ -68,8 +68,27 @@ class Frame:
     missing_bar_count: int
 
 
+@dataclass(slots=True)
+class FrameTally:
+    """Where the frames of a process came from.
+
+    Attributes:
+        memory: From this process's memory.
+        shared: From the cache that replicas share.
+        store: From the store.
+    """
+
+    memory: int = 0
+    shared: int = 0
+    store: int = 0
+
+
 class FrameReader:
-    """Reads frames from memory, else from the shared cache, else from the store."""
+    """Reads frames from memory, else from the shared cache, else from the store.
+
+    Attributes:
+        tally: Where the frames came from so far.
+    """
 
     def __init__(self, store: DatasetStore, shared: FrameCache | None, budget_bytes: int) -> None:
         self._store = store
@@ -77,7 +96,13 @@ class FrameReader:
         self._budget_bytes = budget_bytes
         self._frames: OrderedDict[str, Frame] = OrderedDict()
         self._held_bytes = 0
+        self.tally = FrameTally()
         self._loading = asyncio.Lock()
+
+    @property
+    def held_bytes(self) -> int:
+        """Memory the kept frames take."""
+        return self._held_bytes
 
     async def dataset(self, name: str) -> Dataset:
         """Return the dataset; AssayError DATASET_UNKNOWN where there is none."""
@@ -128,10 +153,13 @@ class FrameReader:
             f"/{window.start_ms}/{window.end_ms}/{lookback}"
         )
         # One load at a time: whoever asks for the same frame meanwhile finds it in memory.
+        loaded = False
         if key not in self._frames:
             async with self._loading:
                 if key not in self._frames:
                     self._keep(key, await self._load(key, dataset, window, lookback))
+                    loaded = True
+        self.tally.memory += not loaded
         self._frames.move_to_end(key)
         return self._frames[key]
 
@@ -144,8 +172,11 @@ class FrameReader:
 
     async def _load(self, key: str, dataset: Dataset, window: Span, lookback: int) -> Frame:
         candles = await self._shared.get(key) if self._shared else None
-        if candles is None:
+        if candles is not None:
+            self.tally.shared += 1
+        else:
             candles = await self._read(dataset, window, lookback)
+            self.tally.store += 1
             if self._shared:
                 await self._shared.put(key, candles)
         return await asyncio.to_thread(_describe, dataset, window, candles)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from services.optimizer.core.analysis.trial_table import TrialTable
@@ -92,6 +92,9 @@ class StudyStore(Protocol):
         self, limit: int, offset: int, state: StudyState | None
     ) -> Sequence[StudyRecord]:
         """Return studies, newest first."""
+
+    async def state_counts(self) -> Mapping[StudyState, int]:
+        """Return how many studies there are in each state that any is in."""
 
     async def claim(
         self, owner: str, lease_ms: int, most: int, study_id: str | None = None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from assay.backtest.v1 import backtest_service_pb2, stress_pb2
+from assay.optimizer.v1 import optimizer_service_pb2 as pb
 from assay.optimizer.v1 import study_pb2
 
 from services.optimizer.convert.out_of_sample_runs import OutOfSampleRuns
@@ -85,6 +86,7 @@ class Collaborators:
         draw_seed: Draws a seed for a study that gives none.
         make_study_id: Makes an id for a study that chooses none.
         trial_limit: Most trials of a study.
+        standing: What this process is doing, but for what the store says.
     """
 
     store: StudyStore
@@ -100,3 +102,4 @@ class Collaborators:
     draw_seed: Callable[[], int]
     make_study_id: Callable[[], str]
     trial_limit: int
+    standing: Callable[[], pb.GetReplicaStatusResponse]

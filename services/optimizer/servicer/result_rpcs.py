@@ -26,7 +26,7 @@ from services.optimizer.convert.reports import (
     evaluator_of,
     report_message,
 )
-from services.optimizer.convert.requests import Page, name_violations, page_of, study_id_of
+from services.optimizer.convert.requests import Page, name_violations, page_of
 from services.optimizer.convert.resampling_options import (
     cross_validation_plan,
     cross_validation_violations,
@@ -42,6 +42,7 @@ from services.optimizer.core.spec.plan import StudyPlan
 from services.optimizer.core.trial import Trial
 from services.optimizer.core.walk_forward.winners import best_of
 from services.optimizer.servicer.collaborators import Collaborators
+from services.optimizer.servicer.concerned_study import concerned
 from services.optimizer.servicer.dataset_comparisons import comparisons
 from services.optimizer.servicer.luck_evidence import LuckEvidence
 from services.optimizer.servicer.plans import plan_of_record
@@ -80,7 +81,7 @@ class ResultServicer(optimizer_service_pb2_grpc.OptimizerServiceServicer):
     ) -> pb.ListTrialsResponse:
         """List the finished trials of a study."""
         wanted = read_trial_list(request)
-        record = await self._with.supervisor.record(study_id_of(request.parent, "parent"))
+        record = await self._with.supervisor.record(concerned(request.parent, "parent"))
         most = _trials_at_once(await plan_of_record(record))
         wanted = replace(wanted, page=wanted.page.at_most(most))
         # Later pages are of the trials there were for the first: a list that grows under its reader
@@ -105,7 +106,7 @@ class ResultServicer(optimizer_service_pb2_grpc.OptimizerServiceServicer):
             request.page_size, request.page_token, 10, "ListBestTrials", request.parent
         )
         refuse([*violations, *name_violations("parent", request.parent)])
-        record = await self._with.supervisor.record(study_id_of(request.parent, "parent"))
+        record = await self._with.supervisor.record(concerned(request.parent, "parent"))
         plan = await plan_of_record(record)
         page = page.at_most(_trials_at_once(plan))
         finished = page.horizon or await self._messages.finished_count(record)
@@ -124,7 +125,7 @@ class ResultServicer(optimizer_service_pb2_grpc.OptimizerServiceServicer):
         violations += cross_validation_violations(request.cross_validation)
         violations += stress_violations(request.stress)
         refuse([*name_violations("name", request.name), *violations])
-        study_id = study_id_of(request.name)
+        study_id = concerned(request.name)
         record = await self._with.supervisor.record(study_id)
         study, plan = await self._messages.study(record), await plan_of_record(record)
         compared = await comparisons(self._with, record, study.spec)
@@ -172,7 +173,7 @@ class ResultServicer(optimizer_service_pb2_grpc.OptimizerServiceServicer):
     ) -> AsyncIterator[pb.ExportTrialsResponse]:
         """Stream all finished trials as a file."""
         form = export_format_of(request)
-        study_id = study_id_of(request.parent, "parent")
+        study_id = concerned(request.parent, "parent")
         record = await self._with.supervisor.record(study_id)
         plan = await plan_of_record(record)
         finished = await self._messages.finished_count(record)

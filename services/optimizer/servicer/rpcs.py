@@ -17,10 +17,11 @@ from services.common.errors import Violation, refuse
 from services.optimizer.convert.creation import plan_of_all_points
 from services.optimizer.convert.events import numbered
 from services.optimizer.convert.limits import updated_limits
-from services.optimizer.convert.requests import name_violations, page_of, study_id_of
+from services.optimizer.convert.requests import name_violations, page_of
 from services.optimizer.core.records import StudyState
 from services.optimizer.core.spec.draft import SearchKind
 from services.optimizer.servicer.collaborators import Collaborators
+from services.optimizer.servicer.concerned_study import concerned, note_wanted
 from services.optimizer.servicer.plans import plan_of_record
 from services.optimizer.servicer.result_rpcs import Context, ResultServicer
 from services.optimizer.servicer.study_maker import StudyMaker
@@ -37,6 +38,7 @@ class OptimizerServicer(ResultServicer):
         self, request: pb.CreateStudyRequest, context: Context
     ) -> pb.CreateStudyResponse:
         """Check, pin and store a study for a replica to run, or only estimate it."""
+        note_wanted(request.study_id)
         if request.validate_only:
             return await self._maker.estimated(request)
         record = await self._maker.made(request)
@@ -44,7 +46,7 @@ class OptimizerServicer(ResultServicer):
 
     async def GetStudy(self, request: pb.GetStudyRequest, context: Context) -> pb.GetStudyResponse:
         """Describe one study."""
-        record = await self._with.supervisor.record(study_id_of(request.name))
+        record = await self._with.supervisor.record(concerned(request.name))
         return pb.GetStudyResponse(study=await self._messages.study(record))
 
     async def ListStudies(
@@ -68,7 +70,7 @@ class OptimizerServicer(ResultServicer):
         self, request: pb.DeleteStudyRequest, context: Context
     ) -> pb.DeleteStudyResponse:
         """Delete a study with everything."""
-        await self._with.supervisor.delete(study_id_of(request.name))
+        await self._with.supervisor.delete(concerned(request.name))
         return pb.DeleteStudyResponse()
 
     async def WatchStudy(
@@ -79,7 +81,7 @@ class OptimizerServicer(ResultServicer):
         if request.after_event_number < 0:
             violations.append(Violation("after_event_number", "must be 0 or more"))
         refuse(violations)
-        events = self._with.supervisor.watch(study_id_of(request.name), request.after_event_number)
+        events = self._with.supervisor.watch(concerned(request.name), request.after_event_number)
         async for number, event in events:
             yield pb.WatchStudyResponse(event=numbered(number, event))
 
@@ -87,21 +89,33 @@ class OptimizerServicer(ResultServicer):
         self, request: pb.StopStudyRequest, context: Context
     ) -> pb.StopStudyResponse:
         """Ask a study to stop, or to pause."""
-        record = await self._with.supervisor.stop(study_id_of(request.name))
+        record = await self._with.supervisor.stop(concerned(request.name))
         return pb.StopStudyResponse(study=await self._messages.study(record))
 
     async def ResumeStudy(
         self, request: pb.ResumeStudyRequest, context: Context
     ) -> pb.ResumeStudyResponse:
         """Go on with an ended study that has something left to do."""
-        record = await self._with.supervisor.resume(study_id_of(request.name))
+        record = await self._with.supervisor.resume(concerned(request.name))
         return pb.ResumeStudyResponse(study=await self._messages.study(record))
+
+    async def GetReplicaStatus(
+        self, request: pb.GetReplicaStatusRequest, context: Context
+    ) -> pb.GetReplicaStatusResponse:
+        """Say what this replica is doing."""
+        response = self._with.standing()
+        counts = await self._with.store.state_counts()
+        for state in sorted(counts, key=lambda one: one.value):
+            response.studies.add(
+                state=study_pb2.Study.State.ValueType(state.value), study_count=counts[state]
+            )
+        return response
 
     async def UpdateStudyLimits(
         self, request: pb.UpdateStudyLimitsRequest, context: Context
     ) -> pb.UpdateStudyLimitsResponse:
         """Change when a study ends."""
-        record = await self._with.supervisor.record(study_id_of(request.name))
+        record = await self._with.supervisor.record(concerned(request.name))
         plan, most = await plan_of_record(record), self._with.trial_limit
         if plan.search is SearchKind.BRUTE_FORCE:
             whole = await asyncio.to_thread(plan_of_all_points, record.spec)

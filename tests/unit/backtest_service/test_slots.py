@@ -139,3 +139,23 @@ async def test_an_error_of_the_work_reaches_the_caller_and_frees_the_slot(slots:
         await slots.run(failing)
 
     assert slots.busy == 0
+
+
+async def test_ended_work_and_its_time_are_counted(slots: Slots) -> None:
+    """Work that fails has cost its time too; waiting for a slot is nobody's work."""
+    first, second = Gate(), Gate()
+    tasks = [asyncio.create_task(slots.run(work)) for work in (first, second)]
+    await first.running()
+    assert (slots.finished, slots.worked_seconds) == (0, 0.0)
+    first.let_go.set()
+    await second.running()
+    once = slots.worked_seconds
+    second.let_go.set()
+    await asyncio.gather(*tasks)
+    twice = slots.worked_seconds
+
+    with pytest.raises(ZeroDivisionError):
+        await slots.run(lambda _: 1 // 0)
+
+    assert slots.finished == 3
+    assert 0 < once < twice < slots.worked_seconds

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -242,3 +243,8 @@ class MemoryStore:
         self._answer()
         found = [one for one in self.records.values() if state is None or one.state is state]
         return found[::-1][offset : offset + limit]
+
+    async def state_counts(self) -> Mapping[StudyState, int]:
+        """Return studies by state."""
+        self._answer()
+        return Counter(record.state for record in self.records.values())

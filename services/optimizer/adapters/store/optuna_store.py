@@ -7,9 +7,10 @@ add trials. Each method is one transaction and may be repeated after an outage.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 import sqlalchemy as sa
 
@@ -35,6 +36,16 @@ from services.optimizer.core.trial import Trial
 Answer = TypeVar("Answer")
 
 
+class StoreObserver(Protocol):
+    """Hears of what a store does."""
+
+    def transacted(self, operation: str, seconds: float, *, answered: bool) -> None:
+        """Note a transaction: its name in the code, its time with all waiting."""
+
+    def appended(self, generations: Sequence[Generation]) -> None:
+        """Note stored generations."""
+
+
 class OptunaStore:
     """A `StudyStore` on SQLite or PostgreSQL.
 
@@ -50,6 +61,11 @@ class OptunaStore:
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="study-reader")
         # Deleting a large study takes seconds, in which leases must be renewed.
         self._remover = ThreadPoolExecutor(1, thread_name_prefix="study-remover")
+        self._observer: StoreObserver | None = None
+
+    def observe(self, observer: StoreObserver) -> None:
+        """Tell an observer of all that is done from now on."""
+        self._observer = observer
 
     @classmethod
     async def open(cls, database_url: str) -> Self:
@@ -107,6 +123,10 @@ class OptunaStore:
         """Return studies, newest first; only those in `state`, if given."""
         return await self._read(store_studies.list_studies, limit, offset, state)
 
+    async def state_counts(self) -> Mapping[StudyState, int]:
+        """Return how many studies there are in each state that any is in."""
+        return await self._read(store_studies.state_counts)
+
     async def claim(
         self, owner: str, lease_ms: int, most: int, study_id: str | None = None
     ) -> Sequence[StudyRecord]:
@@ -161,7 +181,10 @@ class OptunaStore:
             AssayError: NOT_FOUND/STUDY_UNKNOWN.
             ValueError: the numbers do not follow the stored ones.
         """
-        return await self._write(append, lease, tuple(generations), elapsed_ms)
+        standing = await self._write(append, lease, tuple(generations), elapsed_ms)
+        if self._observer is not None:
+            self._observer.appended(generations)
+        return standing
 
     async def trials(
         self, study_id: str, first_number: int = 0, limit: int | None = None
@@ -211,14 +234,28 @@ class OptunaStore:
             with self._database.writing() as connection:
                 return work(connection, *arguments)
 
-        return await asyncio.get_running_loop().run_in_executor(thread or self._writer, transaction)
+        return await self._run(thread or self._writer, work.__name__, transaction)
 
     async def _read(self, work: Callable[..., Answer], *arguments: Any) -> Answer:
         def transaction() -> Answer:
             with self._database.reading() as connection:
                 return work(connection, *arguments)
 
-        return await asyncio.get_running_loop().run_in_executor(self._reader, transaction)
+        return await self._run(self._reader, work.__name__, transaction)
+
+    async def _run(
+        self, thread: ThreadPoolExecutor, operation: str, transaction: Callable[[], Answer]
+    ) -> Answer:
+        began, answered = time.monotonic(), True
+        try:
+            return await asyncio.get_running_loop().run_in_executor(thread, transaction)
+        except AssayError as error:
+            answered = error.code is not Code.UNAVAILABLE
+            raise
+        finally:
+            if self._observer is not None:
+                seconds = time.monotonic() - began
+                self._observer.transacted(operation, seconds, answered=answered)
 
 
 def _is_repetition(stored: StudyRecord, wanted: StudyRecord) -> bool:

@@ -69,6 +69,12 @@ def list_studies(
     return [record_of(row._asdict()) for row in found]
 
 
+def state_counts(connection: sa.Connection) -> dict[StudyState, int]:
+    """Return how many studies there are by state; states without one are left out."""
+    query = sa.select(STUDIES.c.state, sa.func.count()).group_by(STUDIES.c.state)
+    return {StudyState[name]: count for name, count in connection.execute(query)}
+
+
 def update_study(
     connection: sa.Connection,
     record: StudyRecord,

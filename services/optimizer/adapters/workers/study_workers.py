@@ -97,12 +97,15 @@ class StudyWorkers:
         part = Part(bar_limit, window_number, dataset_number)
         task = _Task(self._maker, pace, points, part, self._trial_seconds)
         work = _Evaluation(self._pool, task)
+        self._pool.loads.add(work)
         try:
             async with asyncio.TaskGroup() as group:
                 work.start(group)
         except ExceptionGroup as failed:
             # One refusal is enough; the others are of the same request.
             raise failed.exceptions[0] from failed
+        finally:
+            self._pool.loads.remove(work)
         return work.outcomes
 
 
@@ -136,7 +139,14 @@ class _Evaluation:
         self._pool = pool
         self._task = task
         self._cut_until = 0
+        self._finished = 0
+        self.flying_set_count = 0
         self.outcomes = [Outcome()] * len(task.points)
+
+    @property
+    def waiting_set_count(self) -> int:
+        """Sets that no worker has."""
+        return len(self.outcomes) - self._finished - self.flying_set_count
 
     def start(self, group: asyncio.TaskGroup) -> None:
         """Set as many lanes to work as the pool allows."""
@@ -159,6 +169,7 @@ class _Evaluation:
         while failure is not None:
             remaining = await self._after(chunk, failure, attempt)
             if remaining is None:
+                self._finished += chunk.set_count
                 return
             chunk, attempt = remaining, attempt + 1
             async with self._pool.places:
@@ -171,6 +182,18 @@ class _Evaluation:
         return _Chunk(start, stop) if start < stop else None
 
     async def _attempt(self, chunk: _Chunk) -> Failure | None:
+        self.flying_set_count += chunk.set_count
+        try:
+            failure = await self._call(chunk)
+        finally:
+            self.flying_set_count -= chunk.set_count
+        if failure is None:
+            self._finished += chunk.set_count
+        else:
+            self._pool.failures[failure.kind] += 1
+        return failure
+
+    async def _call(self, chunk: _Chunk) -> Failure | None:
         clock = asyncio.get_running_loop()
         begun = clock.time()
         try:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 from dataclasses import dataclass
+from typing import Protocol
 
 import grpc
 from assay.backtest.v1 import backtest_service_pb2_grpc
 
+from services.optimizer.adapters.workers.worker_failures import FailureKind
 from services.optimizer.adapters.workers.worker_pace import OutageLog
 
 
@@ -32,8 +35,25 @@ class Patience:
         return mean * random.uniform(0.5, 1.5)  # noqa: S311 - spreads repeats, guards nothing
 
 
+class Load(Protocol):
+    """Sets that a study wants run now."""
+
+    @property
+    def waiting_set_count(self) -> int:
+        """Sets that no worker has."""
+
+    @property
+    def flying_set_count(self) -> int:
+        """Sets that workers have."""
+
+
 class WorkerPool:
-    """The workers behind a channel, shared by all studies of the process."""
+    """The workers behind a channel, shared by all studies of the process.
+
+    Attributes:
+        loads: What the studies want run now.
+        failures: Calls that had to be repeated, by why.
+    """
 
     def __init__(
         self,
@@ -47,3 +67,5 @@ class WorkerPool:
         self.places = asyncio.Semaphore(max_in_flight)
         self.patience = patience
         self.outages = OutageLog()
+        self.loads: set[Load] = set()
+        self.failures = Counter(dict.fromkeys(FailureKind, 0))

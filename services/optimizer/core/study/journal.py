@@ -73,7 +73,7 @@ class Journal:
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._write())
             self._task.add_done_callback(_mark_as_seen)
-        while self._trial_count() > MOST_WAITING:
+        while self._weight() > MOST_WAITING:
             await self._progress()
 
     async def flush(self) -> None:
@@ -86,6 +86,12 @@ class Journal:
         if self._task is not None:
             await asyncio.shield(self._task)
 
+    @property
+    def trial_count(self) -> int:
+        """Trials on their way."""
+        entries = (*self._writing, *self._waiting)
+        return sum(len(entry.generation.trials) for entry in entries)
+
     def trial(self, number: int) -> Trial | None:
         """Return a trial that is on its way; None for others."""
         for entry in (*self._writing, *self._waiting):
@@ -94,7 +100,7 @@ class Journal:
                 return trials[number - trials[0].number]
         return None
 
-    def _trial_count(self) -> int:
+    def _weight(self) -> int:
         entries = (*self._writing, *self._waiting)
         return sum(_weight(entry.generation.trials) for entry in entries)
 

@@ -46,8 +46,27 @@ class Replica:
         return self.lease_ms / 3_000
 
 
+@dataclass(slots=True)
+class LeaseTally:
+    """What has happened to the leases of a process.
+
+    Attributes:
+        claimed: Studies taken over, new ones among them.
+        lost: Studies that another owner has taken while they lived here.
+        unrenewed: Rounds of renewal that failed.
+    """
+
+    claimed: int = 0
+    lost: int = 0
+    unrenewed: int = 0
+
+
 class Ownership:
-    """The studies that live in this process."""
+    """The studies that live in this process.
+
+    Attributes:
+        tally: What has happened to its leases so far.
+    """
 
     def __init__(
         self,
@@ -68,6 +87,7 @@ class Ownership:
         self._wanted = asyncio.Event()
         self._loops: list[asyncio.Task[None]] = []
         self._closing = False
+        self.tally = LeaseTally()
 
     @property
     def lives(self) -> Mapping[str, StudyLife]:
@@ -125,6 +145,7 @@ class Ownership:
             return
         replica = self._replica
         for record in await self._store.claim(replica.name, replica.lease_ms, most, study_id):
+            self.tally.claimed += 1
             logger.info(
                 "study.claimed", extra={"study": record.study_id, "epoch": record.lease_epoch}
             )
@@ -145,6 +166,7 @@ class Ownership:
         try:
             await life.live(self._engage)
         except LeaseLostError:
+            self.tally.lost += 1
             logger.warning("study.lease_lost", extra={"study": study_id})
         except Exception:
             # The store refused the end itself: another claim will find it.
@@ -166,9 +188,11 @@ class Ownership:
                 held = await self._store.renew(leases, self._replica.lease_ms)
             except AssayError as error:
                 # Nobody else can claim either while the store is away.
+                self.tally.unrenewed += 1
                 logger.warning("leases.unrenewed", extra={"reason": error.reason})
                 continue
             except Exception:
+                self.tally.unrenewed += 1
                 logger.exception("leases.unrenewed")
                 continue
             found = {record.lease: record for record in held}
@@ -181,6 +205,7 @@ class Ownership:
 
     def _lose(self, life: StudyLife) -> None:
         """End a life whose lease has gone, unless it is because it has just ended."""
+        self.tally.lost += 1
         logger.warning("study.lease_gone", extra={"study": life.record.study_id})
         life.task.cancel()
 

@@ -134,6 +134,11 @@ class Runner:
         """Wait until all that has finished is stored; see `Journal.flush`."""
         await self._journal.flush()
 
+    @property
+    def unsaved_trial_count(self) -> int:
+        """Finished trials that are not stored yet."""
+        return self._journal.trial_count
+
     def progress(self, tally: Tally | None = None) -> Progress:
         """Return how far the study is, as stored, or with another tally."""
         tally = tally or self.stored

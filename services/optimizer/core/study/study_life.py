@@ -81,6 +81,11 @@ class StudyLife:
             return None
         return self._runner.progress(), self._runner.stored.best
 
+    @property
+    def unsaved_trial_count(self) -> int:
+        """Finished trials that are not stored yet."""
+        return self._runner.unsaved_trial_count if self._runner else 0
+
     async def save(self) -> None:
         """Wait until all that has finished is stored."""
         if self._runner is not None:

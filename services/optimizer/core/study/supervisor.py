@@ -49,6 +49,11 @@ class Supervisor:
         self._signals = Signals(store, clock, self._ownership.lives)
         self._closing = False
 
+    @property
+    def ownership(self) -> Ownership:
+        """The studies that live here."""
+        return self._ownership
+
     def begin(self) -> None:
         """Begin to claim studies, those an earlier process left unfinished among them."""
         self._ownership.begin()

@@ -24,9 +24,10 @@ _sym_db = _symbol_database.Default()
 
 from assay.data.v1 import dataset_pb2 as assay_dot_data_dot_v1_dot_dataset__pb2
 from assay.market.v1 import candles_pb2 as assay_dot_market_dot_v1_dot_candles__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n assay/data/v1/data_service.proto\x12\rassay.data.v1\x1a\x1b\x61ssay/data/v1/dataset.proto\x1a\x1d\x61ssay/market/v1/candles.proto\"q\n\x16ListInstrumentsRequest\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x10\n\x08\x63\x61tegory\x18\x02 \x01(\t\x12\x0e\n\x06symbol\x18\x03 \x01(\t\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"b\n\x17ListInstrumentsResponse\x12.\n\x0binstruments\x18\x01 \x03(\x0b\x32\x19.assay.data.v1.Instrument\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"<\n\x13ListDatasetsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"Y\n\x14ListDatasetsResponse\x12(\n\x08\x64\x61tasets\x18\x01 \x03(\x0b\x32\x16.assay.data.v1.Dataset\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"!\n\x11GetDatasetRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"=\n\x12GetDatasetResponse\x12\'\n\x07\x64\x61taset\x18\x01 \x01(\x0b\x32\x16.assay.data.v1.Dataset\"\x82\x01\n\x12SyncDatasetRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12+\n\x06window\x18\x02 \x01(\x0b\x32\x1b.assay.market.v1.TimeWindow\x12\x31\n\tsynthetic\x18\x03 \x01(\x0b\x32\x1e.assay.data.v1.SyntheticMarket\"u\n\x13SyncDatasetResponse\x12\x19\n\x11\x66\x65tched_row_count\x18\x01 \x01(\x03\x12\x1a\n\x12\x65xpected_row_count\x18\x02 \x01(\x03\x12\'\n\x07\x64\x61taset\x18\x03 \x01(\x0b\x32\x16.assay.data.v1.Dataset\"\xcd\x01\n\x14ImportCandlesRequest\x12-\n\x06header\x18\x01 \x01(\x0b\x32\x1b.assay.data.v1.ImportHeaderH\x00\x12\x14\n\nfile_bytes\x18\x02 \x01(\x0cH\x00\x12\x31\n\x07\x63\x61ndles\x18\x03 \x01(\x0b\x32\x1e.assay.market.v1.CandleColumnsH\x00\x12\x32\n\x07\x66unding\x18\x04 \x01(\x0b\x32\x1f.assay.market.v1.FundingColumnsH\x00\x42\t\n\x07\x63ontent\"@\n\x15ImportCandlesResponse\x12\'\n\x07\x64\x61taset\x18\x01 \x01(\x0b\x32\x16.assay.data.v1.Dataset\"Z\n\x12ReadCandlesRequest\x12\x31\n\x08snapshot\x18\x01 \x01(\x0b\x32\x1f.assay.market.v1.CandleSnapshot\x12\x11\n\trow_limit\x18\x02 \x01(\x03\"\x87\x01\n\x13ReadCandlesResponse\x12\x32\n\x06header\x18\x01 \x01(\x0b\x32 .assay.data.v1.ReadCandlesHeaderH\x00\x12\x31\n\x07\x63\x61ndles\x18\x02 \x01(\x0b\x32\x1e.assay.market.v1.CandleColumnsH\x00\x42\t\n\x07\x63ontent\"\xd0\x01\n\x11ReadCandlesHeader\x12\x31\n\x08snapshot\x18\x01 \x01(\x0b\x32\x1f.assay.market.v1.CandleSnapshot\x12+\n\x08interval\x18\x02 \x01(\x0e\x32\x19.assay.market.v1.Interval\x12\x11\n\trow_count\x18\x03 \x01(\x03\x12\x1a\n\x12lookback_row_count\x18\x04 \x01(\x03\x12\x19\n\x11missing_bar_count\x18\x05 \x01(\x03\x12\x11\n\tsynthetic\x18\x06 \x01(\x08\"O\n\x12ReadFundingRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12+\n\x06window\x18\x02 \x01(\x0b\x32\x1b.assay.market.v1.TimeWindow\"G\n\x13ReadFundingResponse\x12\x30\n\x07\x66unding\x18\x01 \x01(\x0b\x32\x1f.assay.market.v1.FundingColumns\"$\n\x14\x44\x65leteDatasetRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x17\n\x15\x44\x65leteDatasetResponse2\x80\x06\n\x0b\x44\x61taService\x12\x65\n\x0fListInstruments\x12%.assay.data.v1.ListInstrumentsRequest\x1a&.assay.data.v1.ListInstrumentsResponse\"\x03\x90\x02\x01\x12\\\n\x0cListDatasets\x12\".assay.data.v1.ListDatasetsRequest\x1a#.assay.data.v1.ListDatasetsResponse\"\x03\x90\x02\x01\x12V\n\nGetDataset\x12 .assay.data.v1.GetDatasetRequest\x1a!.assay.data.v1.GetDatasetResponse\"\x03\x90\x02\x01\x12[\n\x0bSyncDataset\x12!.assay.data.v1.SyncDatasetRequest\x1a\".assay.data.v1.SyncDatasetResponse\"\x03\x90\x02\x02\x30\x01\x12\x61\n\rImportCandles\x12#.assay.data.v1.ImportCandlesRequest\x1a$.assay.data.v1.ImportCandlesResponse\"\x03\x90\x02\x02(\x01\x12[\n\x0bReadCandles\x12!.assay.data.v1.ReadCandlesRequest\x1a\".assay.data.v1.ReadCandlesResponse\"\x03\x90\x02\x01\x30\x01\x12[\n\x0bReadFunding\x12!.assay.data.v1.ReadFundingRequest\x1a\".assay.data.v1.ReadFundingResponse\"\x03\x90\x02\x01\x30\x01\x12Z\n\rDeleteDataset\x12#.assay.data.v1.DeleteDatasetRequest\x1a$.assay.data.v1.DeleteDatasetResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n assay/data/v1/data_service.proto\x12\rassay.data.v1\x1a\x1b\x61ssay/data/v1/dataset.proto\x1a\x1d\x61ssay/market/v1/candles.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"q\n\x16ListInstrumentsRequest\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x10\n\x08\x63\x61tegory\x18\x02 \x01(\t\x12\x0e\n\x06symbol\x18\x03 \x01(\t\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"b\n\x17ListInstrumentsResponse\x12.\n\x0binstruments\x18\x01 \x03(\x0b\x32\x19.assay.data.v1.Instrument\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"<\n\x13ListDatasetsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"Y\n\x14ListDatasetsResponse\x12(\n\x08\x64\x61tasets\x18\x01 \x03(\x0b\x32\x16.assay.data.v1.Dataset\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"!\n\x11GetDatasetRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"=\n\x12GetDatasetResponse\x12\'\n\x07\x64\x61taset\x18\x01 \x01(\x0b\x32\x16.assay.data.v1.Dataset\"\x82\x01\n\x12SyncDatasetRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12+\n\x06window\x18\x02 \x01(\x0b\x32\x1b.assay.market.v1.TimeWindow\x12\x31\n\tsynthetic\x18\x03 \x01(\x0b\x32\x1e.assay.data.v1.SyntheticMarket\"u\n\x13SyncDatasetResponse\x12\x19\n\x11\x66\x65tched_row_count\x18\x01 \x01(\x03\x12\x1a\n\x12\x65xpected_row_count\x18\x02 \x01(\x03\x12\'\n\x07\x64\x61taset\x18\x03 \x01(\x0b\x32\x16.assay.data.v1.Dataset\"\xcd\x01\n\x14ImportCandlesRequest\x12-\n\x06header\x18\x01 \x01(\x0b\x32\x1b.assay.data.v1.ImportHeaderH\x00\x12\x14\n\nfile_bytes\x18\x02 \x01(\x0cH\x00\x12\x31\n\x07\x63\x61ndles\x18\x03 \x01(\x0b\x32\x1e.assay.market.v1.CandleColumnsH\x00\x12\x32\n\x07\x66unding\x18\x04 \x01(\x0b\x32\x1f.assay.market.v1.FundingColumnsH\x00\x42\t\n\x07\x63ontent\"@\n\x15ImportCandlesResponse\x12\'\n\x07\x64\x61taset\x18\x01 \x01(\x0b\x32\x16.assay.data.v1.Dataset\"Z\n\x12ReadCandlesRequest\x12\x31\n\x08snapshot\x18\x01 \x01(\x0b\x32\x1f.assay.market.v1.CandleSnapshot\x12\x11\n\trow_limit\x18\x02 \x01(\x03\"\x87\x01\n\x13ReadCandlesResponse\x12\x32\n\x06header\x18\x01 \x01(\x0b\x32 .assay.data.v1.ReadCandlesHeaderH\x00\x12\x31\n\x07\x63\x61ndles\x18\x02 \x01(\x0b\x32\x1e.assay.market.v1.CandleColumnsH\x00\x42\t\n\x07\x63ontent\"\xd0\x01\n\x11ReadCandlesHeader\x12\x31\n\x08snapshot\x18\x01 \x01(\x0b\x32\x1f.assay.market.v1.CandleSnapshot\x12+\n\x08interval\x18\x02 \x01(\x0e\x32\x19.assay.market.v1.Interval\x12\x11\n\trow_count\x18\x03 \x01(\x03\x12\x1a\n\x12lookback_row_count\x18\x04 \x01(\x03\x12\x19\n\x11missing_bar_count\x18\x05 \x01(\x03\x12\x11\n\tsynthetic\x18\x06 \x01(\x08\"O\n\x12ReadFundingRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12+\n\x06window\x18\x02 \x01(\x0b\x32\x1b.assay.market.v1.TimeWindow\"G\n\x13ReadFundingResponse\x12\x30\n\x07\x66unding\x18\x01 \x01(\x0b\x32\x1f.assay.market.v1.FundingColumns\"$\n\x14\x44\x65leteDatasetRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x17\n\x15\x44\x65leteDatasetResponse\"\x19\n\x17GetServiceStatusRequest\"\x93\x01\n\x18GetServiceStatusResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1a\n\x12served_frame_count\x18\x03 \x01(\x03\x12\x1a\n\x12\x63\x61\x63hed_frame_count\x18\x04 \x01(\x03\x32\xea\x06\n\x0b\x44\x61taService\x12\x65\n\x0fListInstruments\x12%.assay.data.v1.ListInstrumentsRequest\x1a&.assay.data.v1.ListInstrumentsResponse\"\x03\x90\x02\x01\x12\\\n\x0cListDatasets\x12\".assay.data.v1.ListDatasetsRequest\x1a#.assay.data.v1.ListDatasetsResponse\"\x03\x90\x02\x01\x12V\n\nGetDataset\x12 .assay.data.v1.GetDatasetRequest\x1a!.assay.data.v1.GetDatasetResponse\"\x03\x90\x02\x01\x12[\n\x0bSyncDataset\x12!.assay.data.v1.SyncDatasetRequest\x1a\".assay.data.v1.SyncDatasetResponse\"\x03\x90\x02\x02\x30\x01\x12\x61\n\rImportCandles\x12#.assay.data.v1.ImportCandlesRequest\x1a$.assay.data.v1.ImportCandlesResponse\"\x03\x90\x02\x02(\x01\x12[\n\x0bReadCandles\x12!.assay.data.v1.ReadCandlesRequest\x1a\".assay.data.v1.ReadCandlesResponse\"\x03\x90\x02\x01\x30\x01\x12[\n\x0bReadFunding\x12!.assay.data.v1.ReadFundingRequest\x1a\".assay.data.v1.ReadFundingResponse\"\x03\x90\x02\x01\x30\x01\x12Z\n\rDeleteDataset\x12#.assay.data.v1.DeleteDatasetRequest\x1a$.assay.data.v1.DeleteDatasetResponse\x12h\n\x10GetServiceStatus\x12&.assay.data.v1.GetServiceStatusRequest\x1a\'.assay.data.v1.GetServiceStatusResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -47,40 +48,46 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DATASERVICE'].methods_by_name['ReadCandles']._serialized_options = b'\220\002\001'
   _globals['_DATASERVICE'].methods_by_name['ReadFunding']._loaded_options = None
   _globals['_DATASERVICE'].methods_by_name['ReadFunding']._serialized_options = b'\220\002\001'
-  _globals['_LISTINSTRUMENTSREQUEST']._serialized_start=111
-  _globals['_LISTINSTRUMENTSREQUEST']._serialized_end=224
-  _globals['_LISTINSTRUMENTSRESPONSE']._serialized_start=226
-  _globals['_LISTINSTRUMENTSRESPONSE']._serialized_end=324
-  _globals['_LISTDATASETSREQUEST']._serialized_start=326
-  _globals['_LISTDATASETSREQUEST']._serialized_end=386
-  _globals['_LISTDATASETSRESPONSE']._serialized_start=388
-  _globals['_LISTDATASETSRESPONSE']._serialized_end=477
-  _globals['_GETDATASETREQUEST']._serialized_start=479
-  _globals['_GETDATASETREQUEST']._serialized_end=512
-  _globals['_GETDATASETRESPONSE']._serialized_start=514
-  _globals['_GETDATASETRESPONSE']._serialized_end=575
-  _globals['_SYNCDATASETREQUEST']._serialized_start=578
-  _globals['_SYNCDATASETREQUEST']._serialized_end=708
-  _globals['_SYNCDATASETRESPONSE']._serialized_start=710
-  _globals['_SYNCDATASETRESPONSE']._serialized_end=827
-  _globals['_IMPORTCANDLESREQUEST']._serialized_start=830
-  _globals['_IMPORTCANDLESREQUEST']._serialized_end=1035
-  _globals['_IMPORTCANDLESRESPONSE']._serialized_start=1037
-  _globals['_IMPORTCANDLESRESPONSE']._serialized_end=1101
-  _globals['_READCANDLESREQUEST']._serialized_start=1103
-  _globals['_READCANDLESREQUEST']._serialized_end=1193
-  _globals['_READCANDLESRESPONSE']._serialized_start=1196
-  _globals['_READCANDLESRESPONSE']._serialized_end=1331
-  _globals['_READCANDLESHEADER']._serialized_start=1334
-  _globals['_READCANDLESHEADER']._serialized_end=1542
-  _globals['_READFUNDINGREQUEST']._serialized_start=1544
-  _globals['_READFUNDINGREQUEST']._serialized_end=1623
-  _globals['_READFUNDINGRESPONSE']._serialized_start=1625
-  _globals['_READFUNDINGRESPONSE']._serialized_end=1696
-  _globals['_DELETEDATASETREQUEST']._serialized_start=1698
-  _globals['_DELETEDATASETREQUEST']._serialized_end=1734
-  _globals['_DELETEDATASETRESPONSE']._serialized_start=1736
-  _globals['_DELETEDATASETRESPONSE']._serialized_end=1759
-  _globals['_DATASERVICE']._serialized_start=1762
-  _globals['_DATASERVICE']._serialized_end=2530
+  _globals['_DATASERVICE'].methods_by_name['GetServiceStatus']._loaded_options = None
+  _globals['_DATASERVICE'].methods_by_name['GetServiceStatus']._serialized_options = b'\220\002\001'
+  _globals['_LISTINSTRUMENTSREQUEST']._serialized_start=144
+  _globals['_LISTINSTRUMENTSREQUEST']._serialized_end=257
+  _globals['_LISTINSTRUMENTSRESPONSE']._serialized_start=259
+  _globals['_LISTINSTRUMENTSRESPONSE']._serialized_end=357
+  _globals['_LISTDATASETSREQUEST']._serialized_start=359
+  _globals['_LISTDATASETSREQUEST']._serialized_end=419
+  _globals['_LISTDATASETSRESPONSE']._serialized_start=421
+  _globals['_LISTDATASETSRESPONSE']._serialized_end=510
+  _globals['_GETDATASETREQUEST']._serialized_start=512
+  _globals['_GETDATASETREQUEST']._serialized_end=545
+  _globals['_GETDATASETRESPONSE']._serialized_start=547
+  _globals['_GETDATASETRESPONSE']._serialized_end=608
+  _globals['_SYNCDATASETREQUEST']._serialized_start=611
+  _globals['_SYNCDATASETREQUEST']._serialized_end=741
+  _globals['_SYNCDATASETRESPONSE']._serialized_start=743
+  _globals['_SYNCDATASETRESPONSE']._serialized_end=860
+  _globals['_IMPORTCANDLESREQUEST']._serialized_start=863
+  _globals['_IMPORTCANDLESREQUEST']._serialized_end=1068
+  _globals['_IMPORTCANDLESRESPONSE']._serialized_start=1070
+  _globals['_IMPORTCANDLESRESPONSE']._serialized_end=1134
+  _globals['_READCANDLESREQUEST']._serialized_start=1136
+  _globals['_READCANDLESREQUEST']._serialized_end=1226
+  _globals['_READCANDLESRESPONSE']._serialized_start=1229
+  _globals['_READCANDLESRESPONSE']._serialized_end=1364
+  _globals['_READCANDLESHEADER']._serialized_start=1367
+  _globals['_READCANDLESHEADER']._serialized_end=1575
+  _globals['_READFUNDINGREQUEST']._serialized_start=1577
+  _globals['_READFUNDINGREQUEST']._serialized_end=1656
+  _globals['_READFUNDINGRESPONSE']._serialized_start=1658
+  _globals['_READFUNDINGRESPONSE']._serialized_end=1729
+  _globals['_DELETEDATASETREQUEST']._serialized_start=1731
+  _globals['_DELETEDATASETREQUEST']._serialized_end=1767
+  _globals['_DELETEDATASETRESPONSE']._serialized_start=1769
+  _globals['_DELETEDATASETRESPONSE']._serialized_end=1792
+  _globals['_GETSERVICESTATUSREQUEST']._serialized_start=1794
+  _globals['_GETSERVICESTATUSREQUEST']._serialized_end=1819
+  _globals['_GETSERVICESTATUSRESPONSE']._serialized_start=1822
+  _globals['_GETSERVICESTATUSRESPONSE']._serialized_end=1969
+  _globals['_DATASERVICE']._serialized_start=1972
+  _globals['_DATASERVICE']._serialized_end=2846
 # @@protoc_insertion_point(module_scope)

@@ -8,6 +8,7 @@ from assay.market.v1 import candles_pb2 as _candles_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 import builtins as _builtins
 import sys
@@ -521,3 +522,56 @@ class DeleteDatasetResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeleteDatasetResponse: _TypeAlias = DeleteDatasetResponse  # noqa: Y015
+
+@_typing.final
+class GetServiceStatusRequest(_message.Message):
+    """Asks what the process that answers is doing."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetServiceStatusRequest: _TypeAlias = GetServiceStatusRequest  # noqa: Y015
+
+@_typing.final
+class GetServiceStatusResponse(_message.Message):
+    """What a process of the data service is doing."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    SERVED_FRAME_COUNT_FIELD_NUMBER: _builtins.int
+    CACHED_FRAME_COUNT_FIELD_NUMBER: _builtins.int
+    version: _builtins.str
+    """Output only. Version of Assay."""
+    served_frame_count: _builtins.int
+    """Output only. Frames served since the start."""
+    cached_frame_count: _builtins.int
+    """Output only. Of these, frames that came from memory or from the cache shared by replicas."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """Output only. When the process started."""
+
+    def __init__(
+        self,
+        *,
+        version: _builtins.str = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        served_frame_count: _builtins.int = ...,
+        cached_frame_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cached_frame_count", b"cached_frame_count", "served_frame_count", b"served_frame_count", "start_time", b"start_time", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetServiceStatusResponse: _TypeAlias = GetServiceStatusResponse  # noqa: Y015

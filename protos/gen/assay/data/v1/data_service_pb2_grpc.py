@@ -77,6 +77,11 @@ class DataServiceStub:
                 request_serializer=assay_dot_data_dot_v1_dot_data__service__pb2.DeleteDatasetRequest.SerializeToString,
                 response_deserializer=assay_dot_data_dot_v1_dot_data__service__pb2.DeleteDatasetResponse.FromString,
                 _registered_method=True)
+        self.GetServiceStatus = channel.unary_unary(
+                '/assay.data.v1.DataService/GetServiceStatus',
+                request_serializer=assay_dot_data_dot_v1_dot_data__service__pb2.GetServiceStatusRequest.SerializeToString,
+                response_deserializer=assay_dot_data_dot_v1_dot_data__service__pb2.GetServiceStatusResponse.FromString,
+                _registered_method=True)
 
 
 class DataServiceServicer:
@@ -169,6 +174,13 @@ class DataServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetServiceStatus(self, request, context):
+        """Says what this process is doing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_DataServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -211,6 +223,11 @@ def add_DataServiceServicer_to_server(servicer, server):
                     servicer.DeleteDataset,
                     request_deserializer=assay_dot_data_dot_v1_dot_data__service__pb2.DeleteDatasetRequest.FromString,
                     response_serializer=assay_dot_data_dot_v1_dot_data__service__pb2.DeleteDatasetResponse.SerializeToString,
+            ),
+            'GetServiceStatus': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetServiceStatus,
+                    request_deserializer=assay_dot_data_dot_v1_dot_data__service__pb2.GetServiceStatusRequest.FromString,
+                    response_serializer=assay_dot_data_dot_v1_dot_data__service__pb2.GetServiceStatusResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -432,6 +449,33 @@ class DataService:
             '/assay.data.v1.DataService/DeleteDataset',
             assay_dot_data_dot_v1_dot_data__service__pb2.DeleteDatasetRequest.SerializeToString,
             assay_dot_data_dot_v1_dot_data__service__pb2.DeleteDatasetResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetServiceStatus(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/assay.data.v1.DataService/GetServiceStatus',
+            assay_dot_data_dot_v1_dot_data__service__pb2.GetServiceStatusRequest.SerializeToString,
+            assay_dot_data_dot_v1_dot_data__service__pb2.GetServiceStatusResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -88,6 +88,8 @@ class DataServiceStub:
 
     Errors: INVALID_ARGUMENT/FIELD_INVALID, NOT_FOUND/DATASET_UNKNOWN.
     """
+    GetServiceStatus: _grpc.UnaryUnaryMultiCallable[_data_service_pb2.GetServiceStatusRequest, _data_service_pb2.GetServiceStatusResponse]
+    """Says what this process is doing."""
 
 @_typing.type_check_only
 class DataServiceAsyncStub(DataServiceStub):
@@ -149,6 +151,8 @@ class DataServiceAsyncStub(DataServiceStub):
 
     Errors: INVALID_ARGUMENT/FIELD_INVALID, NOT_FOUND/DATASET_UNKNOWN.
     """
+    GetServiceStatus: _aio.UnaryUnaryMultiCallable[_data_service_pb2.GetServiceStatusRequest, _data_service_pb2.GetServiceStatusResponse]  # type: ignore[assignment]
+    """Says what this process is doing."""
 
 class DataServiceServicer(metaclass=_abc_1.ABCMeta):
     """Fetches candles from exchanges and files, checks them, stores them as versioned datasets, and serves them.
@@ -255,5 +259,13 @@ class DataServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors: INVALID_ARGUMENT/FIELD_INVALID, NOT_FOUND/DATASET_UNKNOWN.
         """
+
+    @_abc_1.abstractmethod
+    def GetServiceStatus(
+        self,
+        request: _data_service_pb2.GetServiceStatusRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_data_service_pb2.GetServiceStatusResponse, _abc.Awaitable[_data_service_pb2.GetServiceStatusResponse]]:
+        """Says what this process is doing."""
 
 def add_DataServiceServicer_to_server(servicer: DataServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -8,7 +8,9 @@ from assay.optimizer.v1 import stress_pb2 as _stress_pb2
 from assay.optimizer.v1 import study_pb2 as _study_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
@@ -823,3 +825,114 @@ class GetStudyReportResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetStudyReportResponse: _TypeAlias = GetStudyReportResponse  # noqa: Y015
+
+@_typing.final
+class GetReplicaStatusRequest(_message.Message):
+    """Asks what the replica that answers is doing."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetReplicaStatusRequest: _TypeAlias = GetReplicaStatusRequest  # noqa: Y015
+
+@_typing.final
+class GetReplicaStatusResponse(_message.Message):
+    """What a replica is doing."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class StateCount(_message.Message):
+        """Studies in one state."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        STATE_FIELD_NUMBER: _builtins.int
+        STUDY_COUNT_FIELD_NUMBER: _builtins.int
+        state: _study_pb2.Study.State.ValueType
+        """Output only. The state."""
+        study_count: _builtins.int
+        """Output only. Studies in it, whoever runs them; at least 1."""
+        def __init__(
+            self,
+            *,
+            state: _study_pb2.Study.State.ValueType = ...,
+            study_count: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["state", b"state", "study_count", b"study_count"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    REPLICA_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    STUDIES_FIELD_NUMBER: _builtins.int
+    OWNED_STUDIES_FIELD_NUMBER: _builtins.int
+    STUDY_LIMIT_FIELD_NUMBER: _builtins.int
+    LEASE_DURATION_FIELD_NUMBER: _builtins.int
+    LOST_LEASE_COUNT_FIELD_NUMBER: _builtins.int
+    WAITING_SET_COUNT_FIELD_NUMBER: _builtins.int
+    IN_FLIGHT_SET_COUNT_FIELD_NUMBER: _builtins.int
+    UNSAVED_TRIAL_COUNT_FIELD_NUMBER: _builtins.int
+    replica: _builtins.str
+    """Output only. Name of the replica."""
+    version: _builtins.str
+    """Output only. Version of Assay."""
+    study_limit: _builtins.int
+    """Output only. Most studies it owns at once; others wait."""
+    lost_lease_count: _builtins.int
+    """Output only. Studies that another replica has taken from it since the start."""
+    waiting_set_count: _builtins.int
+    """Output only. Parameter sets its studies want run now that no worker has."""
+    in_flight_set_count: _builtins.int
+    """Output only. Parameter sets that workers have from it."""
+    unsaved_trial_count: _builtins.int
+    """Output only. Finished trials on their way into the store."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """Output only. When the replica started."""
+
+    @_builtins.property
+    def studies(self) -> _containers.RepeatedCompositeFieldContainer[Global___GetReplicaStatusResponse.StateCount]:
+        """Output only. All studies in the store, by state."""
+
+    @_builtins.property
+    def owned_studies(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Output only. Names of the studies that this replica owns, in alphabetical order."""
+
+    @_builtins.property
+    def lease_duration(self) -> _duration_pb2.Duration:
+        """Output only. After so long without a renewal another replica takes its studies over."""
+
+    def __init__(
+        self,
+        *,
+        replica: _builtins.str = ...,
+        version: _builtins.str = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        studies: _abc.Iterable[Global___GetReplicaStatusResponse.StateCount] | None = ...,
+        owned_studies: _abc.Iterable[_builtins.str] | None = ...,
+        study_limit: _builtins.int = ...,
+        lease_duration: _duration_pb2.Duration | None = ...,
+        lost_lease_count: _builtins.int = ...,
+        waiting_set_count: _builtins.int = ...,
+        in_flight_set_count: _builtins.int = ...,
+        unsaved_trial_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["lease_duration", b"lease_duration", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["in_flight_set_count", b"in_flight_set_count", "lease_duration", b"lease_duration", "lost_lease_count", b"lost_lease_count", "owned_studies", b"owned_studies", "replica", b"replica", "start_time", b"start_time", "studies", b"studies", "study_limit", b"study_limit", "unsaved_trial_count", b"unsaved_trial_count", "version", b"version", "waiting_set_count", b"waiting_set_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetReplicaStatusResponse: _TypeAlias = GetReplicaStatusResponse  # noqa: Y015

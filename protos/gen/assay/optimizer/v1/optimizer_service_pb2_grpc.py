@@ -103,6 +103,11 @@ class OptimizerServiceStub:
                 request_serializer=assay_dot_optimizer_dot_v1_dot_optimizer__service__pb2.GetStudyReportRequest.SerializeToString,
                 response_deserializer=assay_dot_optimizer_dot_v1_dot_optimizer__service__pb2.GetStudyReportResponse.FromString,
                 _registered_method=True)
+        self.GetReplicaStatus = channel.unary_unary(
+                '/assay.optimizer.v1.OptimizerService/GetReplicaStatus',
+                request_serializer=assay_dot_optimizer_dot_v1_dot_optimizer__service__pb2.GetReplicaStatusRequest.SerializeToString,
+                response_deserializer=assay_dot_optimizer_dot_v1_dot_optimizer__service__pb2.GetReplicaStatusResponse.FromString,
+                _registered_method=True)
 
 
 class OptimizerServiceServicer:
@@ -251,6 +256,15 @@ class OptimizerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetReplicaStatus(self, request, context):
+        """Says what the replica that answers is doing, and how many studies there are.
+
+        Errors: UNAVAILABLE/STORE_UNAVAILABLE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_OptimizerServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -318,6 +332,11 @@ def add_OptimizerServiceServicer_to_server(servicer, server):
                     servicer.GetStudyReport,
                     request_deserializer=assay_dot_optimizer_dot_v1_dot_optimizer__service__pb2.GetStudyReportRequest.FromString,
                     response_serializer=assay_dot_optimizer_dot_v1_dot_optimizer__service__pb2.GetStudyReportResponse.SerializeToString,
+            ),
+            'GetReplicaStatus': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetReplicaStatus,
+                    request_deserializer=assay_dot_optimizer_dot_v1_dot_optimizer__service__pb2.GetReplicaStatusRequest.FromString,
+                    response_serializer=assay_dot_optimizer_dot_v1_dot_optimizer__service__pb2.GetReplicaStatusResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -675,6 +694,33 @@ class OptimizerService:
             '/assay.optimizer.v1.OptimizerService/GetStudyReport',
             assay_dot_optimizer_dot_v1_dot_optimizer__service__pb2.GetStudyReportRequest.SerializeToString,
             assay_dot_optimizer_dot_v1_dot_optimizer__service__pb2.GetStudyReportResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetReplicaStatus(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/assay.optimizer.v1.OptimizerService/GetReplicaStatus',
+            assay_dot_optimizer_dot_v1_dot_optimizer__service__pb2.GetReplicaStatusRequest.SerializeToString,
+            assay_dot_optimizer_dot_v1_dot_optimizer__service__pb2.GetReplicaStatusResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -124,6 +124,11 @@ class OptimizerServiceStub:
     UNAVAILABLE/DATA_UNAVAILABLE; from the data service NOT_FOUND/DATASET_UNKNOWN and ABORTED/DATASET_CHANGED, when the
     data that the backtests of the report need are no longer those of the study.
     """
+    GetReplicaStatus: _grpc.UnaryUnaryMultiCallable[_optimizer_service_pb2.GetReplicaStatusRequest, _optimizer_service_pb2.GetReplicaStatusResponse]
+    """Says what the replica that answers is doing, and how many studies there are.
+
+    Errors: UNAVAILABLE/STORE_UNAVAILABLE.
+    """
 
 @_typing.type_check_only
 class OptimizerServiceAsyncStub(OptimizerServiceStub):
@@ -220,6 +225,11 @@ class OptimizerServiceAsyncStub(OptimizerServiceStub):
     Errors: INVALID_ARGUMENT/FIELD_INVALID, NOT_FOUND/STUDY_UNKNOWN, UNAVAILABLE/NO_WORKERS,
     UNAVAILABLE/DATA_UNAVAILABLE; from the data service NOT_FOUND/DATASET_UNKNOWN and ABORTED/DATASET_CHANGED, when the
     data that the backtests of the report need are no longer those of the study.
+    """
+    GetReplicaStatus: _aio.UnaryUnaryMultiCallable[_optimizer_service_pb2.GetReplicaStatusRequest, _optimizer_service_pb2.GetReplicaStatusResponse]  # type: ignore[assignment]
+    """Says what the replica that answers is doing, and how many studies there are.
+
+    Errors: UNAVAILABLE/STORE_UNAVAILABLE.
     """
 
 class OptimizerServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -392,6 +402,17 @@ class OptimizerServiceServicer(metaclass=_abc_1.ABCMeta):
         Errors: INVALID_ARGUMENT/FIELD_INVALID, NOT_FOUND/STUDY_UNKNOWN, UNAVAILABLE/NO_WORKERS,
         UNAVAILABLE/DATA_UNAVAILABLE; from the data service NOT_FOUND/DATASET_UNKNOWN and ABORTED/DATASET_CHANGED, when the
         data that the backtests of the report need are no longer those of the study.
+        """
+
+    @_abc_1.abstractmethod
+    def GetReplicaStatus(
+        self,
+        request: _optimizer_service_pb2.GetReplicaStatusRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_optimizer_service_pb2.GetReplicaStatusResponse, _abc.Awaitable[_optimizer_service_pb2.GetReplicaStatusResponse]]:
+        """Says what the replica that answers is doing, and how many studies there are.
+
+        Errors: UNAVAILABLE/STORE_UNAVAILABLE.
         """
 
 def add_OptimizerServiceServicer_to_server(servicer: OptimizerServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

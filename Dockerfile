@@ -75,7 +75,6 @@ ENTRYPOINT ["python", "-m", "services.optimizer"]
 
 # The command line, for batch jobs; it ends with what it was asked to do.
 FROM runtime AS cli
-COPY --chown=root:root examples/studies /opt/assay/studies
 ENTRYPOINT ["assay"]
 
 FROM ${SERVICE}

@@ -28,13 +28,14 @@ wait_for_trials() { # until a study has as many finished trials
 }
 
 say "embedded: one worker, SQLite"
-"$ASSAY" serve --home "$home" --workers 1 --ports 50941,50942,50943 >"$home.log" 2>&1 &
+"$ASSAY" serve --home "$home" --workers 1 --ports 50941,50942,50943 >"$home/serve.log" &
 serve=$!
 export ASSAY_DATA_ADDRESS=127.0.0.1:50941 ASSAY_BACKTEST_ADDRESS=127.0.0.1:50942 ASSAY_OPTIMIZER_ADDRESS=127.0.0.1:50943
-until candles 2>/dev/null; do kill -0 "$serve" || { cat "$home.log"; exit 1; }; sleep 1; done
-"$ASSAY" study run "$study" --id rehearsal 2>/dev/null
+until grep -q . "$home/serve.log"; do kill -0 "$serve"; sleep 1; done
+candles
+"$ASSAY" study run "$study" --id rehearsal
 wanted=$(digest)
-kill "$serve"; wait "$serve" || true; serve=; rm -f "$home.log"
+kill "$serve"; wait "$serve" || true; serve=
 
 say "containers: three workers, PostgreSQL, Redis"
 docker compose up --build --detach --wait --scale backtest=3

@@ -112,6 +112,17 @@ def _of(documents: list[Manifest], kind: str, name: str) -> Manifest:
     return found
 
 
+def _selected(document: Manifest) -> dict[str, str]:
+    """Return the labels by which a manifest chooses pods; empty where it chooses by none."""
+    spec = document.get("spec", {})
+    selectors: dict[str, dict[str, dict[str, str]]] = {
+        "Service": {"matchLabels": spec.get("selector", {})},
+        "PodDisruptionBudget": spec.get("selector", {}),
+        "NetworkPolicy": spec.get("podSelector", {}),
+    }
+    return selectors.get(document["kind"], {}).get("matchLabels", {})
+
+
 def test_every_manifest_fits_the_schema_of_today(written: list[tuple[str, Manifest]]) -> None:
     """No unknown field, no wrong type, no kind that Kubernetes has forgotten."""
     assert [problem for _, document in written if (problem := _problem(document))] == []
@@ -215,12 +226,7 @@ def test_selectors_choose_pods_that_exist(rendered: dict[str, list[Manifest]], n
         if document["kind"] in {"Deployment", "StatefulSet", "Job"}
     ]
     for document in documents:
-        spec = document.get("spec", {})
-        selector = {
-            "Service": lambda spec=spec: spec["selector"],
-            "PodDisruptionBudget": lambda spec=spec: spec["selector"]["matchLabels"],
-            "NetworkPolicy": lambda spec=spec: spec["podSelector"].get("matchLabels", {}),
-        }.get(document["kind"], dict)()
+        selector = _selected(document)
         if selector and "assay/client" not in selector:
             assert any(selector.items() <= one.items() for one in labels), document["metadata"]
 

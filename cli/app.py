@@ -19,6 +19,7 @@ from cli import (
     study_change,
     study_results,
     study_run,
+    token,
 )
 
 app = typer.Typer(
@@ -37,6 +38,7 @@ app.add_typer(indicator.app, name="indicator")
 app.add_typer(backtest.app, name="backtest")
 app.add_typer(study.app, name="study")
 app.add_typer(ledger.app, name="ledger")
+app.add_typer(token.app, name="token")
 app.command("serve")(serve.command)
 app.command("demo")(demo.command)
 

@@ -17,6 +17,8 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from cli import tether
+from services.common.channel import PLAIN, opened
+from services.common.settings import ChannelSettings
 
 _MOST_DEATHS = 5
 _DEATHS_SECONDS = 30.0
@@ -40,6 +42,7 @@ class ChildPlan:
         service: Full gRPC name of its service.
         port: The loopback port it listens on.
         environment: Its whole environment.
+        security: How to ask it for its health.
     """
 
     name: str
@@ -47,6 +50,7 @@ class ChildPlan:
     service: str
     port: int
     environment: Mapping[str, str]
+    security: ChannelSettings = PLAIN
 
 
 class Child:
@@ -146,7 +150,7 @@ class Child:
         ]
         address = f"127.0.0.1:{self.plan.port}"
         request = health_pb2.HealthCheckRequest(service=self.plan.service)
-        async with grpc.aio.insecure_channel(address, options=options) as channel:
+        async with opened(address, options, self.plan.security) as channel:
             stub: Any = health_pb2_grpc.HealthStub(channel)
             while True:
                 try:

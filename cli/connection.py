@@ -17,7 +17,7 @@ from assay.optimizer.v1.optimizer_service_pb2_grpc import OptimizerServiceStub
 
 from cli.failures import RefusedError, reported
 from services.common.channel import connect
-from services.common.settings import read_settings
+from services.common.settings import ChannelSettings, read_settings
 from services.common.status import error_of
 from services.common.telemetry import request_id
 
@@ -32,7 +32,7 @@ OPTIMIZER_SERVICE = "assay.optimizer.v1.OptimizerService"
 
 
 @dataclass(frozen=True, slots=True)
-class ClientSettings:
+class ClientSettings(ChannelSettings):
     """Where the services are.
 
     Attributes:
@@ -107,7 +107,10 @@ class Services:
         self._asked = name
         if name not in self._channels:
             self._channels[name] = connect(
-                self._address(name), service, timeout_seconds=self._settings.rpc_timeout_seconds
+                self._address(name),
+                service,
+                timeout_seconds=self._settings.rpc_timeout_seconds,
+                security=self._settings,
             )
         return self._channels[name]
 

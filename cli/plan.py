@@ -6,11 +6,13 @@ import os
 import socket
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from cli.child import ChildPlan
 from cli.connection import BACKTEST_SERVICE, DATA_SERVICE, OPTIMIZER_SERVICE, ClientSettings
+from services.common.channel import PLAIN
+from services.common.settings import ChannelSettings, read_settings
 
 HOST = "127.0.0.1"
 
@@ -27,11 +29,13 @@ class ServePlan:
         data: The data service.
         workers: The backtest workers, the first on the wanted port.
         optimizer: The optimizer.
+        security: How they are spoken to.
     """
 
     data: ChildPlan
     workers: tuple[ChildPlan, ...]
     optimizer: ChildPlan
+    security: ChannelSettings = PLAIN
 
     @property
     def children(self) -> tuple[ChildPlan, ...]:
@@ -51,6 +55,7 @@ class ServePlan:
     def client_settings(self) -> ClientSettings:
         """Return where a client finds these services."""
         return ClientSettings(
+            **asdict(self.security),
             data_address=f"{HOST}:{self.data.port}",
             backtest_address=_worker_target([worker.port for worker in self.workers]),
             optimizer_address=f"{HOST}:{self.optimizer.port}",
@@ -70,11 +75,14 @@ def plan(
 
     Raises:
         PortTakenError: names every port that something else listens on.
+        SettingsError: the environment holds settings that cannot be used.
     """
+    security = read_settings(ChannelSettings, environment)
     data_port, first_port, optimizer_port, *more = _reserve([*ports, *[0] * (workers - 1)])
     worker_ports = [first_port, *more]
     shared = {
-        **environment,
+        # One address cannot serve them all.
+        **{name: value for name, value in environment.items() if name != "ASSAY_HEALTH_ADDRESS"},
         "ASSAY_HOME": str(home),
         "ASSAY_DATA_ADDRESS": f"{HOST}:{data_port}",
         "ASSAY_BACKTEST_ADDRESS": _worker_target(worker_ports),
@@ -85,7 +93,7 @@ def plan(
         own = {**shared, "ASSAY_LISTEN_ADDRESS": f"{HOST}:{port}"}
         if module == "services.backtest":
             own.setdefault("ASSAY_SLOTS", str(max(1, _cpu_count() // workers)))
-        return ChildPlan(name, module, service, port, own)
+        return ChildPlan(name, module, service, port, own, security)
 
     return ServePlan(
         data=child("data", "services.data", DATA_SERVICE, data_port),
@@ -94,6 +102,7 @@ def plan(
             for number, port in enumerate(worker_ports, start=1)
         ),
         optimizer=child("optimizer", "services.optimizer", OPTIMIZER_SERVICE, optimizer_port),
+        security=security,
     )
 
 

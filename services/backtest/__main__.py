@@ -30,6 +30,7 @@ def application(settings: BacktestSettings) -> Application:
         settings.data_address,
         cache_bytes=settings.frame_cache_mb * _MIB,
         timeout_seconds=settings.rpc_timeout_seconds,
+        security=settings,
     )
     slots = Slots(settings.slot_count)
     start_time = Timestamp()
@@ -65,10 +66,10 @@ def main() -> None:
     try:
         settings = read_settings(BacktestSettings, os.environ)
         install_plugins()
+        asyncio.run(_serve(settings))
     except (SettingsError, PlugInInvalid) as error:
         print(f"services.backtest: {error}", file=sys.stderr)  # noqa: T201 - there is no log yet
         sys.exit(2)
-    asyncio.run(_serve(settings))
 
 
 if __name__ == "__main__":

@@ -28,7 +28,8 @@ class BacktestSettings(ServiceSettings):
 
     def __post_init__(self) -> None:
         """Refuse numbers that make no sense; SettingsError names every one."""
-        problems = [
+        problems = self.service_problems()
+        problems += [
             f"ASSAY_{name.upper()} must be {wanted}"
             for name, wanted, good in (
                 ("slots", "0 to 256", 0 <= self.slots <= 256),

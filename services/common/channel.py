@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
 
 import grpc
 
+from services.common.security.renewing_channel import RenewingChannel
+from services.common.security.roles import AUTHORIZATION_KEY
+from services.common.security.transport import ChannelFiles, TransportFiles
+from services.common.security.watched_files import WatchedFiles
+from services.common.settings import ChannelSettings, SettingsError
 from services.common.telemetry import REQUEST_ID_KEY, deadline_at, request_id
 
 _MAX_MESSAGE_BYTES = 16 * 1024 * 1024
@@ -17,7 +23,17 @@ _DEADLINE_MARGIN_SECONDS = 0.05
 """Left to the calling service to answer its own caller when a call below runs out of time."""
 
 
-def connect(address: str, service: str, *, timeout_seconds: float = 60.0) -> grpc.aio.Channel:
+Options: TypeAlias = Sequence[tuple[str, Any]]
+PLAIN = ChannelSettings()
+
+
+def connect(
+    address: str,
+    service: str,
+    *,
+    timeout_seconds: float = 60.0,
+    security: ChannelSettings = PLAIN,
+) -> grpc.aio.Channel:
     """Open a channel to `service` (its full gRPC name).
 
     Calls go round robin over all addresses the name resolves to and are retried while UNAVAILABLE;
@@ -28,7 +44,53 @@ def connect(address: str, service: str, *, timeout_seconds: float = 60.0) -> grp
         address: `host:port`, `dns:///name:port`, or `ipv4:1.2.3.4:1,1.2.3.4:2` for several.
         service: For example "assay.backtest.v1.BacktestService".
         timeout_seconds: Deadline of calls that give none; streams get none of their own.
+        security: TLS and token. Files that are replaced count from the next call on.
+
+    Raises:
+        SettingsError: a file of `security` cannot be read.
     """
+    token = _token_of(security)
+    return opened(
+        address,
+        _options(service),
+        security,
+        [
+            _UnaryUnary(timeout_seconds, token),
+            _UnaryStream(None, token),
+            _StreamUnary(timeout_seconds, token),
+        ],
+    )
+
+
+def opened(
+    address: str,
+    options: Options,
+    security: ChannelSettings,
+    interceptors: Sequence[grpc.aio.ClientInterceptor] = (),
+) -> grpc.aio.Channel:
+    """Open a channel in plain text, or with TLS where there is an authority.
+
+    Raises:
+        SettingsError: a file of `security` cannot be read.
+    """
+    files = transport_files(security)
+    if files.authority is None:
+        return grpc.aio.insecure_channel(address, options, interceptors=[*interceptors])
+    names = [("grpc.ssl_target_name_override", files.server_name)] if files.server_name else []
+
+    def opening(credentials: grpc.ChannelCredentials) -> grpc.aio.Channel:
+        return grpc.aio.secure_channel(
+            address, credentials, [*options, *names], interceptors=[*interceptors]
+        )
+
+    try:
+        return RenewingChannel(ChannelFiles(files), opening)
+    except OSError as error:
+        raise SettingsError(f"a file of ASSAY_TLS_* cannot be read: {error}") from error
+
+
+def _options(service: str) -> Options:
+    """Return balancing, retries and keepalive of a channel."""
     config = {
         "loadBalancingConfig": [{"round_robin": {}}],
         "methodConfig": [
@@ -45,7 +107,7 @@ def connect(address: str, service: str, *, timeout_seconds: float = 60.0) -> grp
         ],
         "retryThrottling": {"maxTokens": 100, "tokenRatio": 0.1},
     }
-    options = [
+    return [
         ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
         ("grpc.service_config", json.dumps(config)),
         ("grpc.enable_retries", 1),
@@ -59,29 +121,46 @@ def connect(address: str, service: str, *, timeout_seconds: float = 60.0) -> grp
         # Every channel of a process has its own connections, so that closing one ends only its own.
         ("grpc.use_local_subchannel_pool", 1),
     ]
-    return grpc.aio.insecure_channel(
-        address, options=options, interceptors=_interceptors(timeout_seconds)
+
+
+def _token_of(security: ChannelSettings) -> WatchedFiles | None:
+    if security.token_file is None:
+        return None
+    try:
+        return WatchedFiles([Path(security.token_file)])
+    except OSError as error:
+        raise SettingsError(f"ASSAY_TOKEN_FILE cannot be read: {error}") from error
+
+
+def transport_files(settings: ChannelSettings) -> TransportFiles:
+    """Return the files of TLS that the settings name."""
+
+    def path(text: str | None) -> Path | None:
+        return Path(text) if text else None
+
+    return TransportFiles(
+        authority=path(settings.tls_ca_file),
+        certificate=path(settings.tls_certificate_file),
+        key=path(settings.tls_key_file),
+        server_name=settings.tls_server_name,
     )
 
 
-def _interceptors(timeout_seconds: float) -> list[grpc.aio.ClientInterceptor]:
-    return [
-        _UnaryUnary(timeout_seconds),
-        _UnaryStream(None),
-        _StreamUnary(timeout_seconds),
-    ]
-
-
 class _PassOn:
-    """Adds the request id and bounds the deadline of outgoing calls."""
+    """Adds the request id and the token, and bounds the deadline of outgoing calls."""
 
-    def __init__(self, timeout_seconds: float | None) -> None:
+    def __init__(self, timeout_seconds: float | None, token: WatchedFiles | None) -> None:
         self._timeout_seconds = timeout_seconds
+        self._token = token
 
     def _details(self, details: grpc.aio.ClientCallDetails) -> grpc.aio.ClientCallDetails:
         metadata: Any = grpc.aio.Metadata(*(details.metadata or ()))
         if request_id.get() and REQUEST_ID_KEY not in metadata:
             metadata.add(REQUEST_ID_KEY, request_id.get())
+        if self._token is not None:
+            self._token.changed()
+            text = self._token.contents[0].decode(errors="replace").strip()
+            metadata.add(AUTHORIZATION_KEY, f"Bearer {text}")
         limits = [self._timeout_seconds if details.timeout is None else details.timeout]
         served_until = deadline_at.get()
         if served_until is not None:

@@ -13,6 +13,7 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from services.common.security.listening import Listening
 from services.common.settings import ServiceSettings
 from services.common.status import ErrorInterceptor
 from services.common.telemetry import RequestInterceptor, configure_logging
@@ -22,6 +23,7 @@ logger = logging.getLogger(__name__)
 LIVENESS = "liveness"
 """Health name that is SERVING from the first moment: the event loop answers."""
 
+_STATUSES = health_pb2.HealthCheckResponse
 _MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 _OPTIONS = [
     # Two processes on one port would share its connections by chance.
@@ -33,6 +35,11 @@ _OPTIONS = [
     # Connections end now and then, so that clients find workers that came later.
     ("grpc.max_connection_age_ms", 60_000),
     ("grpc.max_connection_age_grace_ms", 600_000),
+    # Peers that have gone without a word, and those that never say what they came for.
+    ("grpc.keepalive_time_ms", 60_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.server_handshake_timeout_ms", 10_000),
+    ("grpc.max_concurrent_streams", 4_096),
 ]
 
 
@@ -69,58 +76,80 @@ async def serve(application: Application, settings: ServiceSettings) -> None:
 
     Raises:
         RuntimeError: the address cannot be listened on.
+        SettingsError: a file of certificates or tokens cannot be used.
     """
     configure_logging(application.name, settings)
+    listening = Listening.of(settings, application.domain)
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    async with _started(application, settings.listen_address, settings.drain_seconds, stopping):
+    async with _started(application, listening, settings.drain_seconds, stopping):
         await stopping.wait()
         logger.info("service.draining")
     logger.info("service.stopped")
 
 
 @asynccontextmanager
-async def running(application: Application, listen: str = "127.0.0.1:0") -> AsyncIterator[int]:
+async def running(
+    application: Application, listen: str = "127.0.0.1:0", settings: ServiceSettings | None = None
+) -> AsyncIterator[int]:
     """Run the same server inside this process; yields its port. For tests and embedding."""
-    async with _started(application, listen, 1.0, asyncio.Event()) as port:
+    listening = Listening.of(settings or ServiceSettings(listen), application.domain)
+    async with _started(application, listening, 1.0, asyncio.Event()) as port:
         yield port
 
 
 @asynccontextmanager
 async def _started(
-    application: Application, listen: str, drain_seconds: float, stopping: asyncio.Event
+    application: Application, listening: Listening, drain_seconds: float, stopping: asyncio.Event
 ) -> AsyncIterator[int]:
     server = grpc.aio.server(
-        interceptors=[RequestInterceptor(), ErrorInterceptor(application.domain)],
+        interceptors=[
+            RequestInterceptor(),
+            ErrorInterceptor(application.domain),
+            listening.authorization,
+        ],
         options=_OPTIONS,
     )
     application.register(server)
-    health_servicer = health.aio.HealthServicer()
+    health_servicer = await _health_of(application)
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
     reflection.enable_server_reflection(
         (application.service, health.SERVICE_NAME, reflection.SERVICE_NAME), server
     )
-    statuses = health_pb2.HealthCheckResponse
-    for name in ("", application.service):
-        await health_servicer.set(name, statuses.NOT_SERVING)
-    await health_servicer.set(LIVENESS, statuses.SERVING)
-    port = server.add_insecure_port(listen)
+    port = listening.add_port(server)
+    health_only = listening.health_server(health_servicer)
     await server.start()
-    logger.info("service.listening", extra={"address": listen, "port": port})
+    if health_only is not None:
+        await health_only.start()
+    logger.info(
+        "service.listening",
+        extra={"address": listening.address, "port": port, "security": listening.description},
+    )
     try:
         await _unless(stopping, application.warm_up())
         if not stopping.is_set():
             for name in ("", application.service):
-                await health_servicer.set(name, statuses.SERVING)
+                await health_servicer.set(name, _STATUSES.SERVING)
             logger.info("service.serving", extra={"port": port})
         yield port
     finally:
         await health_servicer.enter_graceful_shutdown()
         application.drain()
         await server.stop(drain_seconds)
+        if health_only is not None:
+            await health_only.stop(None)
         await application.close()
+
+
+async def _health_of(application: Application) -> health.aio.HealthServicer:
+    """Return the health of a service that lives and does not serve yet."""
+    servicer = health.aio.HealthServicer()
+    for name in ("", application.service):
+        await servicer.set(name, _STATUSES.NOT_SERVING)
+    await servicer.set(LIVENESS, _STATUSES.SERVING)
+    return servicer
 
 
 async def _unless(stopping: asyncio.Event, work: Awaitable[None]) -> None:

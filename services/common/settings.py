@@ -33,6 +33,15 @@ KNOWN_NAMES = frozenset(
         "ASSAY_REPLICA_NAME",
         "ASSAY_LEASE_SECONDS",
         "ASSAY_RPC_TIMEOUT_SECONDS",
+        "ASSAY_TLS_CA_FILE",
+        "ASSAY_TLS_CERTIFICATE_FILE",
+        "ASSAY_TLS_KEY_FILE",
+        "ASSAY_TLS_SERVER_NAME",
+        "ASSAY_TLS_CLIENT_CERTIFICATE",
+        "ASSAY_TOKEN_FILE",
+        "ASSAY_TOKENS_FILE",
+        "ASSAY_STREAM_LIMIT",
+        "ASSAY_HEALTH_ADDRESS",
     }
 )
 
@@ -41,8 +50,36 @@ class SettingsError(Exception):
     """The environment holds settings that cannot be used; the message names every one."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelSettings:
+    """How a process speaks to services.
+
+    Attributes:
+        tls_ca_file: PEM certificates of who signs the others. With it channels speak TLS.
+        tls_certificate_file: PEM certificate of this process. A service with it speaks TLS.
+        tls_key_file: PEM private key of that certificate.
+        tls_server_name: Name in the certificates of services, where it is not that of the address.
+        token_file: Holds the token to call services with.
+    """
+
+    tls_ca_file: str | None = None
+    tls_certificate_file: str | None = None
+    tls_key_file: str | None = None
+    tls_server_name: str | None = None
+    token_file: str | None = None
+
+    def channel_problems(self) -> list[str]:
+        """Name the settings that do not go together."""
+        problems = []
+        if (self.tls_certificate_file is None) != (self.tls_key_file is None):
+            problems.append("ASSAY_TLS_CERTIFICATE_FILE and ASSAY_TLS_KEY_FILE go together")
+        if self.tls_server_name is not None and self.tls_ca_file is None:
+            problems.append("ASSAY_TLS_SERVER_NAME needs ASSAY_TLS_CA_FILE")
+        return problems
+
+
 @dataclass(frozen=True, slots=True)
-class ServiceSettings:
+class ServiceSettings(ChannelSettings):
     """What every service reads.
 
     Attributes:
@@ -50,12 +87,35 @@ class ServiceSettings:
         drain_seconds: Time for calls in hand after SIGTERM.
         log_format: "text" for people, "json" for machines.
         log_level: "debug", "info", "warning" or "error".
+        tls_client_certificate: Whether callers must show a certificate, "required" or "none".
+        tokens_file: Who may call, by tokens; None lets everyone call everything.
+        stream_limit: Most streams one caller may have open at once.
+        health_address: A second address, `host:port`, that answers health alone, in plain text;
+            None: health is asked for where everything else is.
     """
 
     listen_address: str
     drain_seconds: float = 25.0
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    tls_client_certificate: Literal["none", "required"] = "none"
+    tokens_file: str | None = None
+    stream_limit: int = 1_000
+    health_address: str | None = None
+
+    def service_problems(self) -> list[str]:
+        """Name the settings that do not go together, or make no sense."""
+        problems = self.channel_problems()
+        if self.tls_client_certificate == "required" and not (
+            self.tls_ca_file and self.tls_certificate_file
+        ):
+            problems.append(
+                "ASSAY_TLS_CLIENT_CERTIFICATE=required needs ASSAY_TLS_CERTIFICATE_FILE and "
+                "ASSAY_TLS_CA_FILE"
+            )
+        if not 1 <= self.stream_limit <= 1_000_000:
+            problems.append("ASSAY_STREAM_LIMIT must be 1 to 1,000,000")
+        return problems
 
 
 S = TypeVar("S")

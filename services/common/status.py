@@ -141,6 +141,21 @@ def _read_details(status: status_pb2.Status) -> dict[str, Any]:
     return parts
 
 
+async def aborted(
+    context: grpc.aio.ServicerContext[Any, Any], error: AssayError, domain: str
+) -> None:
+    """End the call being served with an error; `domain` is of reasons that have none of their own.
+
+    Raises:
+        grpc.aio.AbortError: always; gRPC takes it as the end of the call.
+    """
+    status = rpc_status.to_status(to_status(error, domain))
+    # Aborting replaces the trailing metadata, and it is failures that are looked up in logs.
+    identity = (REQUEST_ID_KEY, request_id.get())
+    metadata = (*(status.trailing_metadata or ()), _NO_BLIND_RETRY, identity)
+    await context.abort(status.code, status.details, metadata)
+
+
 class ErrorInterceptor(grpc.aio.ServerInterceptor):
     """Turns exceptions of handlers into statuses, for unary answers and streams alike.
 
@@ -195,8 +210,4 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
                 f"internal error; the service's log has it under request id {request_id.get()}",
                 metadata={"request_id": request_id.get()},
             )
-        status = rpc_status.to_status(to_status(error, self._domain))
-        # Aborting replaces the trailing metadata, and it is failures that are looked up in logs.
-        identity = (REQUEST_ID_KEY, request_id.get())
-        metadata = (*(status.trailing_metadata or ()), _NO_BLIND_RETRY, identity)
-        await context.abort(status.code, status.details, metadata)
+        await aborted(context, error, self._domain)

@@ -74,10 +74,10 @@ def main() -> None:
     """Serve; exit code 2 when the settings cannot be used."""
     try:
         settings = read_settings(DataSettings, os.environ)
+        asyncio.run(_serve(settings))
     except SettingsError as error:
         print(f"services.data: {error}", file=sys.stderr)  # noqa: T201 - there is no log yet
         sys.exit(2)
-    asyncio.run(_serve(settings))
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ class DataSettings(ServiceSettings):
 
     def __post_init__(self) -> None:
         """Refuse what cannot work; SettingsError names every such setting."""
-        problems = []
+        problems = self.service_problems()
         if self.frame_cache_mb < 0:
             problems.append("ASSAY_FRAME_CACHE_MB must be 0 or more")
         home = str(Path(self.home).absolute())

@@ -87,7 +87,10 @@ def replica_of(settings: OptimizerSettings) -> Replica:
 def application(settings: OptimizerSettings, store: OptunaStore) -> Application:
     """Build the optimizer on an open store; call it inside the event loop that will serve it."""
     channel = connect(
-        settings.worker_target, BACKTEST_SERVICE, timeout_seconds=settings.rpc_timeout_seconds
+        settings.worker_target,
+        BACKTEST_SERVICE,
+        timeout_seconds=settings.rpc_timeout_seconds,
+        security=settings,
     )
     backtests = BacktestClient(channel)
     out_of_sample = OutOfSampleRuns(backtests.run)
@@ -151,10 +154,10 @@ def main() -> None:
         sys.exit("usage: python -m services.optimizer [migrate]")
     try:
         settings = read_settings(OptimizerSettings, os.environ)
+        asyncio.run(command(settings))
     except SettingsError as error:
         print(f"services.optimizer: {error}", file=sys.stderr)  # noqa: T201 - nothing logs yet
         sys.exit(2)
-    asyncio.run(command(settings))
 
 
 if __name__ == "__main__":

@@ -38,7 +38,8 @@ class OptimizerSettings(ServiceSettings):
 
     def __post_init__(self) -> None:
         """Refuse numbers that make no sense; SettingsError names every one."""
-        problems = [
+        problems = self.service_problems()
+        problems += [
             f"ASSAY_{name.upper()} must be {wanted}"
             for name, wanted, good in (
                 ("trial_limit", "1 to 1,000,000", 1 <= self.trial_limit <= 1_000_000),

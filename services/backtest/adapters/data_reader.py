@@ -17,11 +17,12 @@ from assay.market.v1.candles_pb2 import TimeWindow
 from services.backtest.convert.loaded_frame import LoadedFrame
 from services.backtest.convert.snapshots import SnapshotChoice
 from services.backtest.core.frame import Frame, Funding
-from services.common.channel import connect
+from services.common.channel import PLAIN, connect
 from services.common.errors import AssayError, unavailable
 from services.common.frames import COLUMN_NAMES, Candles
 from services.common.frames_codec import from_proto, timestamp_from_ms
 from services.common.intervals import Interval
+from services.common.settings import ChannelSettings
 from services.common.status import error_of
 
 SERVICE = "assay.data.v1.DataService"
@@ -55,8 +56,16 @@ class DataReader:
     UNAVAILABLE/DATA_UNAVAILABLE when it does not answer, or not what it promised.
     """
 
-    def __init__(self, address: str, *, timeout_seconds: float) -> None:
-        self._channel = connect(address, SERVICE, timeout_seconds=timeout_seconds)
+    def __init__(
+        self,
+        address: str,
+        *,
+        timeout_seconds: float,
+        security: ChannelSettings = PLAIN,
+    ) -> None:
+        self._channel = connect(
+            address, SERVICE, timeout_seconds=timeout_seconds, security=security
+        )
         self._stub = data_service_pb2_grpc.DataServiceStub(self._channel)
         self._timeout_seconds = timeout_seconds
 

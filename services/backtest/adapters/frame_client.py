@@ -14,7 +14,9 @@ from services.backtest.adapters.single_flight import SingleFlight
 from services.backtest.convert.loaded_frame import LoadedFrame
 from services.backtest.convert.series import NO_SERIES, SeriesChoices
 from services.backtest.convert.snapshots import SnapshotChoice
+from services.common.channel import PLAIN
 from services.common.errors import AssayError
+from services.common.settings import ChannelSettings
 
 _ATTEMPTS = 3
 """Tries for a call that takes any content, when the data change between digest and rows."""
@@ -30,8 +32,15 @@ class FrameClient:
     Equal calls get the same frame object, so that what is computed once of a frame stays with it.
     """
 
-    def __init__(self, address: str, *, cache_bytes: int, timeout_seconds: float) -> None:
-        self._reader = DataReader(address, timeout_seconds=timeout_seconds)
+    def __init__(
+        self,
+        address: str,
+        *,
+        cache_bytes: int,
+        timeout_seconds: float,
+        security: ChannelSettings = PLAIN,
+    ) -> None:
+        self._reader = DataReader(address, timeout_seconds=timeout_seconds, security=security)
         self._series = SeriesReader(self._reader)
         self._cache = FrameCache(cache_bytes)
         self._flights: SingleFlight[tuple[SnapshotChoice, SeriesChoices], LoadedFrame] = (

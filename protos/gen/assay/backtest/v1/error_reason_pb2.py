@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$assay/backtest/v1/error_reason.proto\x12\x11\x61ssay.backtest.v1*\xae\x02\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x45RROR_REASON_FIELD_INVALID\x10\x01\x12!\n\x1d\x45RROR_REASON_STRATEGY_UNKNOWN\x10\x02\x12!\n\x1d\x45RROR_REASON_WINDOW_TOO_SHORT\x10\x03\x12!\n\x1d\x45RROR_REASON_DATA_UNAVAILABLE\x10\x04\x12\x1c\n\x18\x45RROR_REASON_WORKER_BUSY\x10\x05\x12\x1b\n\x17\x45RROR_REASON_SET_FAILED\x10\x06\x12\x19\n\x15\x45RROR_REASON_INTERNAL\x10\x07\x12\"\n\x1e\x45RROR_REASON_SERIES_INCOMPLETE\x10\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$assay/backtest/v1/error_reason.proto\x12\x11\x61ssay.backtest.v1*\x95\x03\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x45RROR_REASON_FIELD_INVALID\x10\x01\x12!\n\x1d\x45RROR_REASON_STRATEGY_UNKNOWN\x10\x02\x12!\n\x1d\x45RROR_REASON_WINDOW_TOO_SHORT\x10\x03\x12!\n\x1d\x45RROR_REASON_DATA_UNAVAILABLE\x10\x04\x12\x1c\n\x18\x45RROR_REASON_WORKER_BUSY\x10\x05\x12\x1b\n\x17\x45RROR_REASON_SET_FAILED\x10\x06\x12\x19\n\x15\x45RROR_REASON_INTERNAL\x10\x07\x12\"\n\x1e\x45RROR_REASON_SERIES_INCOMPLETE\x10\x08\x12\x1e\n\x1a\x45RROR_REASON_TOKEN_INVALID\x10(\x12\"\n\x1e\x45RROR_REASON_ROLE_INSUFFICIENT\x10)\x12!\n\x1d\x45RROR_REASON_TOO_MANY_STREAMS\x10*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,5 +32,5 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'assay.backtest.v1.error_rea
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ERRORREASON']._serialized_start=60
-  _globals['_ERRORREASON']._serialized_end=362
+  _globals['_ERRORREASON']._serialized_end=465
 # @@protoc_insertion_point(module_scope)

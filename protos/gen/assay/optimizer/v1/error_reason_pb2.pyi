@@ -53,6 +53,16 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """ABORTED. A running study found its data changed. Metadata: `wanted_digest`, `actual_digest`. In Study.error."""
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 12
     """INTERNAL. A defect. Metadata: `request_id`, to be found in the service's log."""
+    ERROR_REASON_TOKEN_INVALID: _ErrorReason.ValueType  # 40
+    """UNAUTHENTICATED. The service wants a token and got none, or not one that it knows. Send the metadata
+    `authorization: Bearer TOKEN`.
+    """
+    ERROR_REASON_ROLE_INSUFFICIENT: _ErrorReason.ValueType  # 41
+    """PERMISSION_DENIED. The token's role is too small for this RPC: read for what only looks, admin for what deletes,
+    run for everything else. Metadata: `role`, `needed_role`.
+    """
+    ERROR_REASON_TOO_MANY_STREAMS: _ErrorReason.ValueType  # 42
+    """RESOURCE_EXHAUSTED. The caller has as many streams open as one may. Close some. Metadata: `limit`."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why the optimizer refused: the `reason` of google.rpc.ErrorInfo with domain "optimizer.assay", without the prefix
@@ -90,4 +100,14 @@ ERROR_REASON_DATASET_CHANGED: ErrorReason.ValueType  # 11
 """ABORTED. A running study found its data changed. Metadata: `wanted_digest`, `actual_digest`. In Study.error."""
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 12
 """INTERNAL. A defect. Metadata: `request_id`, to be found in the service's log."""
+ERROR_REASON_TOKEN_INVALID: ErrorReason.ValueType  # 40
+"""UNAUTHENTICATED. The service wants a token and got none, or not one that it knows. Send the metadata
+`authorization: Bearer TOKEN`.
+"""
+ERROR_REASON_ROLE_INSUFFICIENT: ErrorReason.ValueType  # 41
+"""PERMISSION_DENIED. The token's role is too small for this RPC: read for what only looks, admin for what deletes,
+run for everything else. Metadata: `role`, `needed_role`.
+"""
+ERROR_REASON_TOO_MANY_STREAMS: ErrorReason.ValueType  # 42
+"""RESOURCE_EXHAUSTED. The caller has as many streams open as one may. Close some. Metadata: `limit`."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

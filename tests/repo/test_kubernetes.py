@@ -95,7 +95,9 @@ def _pods(documents: list[Manifest]) -> Iterator[tuple[str, Manifest]]:
     """Yield every workload's name and the spec of its pods."""
     for document in documents:
         name = f"{document['kind']}/{document['metadata']['name']}"
-        if document["kind"] in {"Deployment", "StatefulSet", "Job"}:
+        if document["kind"] == "Pod":
+            yield name, document["spec"]
+        elif document["kind"] in {"Deployment", "StatefulSet", "Job"}:
             yield name, document["spec"]["template"]["spec"]
         elif document["kind"] == "CronJob":
             yield name, document["spec"]["jobTemplate"]["spec"]["template"]["spec"]
@@ -211,8 +213,10 @@ def test_pods_are_given_only_settings_that_exist(
         for variable in container.get("env", [])
         if variable["name"].startswith("ASSAY_")
     }
-    lines = (folder / "base/settings.env").read_text().splitlines()
+    files = list(folder.rglob("settings.env"))
+    lines = [line for file in files for line in file.read_text().splitlines()]
 
+    assert len(files) == 2
     assert given | {line.partition("=")[0] for line in lines} <= KNOWN_NAMES
 
 

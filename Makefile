@@ -4,9 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DATA ?=
+N ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format protos lock bench clean
+.PHONY: help setup demo test lint format protos lock bench up down scale clean
 
 help: ## list the recipes
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -47,13 +48,24 @@ RESOLVE := uv pip compile --quiet --universal --generate-hashes --custom-compile
 
 lock: $(STAMP) ## resolve requirements.lock and the images' subsets of it anew (needs uv on PATH)
 	@$(RESOLVE) --all-extras --python-version 3.11 pyproject.toml -o requirements.lock
-	@for service in data backtest optimizer; do \
+	@for service in data backtest optimizer cli; do \
 	  $(RESOLVE) --extra $$service --python-version 3.12 --constraint requirements.lock \
 	    pyproject.toml -o deploy/locks/$$service.lock || exit 1; \
 	done
+	@$(RESOLVE) --python-version 3.12 --constraint requirements.lock \
+	  deploy/dashboard/requirements.in -o deploy/locks/dashboard.lock
 
 bench: $(STAMP) ## the benchmarks, one after the other
 	@for file in benchmarks/*.py; do $(BIN)/python $$file || exit 1; done
+
+up: ## the whole system in containers, with N workers
+	@docker compose up --build --detach --wait --scale backtest=$(N)
+
+down: ## end the containers; candles and studies stay
+	@docker compose --profile '*' down
+
+scale: ## have N workers in the containers that are up
+	@docker compose up --detach --wait --no-recreate --scale backtest=$(N)
 
 clean: ## remove the environment and every cache
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -19,6 +19,7 @@ from cli import (
     study,
     study_change,
     study_results,
+    study_run,
     token,
 )
 
@@ -31,6 +32,7 @@ app = typer.Typer(
 )
 study_change.register(study.app)
 study_results.register(study.app)
+study_run.register(study.app)
 app.add_typer(dataset.app, name="dataset")
 app.add_typer(strategy.app, name="strategy")
 app.add_typer(indicator.app, name="indicator")

@@ -1,8 +1,12 @@
-"""`python -m services.optimizer`: wires the optimizer together and serves until told to stop."""
+"""`python -m services.optimizer`: wires the optimizer together and serves until told to stop.
+
+`python -m services.optimizer migrate` only makes or completes the tables of the study store.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import secrets
 import socket
@@ -46,6 +50,8 @@ from services.optimizer.core.trial import Trial
 from services.optimizer.servicer import Collaborators, OptimizerServicer
 from services.optimizer.servicer.collaborators import EngagePermuted
 from services.optimizer.settings import OptimizerSettings
+
+logger = logging.getLogger(__name__)
 
 NAME = "optimizer"
 SERVICE = "assay.optimizer.v1.OptimizerService"
@@ -180,19 +186,35 @@ def application(settings: OptimizerSettings, store: OptunaStore) -> Application:
     )
 
 
-async def _serve(settings: OptimizerSettings) -> None:
+async def _open_store(settings: OptimizerSettings) -> OptunaStore:
     # The store is waited for: a database often starts later than those who need it.
     configure_logging(NAME, settings)
-    store = await patiently(lambda: OptunaStore.open(settings.store_url), CLOCK, "store")
+    return await patiently(lambda: OptunaStore.open(settings.store_url), CLOCK, "store")
+
+
+async def _serve(settings: OptimizerSettings) -> None:
+    store = await _open_store(settings)
     async with traced(NAME, settings.otlp_endpoint):
         await serve(application(settings, store), settings)
 
 
+async def _migrate(settings: OptimizerSettings) -> None:
+    store = await _open_store(settings)
+    await store.close()
+    logger.info("store.migrated")
+
+
+_COMMANDS = {(): _serve, ("migrate",): _migrate}
+
+
 def main() -> None:
-    """Serve; exit code 2 when the settings cannot be used."""
+    """Serve, or migrate the store; exit code 2 when the settings cannot be used."""
+    command = _COMMANDS.get(tuple(sys.argv[1:]))
+    if command is None:
+        sys.exit("usage: python -m services.optimizer [migrate]")
     try:
         settings = read_settings(OptimizerSettings, os.environ)
-        asyncio.run(_serve(settings))
+        asyncio.run(command(settings))
     except SettingsError as error:
         print(f"services.optimizer: {error}", file=sys.stderr)  # noqa: T201 - nothing logs yet
         sys.exit(2)

@@ -37,8 +37,17 @@ def recipe(root: Path) -> str:
 
 
 def test_the_system_is_complete(composed: dict[str, Any]) -> None:
-    """Three services, the study store and the cache."""
-    assert set(composed) == {*SERVICES, "postgres", "redis"}
+    """Three services, the study store and the cache; the rest is brought by profiles."""
+    always = {name for name, service in composed.items() if "profiles" not in service}
+    extra = {name: service["profiles"] for name, service in composed.items() if name not in always}
+
+    assert always == {*SERVICES, "postgres", "redis"}
+    assert extra == {
+        "demo": ["demo"],
+        "dashboard": ["dashboard"],
+        "prometheus": ["observe"],
+        "grafana": ["observe"],
+    }
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -69,7 +78,7 @@ def test_nothing_is_published_beyond_this_machine(composed: dict[str, Any]) -> N
     """The system has no passwords to speak of, so only loopback reaches it."""
     ports = [port for service in composed.values() for port in service.get("ports", [])]
 
-    assert len(ports) == len(SERVICES)
+    assert len(ports) == len(SERVICES) + len(("dashboard", "prometheus", "grafana"))
     assert all(port.startswith("127.0.0.1:") for port in ports)
 
 
@@ -78,16 +87,33 @@ def test_one_recipe_makes_every_image(root: Path, composed: dict[str, Any], reci
     for service in SERVICES:
         assert composed[service]["build"]["args"] == {"SERVICE": service}
         assert f"AS {service}\n" in recipe
-        assert f'ENTRYPOINT ["python", "-m", "services.{service}"]' in recipe
+        assert re.search(rf"^ENTRYPOINT .*python.*-m.*services\.{service}", recipe, re.MULTILINE)
         assert (root / "services" / service / "__main__.py").is_file()
 
 
 def test_images_run_without_privileges(composed: dict[str, Any], recipe: str) -> None:
-    """A service is an ordinary user without capabilities."""
-    assert re.findall(r"^USER (\S+)", recipe, re.MULTILINE) == ["assay"]
+    """A service is an ordinary user without capabilities, and its image cannot be written to."""
+    assert re.findall(r"^USER (\S+)", recipe, re.MULTILINE) == ["10001:10001"]
     assert "--uid 10001" in recipe
-    for service in SERVICES:
-        assert composed[service]["cap_drop"] == ["ALL"]
+    for name in set(composed) - {"postgres", "redis"}:
+        assert composed[name]["cap_drop"] == ["ALL"], name
+        assert composed[name]["read_only"] is True, name
+        assert composed[name]["security_opt"] == ["no-new-privileges:true"], name
+
+
+def test_a_password_is_never_written_down(root: Path, composed: dict[str, Any]) -> None:
+    """They come by the environment, for which there is an example."""
+    text = (root / "docker-compose.yml").read_text()
+    example = (root / ".env.example").read_text()
+    wanted = set(re.findall(r"\$\{([A-Z_]+)", text))
+
+    assert wanted == set(re.findall(r"^#?([A-Z_]+)=", example, re.MULTILINE))
+    assert all(
+        "${" in value
+        for service in composed.values()
+        for name, value in service.get("environment", {}).items()
+        if "PASSWORD" in name
+    )
 
 
 def test_images_can_be_built_without_a_foreign_front_end(recipe: str) -> None:

@@ -11,8 +11,9 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-SERVICES = ("data", "backtest", "optimizer")
-LOCKS = ("requirements.lock", *(f"deploy/locks/{service}.lock" for service in SERVICES))
+SERVICES = ("data", "backtest", "optimizer", "cli")
+IMAGES = (*SERVICES, "dashboard")
+LOCKS = ("requirements.lock", *(f"deploy/locks/{image}.lock" for image in IMAGES))
 
 Pins = dict[str, set[str]]
 

@@ -38,6 +38,7 @@ class Process:
     log: Path
     port: int = field(default_factory=free_port)
     running: subprocess.Popen[bytes] | None = None
+    command: list[str] | None = None
 
     @property
     def address(self) -> str:
@@ -48,7 +49,7 @@ class Process:
         """Start it; `wait_until_serving` tells when it is ready."""
         with self.log.open("ab") as log:
             self.running = subprocess.Popen(
-                [sys.executable, "-m", f"services.{self.service}"],
+                self.command or [sys.executable, "-m", f"services.{self.service}"],
                 env=self.environment | {"ASSAY_LISTEN_ADDRESS": self.address},
                 stdout=log,
                 stderr=log,
@@ -184,7 +185,9 @@ StartSystem = Callable[..., System]
 def start_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartSystem]:
     """Return a function that starts a system: `start_system(workers=3, database_url=...)`.
 
-    With `other_processor` the last replica of the optimizer has these environment variables too.
+    With `other_processor` the last replica of the optimizer has these environment variables too;
+    `through` tells where the optimizer finds a worker instead of at its address; with
+    `optimizer_command` the optimizer is run by that.
     """
     with _starter(tmp_path_factory) as start:
         yield start
@@ -205,6 +208,8 @@ def _starter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartSystem]:
             workers: int = 1,
             optimizers: int = 1,
             other_processor: dict[str, str] | None = None,
+            through: Callable[[str], str] = str,
+            optimizer_command: list[str] | None = None,
             **settings: str,
         ) -> System:
             home = tmp_path_factory.mktemp("system")
@@ -225,10 +230,12 @@ def _starter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartSystem]:
 
             data = process("data")
             pool = [process("backtest", ASSAY_DATA_ADDRESS=data.address) for _ in range(workers)]
-            addresses = "ipv4:" + ",".join(worker.address for worker in pool)
+            addresses = "ipv4:" + ",".join(through(worker.address) for worker in pool)
             replicas = [
                 process("optimizer", ASSAY_BACKTEST_ADDRESS=addresses) for _ in range(optimizers)
             ]
+            for replica in replicas:
+                replica.command = optimizer_command
             replicas[-1].environment |= other_processor or {}
             system = System(data, pool, replicas, stack)
             for member in system.processes():

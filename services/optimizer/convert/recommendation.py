@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from assay.backtest.v1 import strategy_pb2
 from assay.optimizer.v1 import recommendation_pb2 as pb
-from assay.optimizer.v1 import study_pb2
+from assay.optimizer.v1 import stress_pb2, study_pb2
 from google.protobuf.message import Message
 
 from services.optimizer.convert.luck import record_of
@@ -40,6 +40,7 @@ from services.optimizer.core.spec.objectives import Objective
 from services.optimizer.core.trial import Trial
 
 _Kind = pb.Choice.Kind
+_TWICE = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +157,27 @@ def findings_of(facts: ChoiceFacts | None, report: study_pb2.StudyReport) -> Fin
         buy_and_hold_return_ratio=_known(held, "total_return_ratio"),
         buy_and_hold_drawdown_ratio=_known(held, "max_drawdown_ratio"),
         walk_forward_passed=None if walk is None else walk.passed,
+        superior_to_cash_p=_known(luck.superior_ability.cash, "consistent_p_value"),
+        superior_to_buy_and_hold_p=_known(luck.superior_ability.buy_and_hold, "consistent_p_value"),
+        losing_path_share=_known(luck.cross_validation, "losing_path_ratio"),
+        double_cost_return_ratio=_at_twice_the_costs(report.stress),
+        delay_kept_ratio=_kept_after_delay(report.stress),
+        random_entry_p=_known(report.stress.entry_permutation, "p_value"),
     )
+
+
+def _at_twice_the_costs(stress: stress_pb2.StressReport) -> float | None:
+    """Return the total return at twice the costs; None where that was not run."""
+    doubled = (run for run in stress.costs if run.cost_factor == _TWICE)
+    return next((_known(run.metrics, "total_return_ratio") for run in doubled), None)
+
+
+def _kept_after_delay(stress: stress_pb2.StressReport) -> float | None:
+    """Return the share of the total return that late decisions leave; None without a profit."""
+    left = _known(stress.delay.metrics, "total_return_ratio")
+    if left is None or stress.total_return_ratio <= 0.0:
+        return None
+    return left / stress.total_return_ratio
 
 
 def facts_of(choice: pb.Choice) -> ChoiceFacts:

@@ -176,7 +176,7 @@ def _of_p_values(findings: Findings) -> Iterator[Reason]:
         weight = Weight.FOR if held <= SIGNIFICANT_P else Weight.DOUBT
         yield Reason(ReasonKind.SUPERIOR_TO_BUY_AND_HOLD, weight, told)
     if entries is not None:
-        told = f"Entries drawn by chance do at least as well {entries:.1%} of the time."
+        told = f"Entries drawn by chance do as well as the best trial's {entries:.1%} of the time."
         weight = _weighed(entries, SIGNIFICANT_P, HOPELESS_P)
         yield Reason(ReasonKind.RANDOM_ENTRIES, weight, told)
 
@@ -185,12 +185,13 @@ def _of_stress(findings: Findings) -> Iterator[Reason]:
     dear, kept = findings.double_cost_return_ratio, findings.delay_kept_ratio
     if dear is not None:
         weight = Weight.FOR if dear > 0.0 else Weight.DOUBT
-        yield Reason(ReasonKind.DOUBLE_COSTS, weight, f"At twice the costs it returns {dear:.2%}.")
+        told = f"At twice the costs the best trial returns {dear:.2%}."
+        yield Reason(ReasonKind.DOUBLE_COSTS, weight, told)
     if kept is not None:
         weight = Weight.FOR if kept >= KEPT_AFTER_DELAY else Weight.DOUBT
-        told = f"With every fill a bar later {kept:.0%} of its return is left."
+        told = f"With every decision a bar later {kept:.0%} of the best trial's return is left."
         if kept <= 0.0:
-            told = "With every fill a bar later nothing of its return is left."
+            told = "With every decision a bar later nothing of the best trial's return is left."
         yield Reason(ReasonKind.DELAY, weight, told)
 
 

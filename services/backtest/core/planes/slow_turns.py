@@ -23,6 +23,8 @@ from services.backtest.core.unowned import beyond, numbers_at, unowned
 
 Places = npt.NDArray[np.int32]
 
+_SELDOM: Final = 16
+"""There is room for turns in one of so many words, and after a second look for all there are."""
 _ONE: Final = np.uint64(1)
 _LAST: Final = np.uint64(63)
 _NONE: Final = np.uint64(0)
@@ -80,14 +82,19 @@ def list_slow_turns(
         bounding_factors(divisors),
     )
     lefts, rights = map(frozen, pairs)
-    room = len(firsts), -(-bar_count // WORD)
-    # What is not written to takes no memory.
-    lists = TurnLists(
-        np.empty(room, np.int32), np.empty((*room, 2), np.uint64), np.zeros(len(firsts), np.int64)
-    )
     values = np.empty(2 * WORD)
-    _list(_Rows(*map(frozen, rows)), lefts, rights, bar_count, frozen(firsts), values, lists)
-    return lists
+    room = -(-bar_count // (WORD * _SELDOM))
+    while True:
+        lists = TurnLists(
+            np.empty((len(firsts), room), np.int32),
+            np.empty((len(firsts), room, 2), np.uint64),
+            np.zeros(len(firsts), np.int64),
+        )
+        _list(_Rows(*map(frozen, rows)), lefts, rights, bar_count, frozen(firsts), values, lists)
+        most = int(lists.counts.max(initial=0))
+        if most <= room:
+            return lists
+        room = most
 
 
 def fill_slow_turns(lists: TurnLists, opens: Words, leaves: Words) -> None:
@@ -148,7 +155,7 @@ def _ordered(rows: _Rows, left: int, right: int, bar: int, bars: int) -> tuple[b
 
 
 @kernel
-def _list(
+def _list(  # noqa: C901 - one loop, its state in registers
     owned: _Rows,
     lefts: Integers,
     rights: Integers,
@@ -157,7 +164,10 @@ def _list(
     values: Numbers,
     lists: TurnLists,
 ) -> None:
-    """List the words; `values` is room for those of a word of both rows."""
+    """List the words, those without room only counted.
+
+    `values` is room for those of a word of both rows.
+    """
     rows = _Rows(
         unowned(owned.addresses),
         unowned(owned.places),
@@ -207,8 +217,10 @@ def _list(
                 looked_at &= looked_at - _ONE
                 if bar + WORD > decides and rises | falls != _NONE:
                     decided = _ALL << np.uint64(max(0, decides - bar))
-                    places[index, count] = start + word
-                    bits[index, count, 0], bits[index, count, 1] = rises & decided, falls & decided
+                    if count < places.shape[1]:
+                        places[index, count] = start + word
+                        bits[index, count, 0] = rises & decided
+                        bits[index, count, 1] = falls & decided
                     count += 1
             if mixed >> _LAST == _NONE:
                 before, ties = over >> _LAST, False

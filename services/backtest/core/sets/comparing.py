@@ -28,7 +28,7 @@ _SETS_AT_ONCE: Final = 512
 """Their planes stay in the processor's own memory; a cancelled batch ends after as many."""
 
 _LIST_BYTES: Final = 64 * 2**20
-"""Room for the turns of sets over a long window listed at once, of which little is used."""
+"""What the turns of sets over a long window that are listed at once may take at most."""
 
 _BYTES_OF_A_WORD: Final = 20
 

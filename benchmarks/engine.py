@@ -4,9 +4,15 @@
 
 The reference work is 2,500 moving-average crossovers over a year of hourly bars with five metrics,
 on a made-up market or on the first 8,760 bars of a file, filled at the next open. Figures are CPU
-time on one core; ratios are of medians of rounds in which both sides take turns. Kernel figures are
-of the core's batches in this process on a frame that is warm. Peers run in environments of their
-own under .bench/, made once, on one thread, moving averages, crossings and metrics included.
+time on one core. Kernel figures are of the core's batches in this process on a frame that is warm.
+Peers run in environments of their own under .bench/, made once, on one thread, moving averages,
+crossings and metrics included.
+
+A machine is not equally fast from second to second. So both sides of a ratio run on the same
+processor and take turns far shorter than a peer's grid: the peer runs a tenth of it, whole calls of
+the size it is fastest with, then we run whole grids, after one that is not counted because the
+caches hold the peer's data. A round's ratio is the sum of the peer's ten parts over the mean of our
+runs between them, and the figure is the median of the rounds.
 
     plain_vs_raptorbt, plain_vs_vectorbt   a peer's time over ours, the same work
     general_vs_raptorbt     its time for the plain work over ours with stops, targets, trailing
@@ -26,7 +32,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import grpc
@@ -41,11 +47,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.parts import datasets, minute_grid, parity, reference_grid
 from benchmarks.parts.kernel import Kernel, cpu_seconds, frame_of, funding_of
-from benchmarks.parts.peer import peer
+from benchmarks.parts.peer import Peer, one_processor, peer
 from benchmarks.parts.processes import Service, service
 from services.common.frames import Candles
 
 _ROUNDS = 5
+_SLICES = 10
+"""Parts of a peer's grid that take turns with runs of ours."""
 _RPC_SECONDS = 600.0
 
 Figures = dict[str, float]
@@ -101,25 +109,35 @@ def minute_figures(data: Service, worker: Service) -> Figures:
     }
 
 
+def peer_round(other: Peer, ours: Sequence[tuple[Kernel, int]]) -> list[float]:
+    """Return CPU seconds of a peer's grid, and of each of our kernels run so often in between."""
+    turns = [
+        [other.slice(part, _SLICES), *(kernel.turn(repeats) for kernel, repeats in ours)]
+        for part in range(_SLICES)
+    ]
+    theirs, *own = zip(*turns, strict=True)
+    return [sum(theirs), *(statistics.fmean(seconds) for seconds in own)]
+
+
 def peer_figures(
     candles: Candles, kernels: dict[str, Kernel], answer: RunBacktestBatchResponse
 ) -> Figures:
     """Take turns with the peers on the hourly candles, and compare returns."""
     figures: Figures = {}
     for name, rounds, against in (
-        ("raptorbt", _ROUNDS, ("plain", "general")),
-        ("vectorbt", 3, ("plain",)),
+        ("raptorbt", _ROUNDS, {"plain": 5, "general": 1}),
+        ("vectorbt", 3, {"plain": 10}),
     ):
-        with peer(name, candles) as other:
-            turns = [
-                (other.round(), [kernels[ours].round() for ours in against]) for _ in range(rounds)
-            ]
-            theirs = statistics.median(seconds for seconds, _ in turns)
-            for place, ours in enumerate(against):
-                seconds = statistics.median(own[place] for _, own in turns)
-                figures[f"{ours}_vs_{name}"] = theirs / seconds
-            figures[f"{name}_cpu_ms"] = theirs * 1e3
+        ours = [(kernels[kind], repeats) for kind, repeats in against.items()]
+        with one_processor(), peer(name, candles) as other:
+            found = [peer_round(other, ours) for _ in range(rounds)]
             figures |= parity.against(name, answer, other.results())
+        for place, kind in enumerate(against, start=1):
+            ratios = [seconds[0] / seconds[place] for seconds in found]
+            figures[f"{kind}_vs_{name}"] = statistics.median(ratios)
+            own = statistics.median(seconds[place] for seconds in found)
+            figures[f"{kind}_beside_{name}_cpu_ms"] = own * 1e3
+        figures[f"{name}_cpu_ms"] = statistics.median(seconds[0] for seconds in found) * 1e3
     differences = [figures[f"parity_{name}_max_abs_diff"] for name in ("raptorbt", "vectorbt")]
     return figures | {"parity_max_abs_diff": max(differences)}
 

@@ -46,9 +46,9 @@ class Peer:
     process: subprocess.Popen[str]
     target: Path
 
-    def round(self) -> float:
-        """Let it run the grid once; return the CPU seconds that took."""
-        return float(self._ask("round"))
+    def slice(self, part: int, parts: int) -> float:
+        """Let it run one of the parts of the grid; return the CPU seconds that took."""
+        return float(self._ask(f"slice {part} {parts}"))
 
     def results(self) -> dict[str, Column]:
         """Return what it tells of exact crossings, shape (sets,) each; it ends."""
@@ -76,6 +76,23 @@ class Peer:
         if not answer:
             raise SystemExit("the peer failed")
         return answer
+
+
+@contextmanager
+def one_processor() -> Iterator[None]:
+    """Keep this thread, and processes it starts, on one processor, where the system can.
+
+    Cores are not equally fast all the time: both sides of a ratio are to run on the same one.
+    """
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(allowed)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, allowed)
 
 
 @contextmanager

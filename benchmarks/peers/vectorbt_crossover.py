@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 import vectorbt as vbt
 from exact_crossings import crossings, ticks_of
-from rounds import take_turns
+from rounds import part_of, take_turns
 
 CHUNK = 50
 """Parameter sets of one call: vectorbt is fastest with few at once."""
@@ -60,9 +60,9 @@ class Grid:
             freq="1h",
         )
 
-    def timed(self) -> None:
-        """Run the grid from closes to metrics."""
-        for chunk in self.chunks():
+    def timed(self, part: int, parts: int) -> None:
+        """Run a part of the grid from closes to metrics, whole calls."""
+        for chunk in part_of(self.chunks(), part, parts):
             fast = vbt.MA.run(self.close, window=self.fast[chunk].tolist(), short_name="fast")
             slow = vbt.MA.run(self.close, window=self.slow[chunk].tolist(), short_name="slow")
             entries, exits = fast.ma_crossed_above(slow), fast.ma_crossed_below(slow)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from services.backtest.core.kernel import Integers, Numbers, frozen
 
 Planes = npt.NDArray[np.uint64]
+Places = npt.NDArray[np.int32]
 
 # Places of Signals.of.
 ENTER_LONG: Final = 0
@@ -35,11 +36,26 @@ class Signals(NamedTuple):
             Sides not allowed have -1.
         firsts: Bar at whose close each set's first decision is taken, shape (sets,); bits before
             it count for nothing. Negative: the set is not run.
+        places: Where sets want something seldom, the words of each that hold anything, shape (sets,
+            most words). The planes are then two of zeros for one set, shape (2, 1, words).
+        bits: Those words of the two planes, shape (sets, most words, 2).
+        counts: How many they are, shape (sets,); shape (0,) where planes hold all sets.
     """
 
     planes: Planes
     of: Integers
     firsts: Integers
+    places: Places = frozen(np.empty((0, 0), np.int32))
+    bits: Planes = frozen(np.empty((0, 0, 2), np.uint64))
+    counts: Integers = frozen(np.empty(0, np.int64))
+
+
+def frozen_signals(signals: Signals) -> Signals:
+    """Return signals whose arrays are read-only views."""
+    planes, of, firsts, places, bits, counts = signals
+    return Signals(
+        frozen(planes), frozen(of), frozen(firsts), frozen(places), frozen(bits), frozen(counts)
+    )
 
 
 class Lines(NamedTuple):

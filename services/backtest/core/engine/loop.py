@@ -41,10 +41,9 @@ from services.backtest.core.engine.scanning import (
     wanted_side,
 )
 from services.backtest.core.engine.sizing import Drawn, distances_at, quantity_at
+from services.backtest.core.engine.touching import Course, Ground
 from services.backtest.core.engine.walking import (
-    Course,
     Facts,
-    Ground,
     Sheet,
     extremes,
     mark_days,
@@ -171,6 +170,7 @@ def trade_set(  # noqa: C901, PLR0912, PLR0915 - state kept in registers; calls 
                             mark_lows if side > 0.0 else mark_highs,
                             midnights,
                             market.charges,
+                            facts.bars,
                         ),
                         Course(at, end, charged, day, days, separate),
                         (side, cash, side * quantity, entry),

@@ -15,6 +15,7 @@ from services.backtest.core.engine.inputs import (
     Lines,
     Planes,
     Signals,
+    frozen_signals,
 )
 from services.backtest.core.engine.loop import trade_set
 from services.backtest.core.engine.scanning import Wishes
@@ -92,6 +93,19 @@ def _wishes(signals: Signals, index: int, nothing: Planes) -> Wishes:
     )
 
 
+@merged
+def _lay_out(signals: Signals, index: int, there: bool) -> None:
+    """Write the words of a set into the planes, or clear them."""
+    enters, room = unowned(signals.planes), signals.places.shape[1]
+    leaves = beyond(enters, signals.planes.shape[2])
+    places = beyond(unowned(signals.places), index * room)
+    bits = beyond(unowned(signals.bits), 2 * index * room)
+    for number in range(signals.counts[index]):
+        word = places[number]
+        enters[word] = bits[2 * number] if there else np.uint64(0)
+        leaves[word] = bits[2 * number + 1] if there else np.uint64(0)
+
+
 @kernel
 def _run(
     market: Market,
@@ -140,6 +154,7 @@ def _run(
     )
     ground = _unowned_market(market)
     drawn = Drawn(unowned(lines.rows), lines.rows.shape[1], unowned(lines.of))
+    listed = len(signals.counts) > 0
     count = 0
     for index in range(begin, end):
         values[index] = 0.0
@@ -149,10 +164,12 @@ def _run(
             continue
         counts[:] = 0
         own = terms[index if len(terms) > 1 else 0]
+        if listed:
+            _lay_out(signals, index, there=True)
         count, curve, ruin = trade_set(
             ground,
             facts,
-            _wishes(signals, index, nothing),
+            _wishes(signals, 0 if listed else index, nothing),
             signals.firsts[index],
             drawn,
             index if len(lines.of) > 0 else -1,
@@ -160,6 +177,8 @@ def _run(
             unowned(tiers),
             sheet,
         )
+        if listed:
+            _lay_out(signals, index, there=False)
         sound = measure_run(
             curve,
             bars,
@@ -205,7 +224,7 @@ def run_many(
     nothing = np.empty(0)
     _run(
         market,
-        Signals(*map(frozen, signals)),
+        frozen_signals(signals),
         Lines(*map(frozen, lines)),
         records_of(terms),
         frozen(tiers),
@@ -234,7 +253,7 @@ def run_one(
     finite = np.empty(sets, np.uint8)
     count = _run(
         market,
-        Signals(*map(frozen, signals)),
+        frozen_signals(signals),
         Lines(*map(frozen, lines)),
         records_of(terms),
         frozen(tiers),

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
-
-import numpy as np
+from typing import NamedTuple
 
 from services.backtest.core.curve import Curve, after_close
 from services.backtest.core.engine.fills import pay
-from services.backtest.core.engine.orders import Guard, ratcheted
-from services.backtest.core.kernel import Bytes, Integers, Numbers, inner, merged
-from services.backtest.core.market import Charges
+from services.backtest.core.engine.lanes import LANES, advance, advance_some
+from services.backtest.core.engine.orders import Guard
+from services.backtest.core.engine.touching import Course, Ground, touched
+from services.backtest.core.kernel import Integers, Numbers, inner, merged
 from services.backtest.core.unowned import fetch
-
-_GROUP: Final = 8
-"""Bars compared at once."""
 
 
 class Facts(NamedTuple):
@@ -63,106 +59,44 @@ class Sheet(NamedTuple):
     conflicts: bool
 
 
-class Course(NamedTuple):
-    """Where a walk goes.
-
-    Attributes:
-        at: The bar whose close comes next; its open is done with.
-        end: The bar to stop before.
-        charged: The next bar that settles funding.
-        day: The next midnight to tell the equity of.
-        days: Their number.
-        separate: Whether liquidation is watched on prices of its own.
-    """
-
-    at: int
-    end: int
-    charged: int
-    day: int
-    days: int
-    separate: bool
-
-
-class Ground(NamedTuple):
-    """What a walk goes over, unowned: prices, those liquidation is watched on, and events."""
-
-    open: Numbers
-    high: Numbers
-    low: Numbers
-    close: Numbers
-    follows: Bytes
-    mark: Numbers
-    midnights: Integers
-    charges: Charges
-
-
 @merged
-def _quiet(highs: Numbers, lows: Numbers, at: int, end: int, lower: float, upper: float) -> int:
-    """Return the bar after groups of bars from `at` on whose prices stay between two others."""
-    while at + _GROUP <= end:
-        lowest, highest = lows[at], highs[at]
-        for bar in range(at + 1, at + _GROUP):
-            lowest, highest = min(lowest, lows[bar]), max(highest, highs[bar])
-        if lowest <= lower or highest >= upper:
-            break
-        at += _GROUP
-    return at
-
-
-@inner
-def _trailed(
-    gains: Numbers,
-    falls: Numbers,
+def _drawn(
+    closes: Numbers,
     at: int,
-    end: int,
-    side: float,
-    fixed: float,
-    target: float,
-    starts: float,
-    factor: float,
-    best: float,
-) -> tuple[int, float]:
-    """Return the first bar whose prices touch a level, or the end, and the best price before it.
-
-    The trailing stop moves without a branch: whether a bar is the best so far is hard to foretell.
-    """
-    while at < end:
-        worst, gain = side * falls[at], side * gains[at]
-        level = max(fixed, best * factor if best >= starts else -np.inf)
-        if worst <= level or gain >= target:
+    until: int,
+    bars: int,
+    cash: float,
+    quantity: float,
+    entry: float,
+    curve: Curve,
+) -> tuple[int, Curve]:
+    """Draw the curve as far as eight closes at a time do, none of which ruins the account."""
+    previous, total, returns, squares, peak, least, trough, peak_bar, longest = curve
+    while at < until and at + LANES <= bars:
+        count = min(until - at, LANES)
+        if count == LANES:
+            sums = advance(closes, at, cash, quantity, entry, previous, total, returns, squares)
+        else:
+            sums = advance_some(
+                count, closes, at, cash, quantity, entry, previous, total, returns, squares
+            )
+        if not sums[3] > 0.0:
             break
-        best = max(best, gain)
-        at += 1
-    return at, best
-
-
-@merged
-def _touched(
-    ground: Ground, course: Course, side: float, trail: float, guard: Guard
-) -> tuple[int, Guard]:
-    """Return the first bar whose prices touch a level, or the end, and the guard before it."""
-    at, end = course.at, course.end
-    highs, lows, marks = ground.high, ground.low, ground.mark
-    stop, target, starts, _, best, liquidation, _ = guard
-    fixed = max(stop, liquidation)
-    if course.separate:
-        fixed = stop
-        limit = at
-        while limit < end and side * marks[limit] > liquidation:
-            limit += 1
-        end = limit
-    if starts < np.inf:
-        gains, falls = (highs, lows) if side > 0.0 else (lows, highs)
-        factor = 1.0 - side * trail
-        at, best = _trailed(gains, falls, at, end, side, fixed, target, starts, factor, best)
-        return at, ratcheted(guard, side, best, trail)
-    if fixed == -np.inf and target == np.inf:
-        return end, guard
-    lower, upper = (fixed, target) if side > 0.0 else (-target, -fixed)
-    at = _quiet(highs, lows, at, end, lower, upper)
-    while at < end and not (lows[at] <= lower or highs[at] >= upper):
-        at += 1
-    return at, guard
+        if sums[4] >= peak:
+            for bar in range(at, at + count):
+                value = cash + quantity * (closes[bar] - entry)
+                trough = min(trough, value)
+                if value >= peak:
+                    if bar - peak_bar > 1:
+                        longest = max(longest, bar - peak_bar)
+                    least = min(least, trough / peak)
+                    peak, peak_bar, trough = value, bar, value
+        else:
+            trough = min(trough, sums[3])
+        total, returns, squares = sums[:3]
+        at += count
+        previous = cash + quantity * (closes[at - 1] - entry)
+    return at, Curve(previous, total, returns, squares, peak, least, trough, peak_bar, longest)
 
 
 @merged
@@ -170,7 +104,7 @@ def walk(
     ground: Ground,
     course: Course,
     held: tuple[float, float, float, float],
-    trail: float,
+    behind: float,
     guard: Guard,
     curve: Curve,
     trade: Numbers,
@@ -180,12 +114,13 @@ def walk(
 
     Returns the bar stopped before, or the one that ends the position, and whether by ruin at its
     close, otherwise by a level; cash, the next charge and the next midnight; guard and curve, the
-    guard meaning nothing after ruin. `held` are side, cash, signed quantity and entry price.
+    guard meaning nothing after ruin. `held` are side, cash, signed quantity and entry price,
+    `behind` the distance of the trailing stop.
     """
     at, end, charged, day, days, _ = course
     closes, midnights, charges = ground.close, ground.midnights, ground.charges
     side, cash, quantity, entry = held
-    stop, guard = _touched(ground, course, side, trail, guard)
+    stop, guard = touched(ground, course, side, behind, guard)
     fetch(ground.open, stop)
     fetch(ground.follows, stop)
     ruined = False
@@ -193,6 +128,7 @@ def walk(
         until = min(stop, charged)
         if day < days:
             until = min(until, midnights[day] + 1)
+        at, curve = _drawn(closes, at, until, ground.bars, cash, quantity, entry, curve)
         while at < until:
             value = cash + quantity * (closes[at] - entry)
             if value <= 0.0:

@@ -35,7 +35,7 @@ _Compare = Callable[[Numbers, int, Numbers, int], np.uint64]
 _CompareScalar = Callable[[Numbers, int, float], np.uint64]
 _CompareTwice = Callable[[Numbers, int, Numbers, int], tuple[np.uint64, np.uint64]]
 _Scan = Callable[[np.uint64], int]
-_Quads = Callable[[int], Any]
+Quads = Callable[[int], Any]
 
 # numba's own types are partly unknown.
 _array_of: Final[Any] = make_array
@@ -62,7 +62,7 @@ def _is_row(kind: Any) -> bool:
     return isinstance(kind, types.Array) and kind.dtype == types.float64 and kind.layout == "C"
 
 
-def _quads_of(context: Any, builder: Any, kind: Any, row: Any, offset: Any) -> _Quads:
+def quads_of(context: Any, builder: Any, kind: Any, row: Any, offset: Any) -> Quads:
     """Return what loads the four values at a multiple of four from an offset on."""
     values = (
         row if isinstance(kind, types.CPointer) else _array_of(kind)(context, builder, row).data
@@ -76,7 +76,7 @@ def _quads_of(context: Any, builder: Any, kind: Any, row: Any, offset: Any) -> _
     return load
 
 
-def _broadcast(builder: Any, value: Any) -> _Quads:
+def broadcast(builder: Any, value: Any) -> Quads:
     """Return what gives a number four times."""
     none = ir.Constant(_QUAD, ir.Undefined)
     one = builder.insert_element(none, value, ir.Constant(ir.IntType(32), 0))
@@ -130,15 +130,24 @@ def _half_word(builder: Any, marks: Any) -> Any:
     return builder.zext(builder.bitcast(raised, ir.IntType(_HALF_BARS)), _WORD)
 
 
-def _words_of(builder: Any, signs: tuple[str, ...], ones: _Quads, others: _Quads) -> list[Any]:
+def _words_of(builder: Any, signs: tuple[str, ...], ones: Quads, others: Quads) -> list[Any]:
     """Return a word for each of several comparisons of the same values."""
-    halves: list[list[Any]] = [[] for _ in signs]
+
+    def flags(at: int) -> list[Any]:
+        one, other = ones(at), others(at)
+        return [builder.fcmp_ordered(sign, one, other) for sign in signs]
+
+    return words_of_flags(builder, len(signs), flags)
+
+
+def words_of_flags(builder: Any, count: int, flags: Callable[[int], list[Any]]) -> list[Any]:
+    """Return words of the flags of four bars at a time; `flags` gives so many for a multiple."""
+    halves: list[list[Any]] = [[] for _ in range(count)]
     for half in (0, 1):
-        masks: list[list[Any]] = [[] for _ in signs]
+        masks: list[list[Any]] = [[] for _ in range(count)]
         for at in range(8 * half, 8 * half + 8):
-            one, other = ones(at), others(at)
-            for sign, kept in zip(signs, masks, strict=True):
-                kept.append((64, builder.sext(builder.fcmp_ordered(sign, one, other), _MASK)))
+            for flag, kept in zip(flags(at), masks, strict=True):
+                kept.append((64, builder.sext(flag, _MASK)))
                 _packed(builder, kept)
         for found, kept in zip(halves, masks, strict=True):
             found.append(_half_word(builder, kept[0][1]))
@@ -159,8 +168,8 @@ def _rows_compared(*signs: str) -> Any:
 
     def compare(_: Any, a: Any, i: Any, b: Any, j: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
-            ones = _quads_of(context, builder, signature.args[0], given[0], given[1])
-            others = _quads_of(context, builder, signature.args[2], given[2], given[3])
+            ones = quads_of(context, builder, signature.args[0], given[0], given[1])
+            others = quads_of(context, builder, signature.args[2], given[2], given[3])
             words = _words_of(builder, signs, ones, others)
             return _returned(context, builder, result, words)
 
@@ -174,8 +183,8 @@ def _rows_compared(*signs: str) -> Any:
 def _row_compared(sign: str) -> Any:
     def compare(_: Any, a: Any, i: Any, x: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
-            ones = _quads_of(context, builder, signature.args[0], given[0], given[1])
-            return _words_of(builder, (sign,), ones, _broadcast(builder, given[2]))[0]
+            ones = quads_of(context, builder, signature.args[0], given[0], given[1])
+            return _words_of(builder, (sign,), ones, broadcast(builder, given[2]))[0]
 
         sound = _is_row(a) and isinstance(i, types.Integer) and isinstance(x, types.Number)
         return (types.uint64(a, types.intp, types.float64), generate) if sound else None

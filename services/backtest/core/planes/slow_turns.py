@@ -10,15 +10,21 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from services.backtest.core.evaluation.reading import Place, Reading, read_word
 from services.backtest.core.kernel import Integers, Numbers, frozen, inner, kernel
 from services.backtest.core.planes.bits import greater64, trailing_zeros
 from services.backtest.core.planes.crossings import Words
+from services.backtest.core.planes.mean_order import bounding_factors, mean_order64
 from services.backtest.core.planes.row_table import WORD
-from services.backtest.core.planes.turns import clear_before, turned
+from services.backtest.core.planes.turns import turned
 from services.backtest.core.unowned import beyond, numbers_at, unowned
 
+Places = npt.NDArray[np.int32]
+
+_SELDOM: Final = 16
+"""There is room for turns in one of so many words, and after a second look for all there are."""
 _ONE: Final = np.uint64(1)
 _LAST: Final = np.uint64(63)
 _NONE: Final = np.uint64(0)
@@ -32,37 +38,72 @@ class _Rows(NamedTuple):
         addresses: Of the numbers, the lows and the highs, shape (rows, 3).
         places: First, period and defined of `Place`, shape (rows, 3).
         divisors: Shape (rows,).
+        factors: See `bounding_factors`, shape (rows, 2).
     """
 
     addresses: Integers
     places: Integers
     divisors: Numbers
+    factors: Numbers
 
 
-def fill_slow_turns(
+class TurnLists(NamedTuple):
+    """The words of sets in which something turns.
+
+    Attributes:
+        places: Which words, rising, shape (sets, words); unset beyond their number.
+        bits: Where the left row rises above the right one, and where it is below it again, shape
+            (sets, words, 2).
+        counts: How many words, shape (sets,).
+    """
+
+    places: Places
+    bits: Words
+    counts: Integers
+
+
+def list_slow_turns(
     readings: Sequence[Reading],
     bar_count: int,
     pairs: tuple[Integers, Integers],
     firsts: Integers,
-    opens: Words,
-    leaves: Words,
-) -> None:
-    """Write what `fill_turns` writes, for all tiles of a window, up to its last bar.
+) -> TurnLists:
+    """Return what `fill_turns` writes, of all tiles of a window.
 
-    `pairs` tells which readings are the left and the right row of every set. The words of the
-    planes are whole blocks of 64.
+    `pairs` tells which readings are the left and the right row of every set.
     """
+    divisors = np.array([row.place.divisor for row in readings])
     rows = _Rows(
         np.array(
             [[one.ctypes.data for one in (row.numbers, row.lows, row.highs)] for row in readings]
         ),
         np.array([row.place[:3] for row in readings], np.int64),
-        np.array([row.place.divisor for row in readings]),
+        divisors,
+        bounding_factors(divisors),
     )
     lefts, rights = map(frozen, pairs)
     values = np.empty(2 * WORD)
-    _fill(_Rows(*map(frozen, rows)), lefts, rights, bar_count, values, opens, leaves)
-    clear_before(frozen(firsts), 0, opens.shape[1], opens, leaves)
+    room = -(-bar_count // (WORD * _SELDOM))
+    while True:
+        lists = TurnLists(
+            np.empty((len(firsts), room), np.int32),
+            np.empty((len(firsts), room, 2), np.uint64),
+            np.zeros(len(firsts), np.int64),
+        )
+        _list(_Rows(*map(frozen, rows)), lefts, rights, bar_count, frozen(firsts), values, lists)
+        most = int(lists.counts.max(initial=0))
+        if most <= room:
+            return lists
+        room = most
+
+
+def fill_slow_turns(lists: TurnLists, opens: Words, leaves: Words) -> None:
+    """Write planes of the words of lists."""
+    opens[:] = leaves[:] = 0
+    for index, count in enumerate(lists.counts.tolist()):
+        words = lists.places[index, :count]
+        opens[index, words] = lists.bits[index, :count, 0]
+        leaves[index, words] = lists.bits[index, :count, 1]
 
 
 @inner
@@ -89,25 +130,58 @@ def _told_apart(rows: _Rows, left: int, right: int, word: int) -> tuple[np.uint6
     return greater64(low, word, other_high, word), greater64(other_low, word, high, word)
 
 
+@inner
+def _ordered(rows: _Rows, left: int, right: int, bar: int, bars: int) -> tuple[bool, np.uint64]:
+    """Return where the left row is above in a word, if that can be told without dividing."""
+    one, other = 3 * left, 3 * right
+    period, other_period = rows.places[one + 1], rows.places[other + 1]
+    begin = max(rows.places[one + 2], rows.places[other + 2])
+    if min(period, other_period) == 0 or not begin <= bar <= bars - WORD:
+        return False, _NONE
+    end, other_end = rows.places[one] + bar + 1, rows.places[other] + bar + 1
+    above, below = mean_order64(
+        numbers_at(rows.addresses[one]),
+        end,
+        end - period,
+        rows.factors[2 * left],
+        rows.factors[2 * left + 1],
+        numbers_at(rows.addresses[other]),
+        other_end,
+        other_end - other_period,
+        rows.factors[2 * right],
+        rows.factors[2 * right + 1],
+    )
+    return (above | below) == _ALL, above
+
+
 @kernel
-def _fill(
+def _list(  # noqa: C901 - one loop, its state in registers
     owned: _Rows,
     lefts: Integers,
     rights: Integers,
     bars: int,
+    firsts: Integers,
     values: Numbers,
-    opens: Words,
-    leaves: Words,
+    lists: TurnLists,
 ) -> None:
-    """Fill the planes; `values` is room for those of a word of both rows."""
-    rows = _Rows(unowned(owned.addresses), unowned(owned.places), unowned(owned.divisors))
+    """List the words, those without room only counted.
+
+    `values` is room for those of a word of both rows.
+    """
+    rows = _Rows(
+        unowned(owned.addresses),
+        unowned(owned.places),
+        unowned(owned.divisors),
+        unowned(owned.factors),
+    )
     both = one = unowned(values)
     other = beyond(both, WORD)
     state = np.zeros((2, len(lefts)), np.uint64)
     for index in range(len(lefts)):
         state[0, index] = _was_above(rows, lefts[index], rights[index], one, other)
+    places, bits, counts = lists
     held = -(-bars // WORD)
-    for start in range(0, opens.shape[1], WORD):
+    for start in range(0, held, WORD):
         exist = _ALL if held - start >= WORD else (_ONE << np.uint64(max(0, held - start))) - _ONE
         for index in range(len(lefts)):
             left, right = lefts[index], rights[index]
@@ -117,25 +191,38 @@ def _fill(
             # A word told as the one before it holds nothing.
             looked_at = mixed | (mixed << _ONE) | (over ^ ((over << _ONE) | before))
             looked_at = (looked_at | np.uint64(ties)) & exist
-            opens[index, start : start + WORD] = _NONE
-            leaves[index, start : start + WORD] = _NONE
+            count, decides = counts[index], firsts[index]
             while looked_at != _NONE:
                 word = trailing_zeros(looked_at)
                 at = np.uint64(word)
                 if word > 0 and (mixed >> (at - _ONE)) & _ONE == _NONE:
                     before, ties = (over >> (at - _ONE)) & _ONE, False
-                if (mixed >> at) & _ONE != _NONE:
-                    bar = (start + word) * WORD
-                    _read(rows, left, bar, bars, one)
-                    _read(rows, right, bar, bars, other)
-                    above = greater64(both, 0, both, WORD)
-                    rises, falls, before, ties = turned(above, before, ties, both, 0, WORD)
-                else:
+                bar = (start + word) * WORD
+                if (mixed >> at) & _ONE == _NONE:
                     above = (over >> at) & _ONE
                     rises, falls = above & ~before, ~above & (before | np.uint64(ties)) & _ONE
                     before, ties = above, False
-                opens[index, start + word], leaves[index, start + word] = rises, falls
+                else:
+                    sure, above = _ordered(rows, left, right, bar, bars)
+                    if sure:
+                        # Without a tie, one that went on until here ends at the first bar.
+                        earlier = (above << _ONE) | before
+                        rises, falls = above & ~earlier, ~above & (earlier | np.uint64(ties))
+                        before, ties = above >> _LAST, False
+                    else:
+                        _read(rows, left, bar, bars, one)
+                        _read(rows, right, bar, bars, other)
+                        above = greater64(both, 0, both, WORD)
+                        rises, falls, before, ties = turned(above, before, ties, both, 0, WORD)
                 looked_at &= looked_at - _ONE
+                if bar + WORD > decides and rises | falls != _NONE:
+                    decided = _ALL << np.uint64(max(0, decides - bar))
+                    if count < places.shape[1]:
+                        places[index, count] = start + word
+                        bits[index, count, 0] = rises & decided
+                        bits[index, count, 1] = falls & decided
+                    count += 1
             if mixed >> _LAST == _NONE:
                 before, ties = over >> _LAST, False
             state[0, index], state[1, index] = before, np.uint64(ties)
+            counts[index] = count

@@ -14,7 +14,11 @@ from services.backtest.core.planes.crossings import Words
 from services.backtest.core.planes.filling import fill_planes
 from services.backtest.core.planes.plane_code import PlaneCode
 from services.backtest.core.planes.row_table import WORD
-from services.backtest.core.planes.slow_turns import fill_slow_turns
+from services.backtest.core.planes.slow_turns import (
+    TurnLists,
+    fill_slow_turns,
+    list_slow_turns,
+)
 from services.backtest.core.planes.turn_changes import list_turns
 from services.backtest.core.planes.turns import fill_turns, turning
 from services.backtest.core.sets.chunks import Chunk
@@ -23,9 +27,10 @@ from services.backtest.core.sparse.changes import Bars
 _SETS_AT_ONCE: Final = 512
 """Their planes stay in the processor's own memory; a cancelled batch ends after as many."""
 
-_PLANE_BYTES: Final = 30 * 2**20
-"""Planes of long windows that are made at once, where none are loaded for it: what has been given
-back is taken again without asking the system, which fills new memory with zeros."""
+_LIST_BYTES: Final = 64 * 2**20
+"""What the turns of sets over a long window that are listed at once may take at most."""
+
+_BYTES_OF_A_WORD: Final = 20
 
 
 class Comparing:
@@ -46,12 +51,9 @@ class Comparing:
         table = self._bench.table
         words = table.tile_count * table.tile_bars // WORD
         planes = np.empty((code.planes, len(chunk.sets), words), np.uint64)
-        readings = self._readings(turns, chunk)
-        if turns and readings:
-            columns = np.ascontiguousarray(chunk.operands.T)
-            enters, leaves = planes[code.outputs[0]], planes[code.outputs[1]]
-            pairs = columns[turns[0]], columns[turns[1]]
-            fill_slow_turns(readings, self._bench.bar_count, pairs, chunk.firsts, enters, leaves)
+        lists = self.turn_lists(chunk, turns)
+        if turns and lists:
+            fill_slow_turns(lists, planes[code.outputs[0]], planes[code.outputs[1]])
             return planes
         slots = table.slots(chunk.rows)
         starts = np.ascontiguousarray((slots * table.stride)[chunk.operands.T])
@@ -81,13 +83,27 @@ class Comparing:
     def sets_at_once(self, code: PlaneCode, signals: Mapping[str, int], chunk: Chunk) -> int:
         """Return how many sets of a chunk are best run together.
 
-        Their planes then stay in the processor's own memory, and rows are loaded once for many.
+        Their planes then stay in the processor's own memory, or their lists in bounds, and rows are
+        loaded once for many.
         """
         table = self._bench.table
         if not self._readings(turning(code, signals), chunk):
             return _SETS_AT_ONCE
-        most = _PLANE_BYTES // (code.planes * table.tile_count * table.tile_bars // 8)
+        words = table.tile_count * table.tile_bars // WORD
+        most = _LIST_BYTES // (_BYTES_OF_A_WORD * words)
         return min(_SETS_AT_ONCE, max(1, most))
+
+    def turn_lists(self, chunk: Chunk, turns: tuple[int, int] | None) -> TurnLists | None:
+        """Return the words in which the rows of turns over a long window turn.
+
+        None where rows are not read so.
+        """
+        readings = self._readings(turns, chunk)
+        if turns is None or not readings:
+            return None
+        columns = np.ascontiguousarray(chunk.operands.T)
+        pairs = columns[turns[0]], columns[turns[1]]
+        return list_slow_turns(readings, self._bench.bar_count, pairs, chunk.firsts)
 
     def _readings(self, turns: tuple[int, int] | None, chunk: Chunk) -> list[Reading]:
         """Return how the rows of turns over a long window are read; nothing where they are not."""

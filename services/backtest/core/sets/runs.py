@@ -24,6 +24,8 @@ from services.backtest.core.kernel import Bytes, Integers, Numbers
 from services.backtest.core.metrics import METRIC_NAMES, Metric
 from services.backtest.core.planes.crossings import Words
 from services.backtest.core.planes.plane_code import PlaneCode
+from services.backtest.core.planes.row_table import WORD
+from services.backtest.core.planes.slow_turns import TurnLists
 from services.backtest.core.planes.turns import turning
 from services.backtest.core.sets.chunks import Chunk, signal_columns
 from services.backtest.core.sets.comparing import Comparing
@@ -98,14 +100,19 @@ class Runner:
         turns = turning(code, signals)
         if plain.all() and not self._dense and turns and self.comparing.can_list(chunk):
             return self._run_turns(chunk, turns, levels)
-        planes = self.comparing.planes(code, chunk, turns=turns)
-        if plain.all() and not self._dense:
-            return self._run_plain(code, planes, signals, chunk.firsts, plain, levels)
+        lists = None if plain.any() else self.comparing.turn_lists(chunk, turns)
+        if lists:
+            wanted = _listed(code, signals, chunk, lists, self._bench.bar_count)
+        else:
+            planes = self.comparing.planes(code, chunk, turns=turns)
+            if plain.all() and not self._dense:
+                return self._run_plain(code, planes, signals, chunk.firsts, plain, levels)
+            wanted = Signals(planes, signal_columns(code, signals), chunk.firsts)
         count = len(chunk.sets)
         results = _empty(count)
         run_many(
             self._bench.market,
-            Signals(planes, signal_columns(code, signals), chunk.firsts),
+            wanted,
             chunk.lines,
             self._terms(chunk, columns),
             tiers_of(self._execution),
@@ -209,6 +216,18 @@ class Runner:
                 results[1][plain, metric] = found[1][:, metric]
             return
         results[0][plain], results[1][plain], results[2][plain] = found
+
+
+def _listed(
+    code: PlaneCode, signals: Mapping[str, int], chunk: Chunk, lists: TurnLists, bars: int
+) -> Signals:
+    """Return what sets want by the lists of their turns."""
+    of = signal_columns(code, signals)
+    own = np.full(len(of), -1)
+    own[of == code.outputs[0]], own[of == code.outputs[1]] = 0, 1
+    # Four words are passed over at once.
+    planes = np.zeros((2, 1, -(-bars // (4 * WORD)) * 4), np.uint64)
+    return Signals(planes, own, chunk.firsts, *lists)
 
 
 def _of_sets(plane: Words, wanted: Flags) -> Words:

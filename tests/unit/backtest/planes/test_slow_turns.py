@@ -6,17 +6,21 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from services.backtest.core.batch import evaluate
 from services.backtest.core.evaluation.reading import Place, read_word, reading_of
 from services.backtest.core.evaluation.workbench import Workbench
 from services.backtest.core.execution import Direction, Execution
 from services.backtest.core.frame import Frame
+from services.backtest.core.kernel import Numbers, inner
 from services.backtest.core.parameters import ParameterInfo, ParameterType, Value
 from services.backtest.core.planes import row_table
+from services.backtest.core.planes.mean_order import bounding_factors, mean_order64
 from services.backtest.core.planes.turns import turning
 from services.backtest.core.sets import demands
 from services.backtest.core.sets.chunks import ChunkMaker
 from services.backtest.core.sets.comparing import Comparing
 from services.backtest.core.sets.planning import SetPlan
+from services.backtest.core.unowned import unowned
 from services.common.frames import Candles
 from services.common.intervals import Interval
 from tests.unit.backtest import markets
@@ -124,3 +128,57 @@ def test_extremes_are_those_of_the_values(place: Place) -> None:
         sound = len(own) == 64 and not np.isnan(own).any()
         assert reading.lows[word] == (own.min() if sound else -np.inf)
         assert reading.highs[word] == (own.max() if sound else np.inf)
+
+
+def test_sets_traded_by_lists_of_their_turns_have_the_metrics_of_those_traded_by_planes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """On either side, with stops; what is laid out for a set is cleared before the next one's."""
+    strategy = strategy_of(
+        parameters=(WHOLE,),
+        enter_long="crosses_above(sma(close, n), sma(close, 20))",
+        exit_long="crosses_below(sma(close, n), sma(close, 20))",
+        enter_short="crosses_below(sma(close, n), sma(close, 20))",
+        exit_short="crosses_above(sma(close, n), sma(close, 20))",
+    )
+    market = markets.candles(5, 4_600, volatility=0.004, decimals=1)
+    execution = Execution(stop_loss_ratio=0.02, trailing_stop_ratio=0.03)
+    wanted = ("total_return_ratio", "trade_count", "max_drawdown_ratio", "turnover_ratio")
+
+    def run(direction: Direction) -> list[npt.NDArray[np.float64]]:
+        frame = markets.frame(market, 455, 450)
+        result = evaluate(
+            frame, strategy, direction, sets_of(SETS), execution, wanted, lambda: False
+        )
+        assert not result.failures
+        assert result.values["trade_count"].min() > 0
+        return [result.values[name] for name in wanted]
+
+    for direction in (Direction.LONG, Direction.SHORT):
+        by_planes = run(direction)
+        with monkeypatch.context() as patch:
+            for module in (row_table, demands):
+                patch.setattr(module, "LONGEST_WHOLE", 100)
+            np.testing.assert_array_equal(run(direction), by_planes)
+
+
+def test_means_are_told_apart_without_dividing_only_where_they_differ() -> None:
+    """Equal means are never told apart, and whatever is told is what dividing tells."""
+
+    @inner
+    def order(a: Numbers, b: Numbers, factors: Numbers) -> tuple[np.uint64, np.uint64]:
+        one, other = factors
+        return mean_order64(unowned(a), 5, 0, one[0], one[1], unowned(b), 7, 0, other[0], other[1])
+
+    rng = np.random.default_rng(2)
+    divisors = np.array([0.3, 0.7])
+    for most in (2, 9, 2**40):
+        a, b = (np.cumsum(rng.integers(0, most, 80)).astype(np.float64) for _ in range(2))
+        words = order(a, b, bounding_factors(divisors))
+        above, below = (
+            np.unpackbits(np.array([word], np.uint64).view(np.uint8), bitorder="little") != 0
+            for word in words
+        )
+        means = (a[5:69] - a[:64]) / divisors[0], (b[7:71] - b[:64]) / divisors[1]
+        np.testing.assert_array_equal(above, means[0] > means[1])
+        np.testing.assert_array_equal(below, means[0] < means[1])

@@ -21,36 +21,20 @@ from services.optimizer.convert.listing import (
     read_trial_list,
 )
 from services.optimizer.convert.report_parts import ledger_message
-from services.optimizer.convert.reports import (
-    Findings,
-    evaluator_of,
-    report_message,
-)
 from services.optimizer.convert.requests import Page, name_violations, page_of
-from services.optimizer.convert.resampling_options import (
-    cross_validation_plan,
-    cross_validation_violations,
-)
-from services.optimizer.convert.stress import stress_violations
-from services.optimizer.convert.studies import MOST_BEST_TRIALS, trial_message
+from services.optimizer.convert.studies import trial_message
 from services.optimizer.convert.values import METRIC_NAMES, WHOLE_METRICS
-from services.optimizer.core.analysis.recommendation.choices import CHOICE_METRICS
 from services.optimizer.core.analysis.trial_export import export_layout
 from services.optimizer.core.analysis.trial_order import BY_NUMBER
 from services.optimizer.core.records import StudyRecord
 from services.optimizer.core.spec.plan import StudyPlan
 from services.optimizer.core.trial import Trial
-from services.optimizer.core.walk_forward.winners import best_of
 from services.optimizer.servicer.collaborators import Collaborators
 from services.optimizer.servicer.concerned_study import concerned
-from services.optimizer.servicer.dataset_comparisons import comparisons
-from services.optimizer.servicer.luck_evidence import LuckEvidence
 from services.optimizer.servicer.plans import plan_of_record
-from services.optimizer.servicer.recommendations import Recommendations
-from services.optimizer.servicer.stress_runs import StressRuns
 from services.optimizer.servicer.study_messages import StudyMessages
+from services.optimizer.servicer.study_reports import StudyReports
 from services.optimizer.servicer.trial_numbers import Numbers, TrialNumbers
-from services.optimizer.servicer.walk_reports import WalkReports
 
 # Quoted: only the stubs know it as generic.
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
@@ -68,13 +52,8 @@ class ResultServicer(optimizer_service_pb2_grpc.OptimizerServiceServicer):
     def __init__(self, collaborators: Collaborators) -> None:
         self._with = collaborators
         self._numbers = TrialNumbers(collaborators.store)
-        self._luck = LuckEvidence(collaborators.backtests, collaborators.bootstrap)
-        self._walks = WalkReports(collaborators, self._numbers)
-        self._recommendations = Recommendations(collaborators.backtests, self._numbers)
-        self._stress = StressRuns(
-            collaborators.backtests, collaborators.engage_permuted, collaborators.clock
-        )
         self._messages = StudyMessages(collaborators.store, collaborators.supervisor, self._numbers)
+        self._reports = StudyReports(collaborators, self._numbers, self._messages)
 
     async def ListTrials(
         self, request: pb.ListTrialsRequest, context: Context
@@ -121,52 +100,7 @@ class ResultServicer(optimizer_service_pb2_grpc.OptimizerServiceServicer):
         self, request: pb.GetStudyReportRequest, context: Context
     ) -> pb.GetStudyReportResponse:
         """Report what a study found so far."""
-        evaluator, violations = evaluator_of(request)
-        violations += cross_validation_violations(request.cross_validation)
-        violations += stress_violations(request.stress)
-        refuse([*name_violations("name", request.name), *violations])
-        study_id = concerned(request.name)
-        record = await self._with.supervisor.record(study_id)
-        study, plan = await self._messages.study(record), await plan_of_record(record)
-        compared = await comparisons(self._with, record, study.spec)
-        advised = request.recommendation if request.HasField("recommendation") else True
-        advised = advised and plan.aggregation is None
-        table = await self._with.store.table(study_id, CHOICE_METRICS if advised else ())
-        best = await asyncio.to_thread(best_of, plan, table)
-        ledger = compared.ledgers[0]
-        best_trials = await self._numbers.trials(study_id, best[:MOST_BEST_TRIALS])
-        luck = walked = None
-        wanted = request.luck if request.HasField("luck") else True
-        if plan.walk_forward is not None:
-            walked = await self._walks.of(record, plan, table, best, ledger, luck=wanted)
-        elif wanted and best_trials and len(plan.objectives) == 1 and plan.aggregation is None:
-            cross = cross_validation_plan(request.cross_validation, study.spec)
-            luck = await self._luck.luck(record, plan, table, best_trials[0], ledger, cross)
-        stressed = await self._stress.stress(
-            request.stress, record, plan, len(table), best_trials[0] if best_trials else None
-        )
-        findings = Findings(
-            study=study,
-            plan=plan,
-            table=table,
-            best=best,
-            best_trials=best_trials,
-            buy_and_hold=compared.buy_and_hold[0],
-            ledger=ledger,
-            evaluator=evaluator,
-            luck=luck,
-            walked=walked,
-            stress=stressed,
-        )
-        report = await asyncio.to_thread(
-            report_message, findings, self._with.importances, self._with.hypervolume
-        )
-        compared.put_into(report)
-        if advised:
-            report.recommendation.CopyFrom(
-                await self._recommendations.of(record, plan, table, best, ledger, report)
-            )
-        return pb.GetStudyReportResponse(report=report)
+        return pb.GetStudyReportResponse(report=await self._reports.report(request))
 
     async def ExportTrials(
         self, request: pb.ExportTrialsRequest, context: Context

@@ -27,7 +27,9 @@ Refused = Callable[[Any], Any]
 async def reported(optimizer: Optimizer, name: str, **cross: Any) -> study_pb2.LuckReport:
     """Return how likely a study's best trial is luck."""
     request = pb.GetStudyReportRequest(
-        name=name, cross_validation=CrossValidationOptions(**cross) if cross else None
+        name=name,
+        recommendation=False,
+        cross_validation=CrossValidationOptions(**cross) if cross else None,
     )
     return (await optimizer.stub.GetStudyReport(request, timeout=60)).report.luck
 

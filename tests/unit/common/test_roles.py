@@ -26,6 +26,8 @@ READING = {
     "ListIndicators",
     "CheckLookAhead",
     "GetWorkerStatus",
+    "GetServiceStatus",
+    "GetReplicaStatus",
     "GetStudy",
     "ListStudies",
     "WatchStudy",

@@ -15,9 +15,10 @@ FUNCTION_LINES = 40
 LONGER_FUNCTIONS = {
     "services/backtest/core/engine/loop.py": 190,
     "services/backtest/core/engine/run.py": 70,
+    "services/backtest/core/planes/slow_turns.py": 60,
     "services/backtest/core/sparse/walk.py": 100,
 }
-"""The engines' loops over bars are read as a whole: the order of their steps is what they say, and
+"""The loops over bars and words are read as a whole: the order of their steps is what they say, and
 their state stays in registers, which calls on the way would not allow."""
 
 COMMON_MODULES = {

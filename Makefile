@@ -7,7 +7,7 @@ DATA ?=
 N ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format protos lock bench up down scale clean
+.PHONY: help setup demo test chaos lint format protos lock bench up down scale clean
 
 help: ## list the recipes
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -28,6 +28,9 @@ demo: $(STAMP) ## a whole study, from candles to the best parameters (DATA=file.
 
 test: $(STAMP) ## all tests, two files at a time
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
+chaos: $(STAMP) ## faults alone, with those that take root where it is there
+	@$(BIN)/python -m pytest tests/system/chaos
 
 lint: $(STAMP) ## formatting, types, layers, contracts
 	@$(BIN)/ruff format --check .

@@ -120,8 +120,8 @@ def _options(service: str) -> Options:
         ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
         ("grpc.service_config", json.dumps(config)),
         ("grpc.enable_retries", 1),
-        ("grpc.keepalive_time_ms", 30_000),
-        ("grpc.keepalive_timeout_ms", 10_000),
+        ("grpc.keepalive_time_ms", 15_000),
+        ("grpc.keepalive_timeout_ms", 5_000),
         # Without it a rolling restart loses calls: names are resolved again every 30 s at most.
         ("grpc.dns_min_time_between_resolutions_ms", 500),
         ("grpc.initial_reconnect_backoff_ms", 100),

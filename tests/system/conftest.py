@@ -37,13 +37,14 @@ class Process:
     environment: dict[str, str]
     log: Path
     port: int = field(default_factory=free_port)
+    host: str = "127.0.0.1"
     running: subprocess.Popen[bytes] | None = None
     command: list[str] | None = None
 
     @property
     def address(self) -> str:
         """Where it listens."""
-        return f"127.0.0.1:{self.port}"
+        return f"{self.host}:{self.port}"
 
     def start(self) -> None:
         """Start it; `wait_until_serving` tells when it is ready."""
@@ -186,7 +187,7 @@ def start_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartSyst
     """Return a function that starts a system: `start_system(workers=3, database_url=...)`.
 
     With `other_processor` the last replica of the optimizer has these environment variables too;
-    `through` tells where the optimizer finds a worker instead of at its address; with
+    `reach` makes the optimizer's target of the workers' addresses; with
     `optimizer_command` the optimizer is run by that.
     """
     with _starter(tmp_path_factory) as start:
@@ -208,7 +209,8 @@ def _starter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartSystem]:
             workers: int = 1,
             optimizers: int = 1,
             other_processor: dict[str, str] | None = None,
-            through: Callable[[str], str] = str,
+            reach: Callable[[list[str]], str] = lambda addresses: "ipv4:" + ",".join(addresses),
+            worker_host: str = "127.0.0.1",
             optimizer_command: list[str] | None = None,
             **settings: str,
         ) -> System:
@@ -230,7 +232,9 @@ def _starter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartSystem]:
 
             data = process("data")
             pool = [process("backtest", ASSAY_DATA_ADDRESS=data.address) for _ in range(workers)]
-            addresses = "ipv4:" + ",".join(through(worker.address) for worker in pool)
+            for worker in pool:
+                worker.host = worker_host
+            addresses = reach([worker.address for worker in pool])
             replicas = [
                 process("optimizer", ASSAY_BACKTEST_ADDRESS=addresses) for _ in range(optimizers)
             ]

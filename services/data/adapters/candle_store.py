@@ -26,6 +26,7 @@ from pyarrow import fs
 
 from services.common.frames import Times
 from services.data.adapters.commit_notes import from_note, to_note
+from services.data.adapters.store_faults import asked
 from services.data.core import rows as tables
 from services.data.core.catalog import COLLECTION
 from services.data.core.dataset import Dataset
@@ -72,19 +73,19 @@ class DeltaStore:
 
     async def names(self) -> list[str]:
         """Return the names of all datasets, sorted."""
-        return await asyncio.to_thread(self._names)
+        return await asked(self._names)
 
     async def find(self, name: str) -> Dataset | None:
         """Return the dataset as it stands, or None."""
-        return await asyncio.to_thread(self._find, name)
+        return await asked(functools.partial(self._find, name))
 
     async def read(self, dataset: Dataset, span: Span = EVERYTHING) -> Rows:
         """Return the rows of this version in a span of time, rising; StoreConflict when gone."""
-        return await asyncio.to_thread(self._read, dataset, span)
+        return await asked(functools.partial(self._read, dataset, span))
 
     async def times_before(self, dataset: Dataset, end_ms: int) -> Times:
         """Return the times of this version before `end_ms`, rising; StoreConflict when gone."""
-        return await asyncio.to_thread(self._times_before, dataset, end_ms)
+        return await asked(functools.partial(self._times_before, dataset, end_ms))
 
     async def append(self, base: Dataset, rows: Rows, described: Dataset) -> Dataset:
         """Add rows with new times to the latest version; StoreConflict when `base` is not it."""
@@ -251,7 +252,7 @@ class DeltaStore:
 
 async def _finished(work: Callable[[], T]) -> T:
     """Run work in a thread, to its end even when the call is cancelled: turns are over then."""
-    writing = asyncio.ensure_future(asyncio.to_thread(work))
+    writing = asyncio.ensure_future(asked(work))
     try:
         return await asyncio.shield(writing)
     finally:

@@ -31,7 +31,9 @@ class BacktestServiceStub:
     """Runs strategies over candles. Stateless: the same request gives the same bits on every worker, warm or cold, alone
     or in a batch, so any client may repeat any call on any worker.
 
-    Any RPC may also fail with INTERNAL/INTERNAL (a defect) and with UNAVAILABLE while the worker starts or drains.
+    Any RPC may also fail with INTERNAL/INTERNAL (a defect), with what access asks for (UNAUTHENTICATED/TOKEN_INVALID,
+    PERMISSION_DENIED/ROLE_INSUFFICIENT, streams RESOURCE_EXHAUSTED/TOO_MANY_STREAMS), and with UNAVAILABLE while the worker
+    starts or drains.
     """
 
     @_typing.overload
@@ -85,7 +87,9 @@ class BacktestServiceAsyncStub(BacktestServiceStub):
     """Runs strategies over candles. Stateless: the same request gives the same bits on every worker, warm or cold, alone
     or in a batch, so any client may repeat any call on any worker.
 
-    Any RPC may also fail with INTERNAL/INTERNAL (a defect) and with UNAVAILABLE while the worker starts or drains.
+    Any RPC may also fail with INTERNAL/INTERNAL (a defect), with what access asks for (UNAUTHENTICATED/TOKEN_INVALID,
+    PERMISSION_DENIED/ROLE_INSUFFICIENT, streams RESOURCE_EXHAUSTED/TOO_MANY_STREAMS), and with UNAVAILABLE while the worker
+    starts or drains.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -135,7 +139,9 @@ class BacktestServiceServicer(metaclass=_abc_1.ABCMeta):
     """Runs strategies over candles. Stateless: the same request gives the same bits on every worker, warm or cold, alone
     or in a batch, so any client may repeat any call on any worker.
 
-    Any RPC may also fail with INTERNAL/INTERNAL (a defect) and with UNAVAILABLE while the worker starts or drains.
+    Any RPC may also fail with INTERNAL/INTERNAL (a defect), with what access asks for (UNAUTHENTICATED/TOKEN_INVALID,
+    PERMISSION_DENIED/ROLE_INSUFFICIENT, streams RESOURCE_EXHAUSTED/TOO_MANY_STREAMS), and with UNAVAILABLE while the worker
+    starts or drains.
     """
 
     @_abc_1.abstractmethod

@@ -28,7 +28,9 @@ if _version_not_supported:
 class DataServiceStub:
     """Fetches candles from exchanges and files, checks them, stores them as versioned datasets, and serves them.
 
-    Any RPC may also fail with INTERNAL/INTERNAL (a defect) and with UNAVAILABLE while the service starts or stops.
+    Any RPC may also fail with INTERNAL/INTERNAL (a defect), with UNAVAILABLE/STORE_UNAVAILABLE, with what access asks for
+    (UNAUTHENTICATED/TOKEN_INVALID, PERMISSION_DENIED/ROLE_INSUFFICIENT, streams RESOURCE_EXHAUSTED/TOO_MANY_STREAMS), and
+    with UNAVAILABLE while the service starts or stops.
     """
 
     def __init__(self, channel):
@@ -87,7 +89,9 @@ class DataServiceStub:
 class DataServiceServicer:
     """Fetches candles from exchanges and files, checks them, stores them as versioned datasets, and serves them.
 
-    Any RPC may also fail with INTERNAL/INTERNAL (a defect) and with UNAVAILABLE while the service starts or stops.
+    Any RPC may also fail with INTERNAL/INTERNAL (a defect), with UNAVAILABLE/STORE_UNAVAILABLE, with what access asks for
+    (UNAUTHENTICATED/TOKEN_INVALID, PERMISSION_DENIED/ROLE_INSUFFICIENT, streams RESOURCE_EXHAUSTED/TOO_MANY_STREAMS), and
+    with UNAVAILABLE while the service starts or stops.
     """
 
     def ListInstruments(self, request, context):
@@ -240,7 +244,9 @@ def add_DataServiceServicer_to_server(servicer, server):
 class DataService:
     """Fetches candles from exchanges and files, checks them, stores them as versioned datasets, and serves them.
 
-    Any RPC may also fail with INTERNAL/INTERNAL (a defect) and with UNAVAILABLE while the service starts or stops.
+    Any RPC may also fail with INTERNAL/INTERNAL (a defect), with UNAVAILABLE/STORE_UNAVAILABLE, with what access asks for
+    (UNAUTHENTICATED/TOKEN_INVALID, PERMISSION_DENIED/ROLE_INSUFFICIENT, streams RESOURCE_EXHAUSTED/TOO_MANY_STREAMS), and
+    with UNAVAILABLE while the service starts or stops.
     """
 
     @staticmethod

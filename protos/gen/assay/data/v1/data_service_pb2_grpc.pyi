@@ -29,7 +29,9 @@ GRPC_VERSION: str
 class DataServiceStub:
     """Fetches candles from exchanges and files, checks them, stores them as versioned datasets, and serves them.
 
-    Any RPC may also fail with INTERNAL/INTERNAL (a defect) and with UNAVAILABLE while the service starts or stops.
+    Any RPC may also fail with INTERNAL/INTERNAL (a defect), with UNAVAILABLE/STORE_UNAVAILABLE, with what access asks for
+    (UNAUTHENTICATED/TOKEN_INVALID, PERMISSION_DENIED/ROLE_INSUFFICIENT, streams RESOURCE_EXHAUSTED/TOO_MANY_STREAMS), and
+    with UNAVAILABLE while the service starts or stops.
     """
 
     @_typing.overload
@@ -95,7 +97,9 @@ class DataServiceStub:
 class DataServiceAsyncStub(DataServiceStub):
     """Fetches candles from exchanges and files, checks them, stores them as versioned datasets, and serves them.
 
-    Any RPC may also fail with INTERNAL/INTERNAL (a defect) and with UNAVAILABLE while the service starts or stops.
+    Any RPC may also fail with INTERNAL/INTERNAL (a defect), with UNAVAILABLE/STORE_UNAVAILABLE, with what access asks for
+    (UNAUTHENTICATED/TOKEN_INVALID, PERMISSION_DENIED/ROLE_INSUFFICIENT, streams RESOURCE_EXHAUSTED/TOO_MANY_STREAMS), and
+    with UNAVAILABLE while the service starts or stops.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -157,7 +161,9 @@ class DataServiceAsyncStub(DataServiceStub):
 class DataServiceServicer(metaclass=_abc_1.ABCMeta):
     """Fetches candles from exchanges and files, checks them, stores them as versioned datasets, and serves them.
 
-    Any RPC may also fail with INTERNAL/INTERNAL (a defect) and with UNAVAILABLE while the service starts or stops.
+    Any RPC may also fail with INTERNAL/INTERNAL (a defect), with UNAVAILABLE/STORE_UNAVAILABLE, with what access asks for
+    (UNAUTHENTICATED/TOKEN_INVALID, PERMISSION_DENIED/ROLE_INSUFFICIENT, streams RESOURCE_EXHAUSTED/TOO_MANY_STREAMS), and
+    with UNAVAILABLE while the service starts or stops.
     """
 
     @_abc_1.abstractmethod

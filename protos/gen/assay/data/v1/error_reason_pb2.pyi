@@ -50,6 +50,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """RESOURCE_EXHAUSTED. The upload is larger than the service takes. Metadata: `limit_bytes`."""
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 11
     """INTERNAL. A defect. Metadata: `request_id`, to be found in the service's log."""
+    ERROR_REASON_STORE_UNAVAILABLE: _ErrorReason.ValueType  # 12
+    """UNAVAILABLE. What the datasets are stored on does not do its part: no room, no rights, no network. Nothing was
+    changed. RetryInfo says when to try again.
+    """
     ERROR_REASON_TOKEN_INVALID: _ErrorReason.ValueType  # 40
     """UNAUTHENTICATED. The service wants a token and got none, or not one that it knows. Send the metadata
     `authorization: Bearer TOKEN`.
@@ -94,6 +98,10 @@ ERROR_REASON_UPLOAD_TOO_LARGE: ErrorReason.ValueType  # 10
 """RESOURCE_EXHAUSTED. The upload is larger than the service takes. Metadata: `limit_bytes`."""
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 11
 """INTERNAL. A defect. Metadata: `request_id`, to be found in the service's log."""
+ERROR_REASON_STORE_UNAVAILABLE: ErrorReason.ValueType  # 12
+"""UNAVAILABLE. What the datasets are stored on does not do its part: no room, no rights, no network. Nothing was
+changed. RetryInfo says when to try again.
+"""
 ERROR_REASON_TOKEN_INVALID: ErrorReason.ValueType  # 40
 """UNAUTHENTICATED. The service wants a token and got none, or not one that it knows. Send the metadata
 `authorization: Bearer TOKEN`.

@@ -28,8 +28,9 @@ if _version_not_supported:
 class OptimizerServiceStub:
     """Searches the parameters of strategies, keeps every trial, and reports.
 
-    Any RPC may also fail with INTERNAL/INTERNAL (a defect), with UNAVAILABLE/STORE_UNAVAILABLE, and with UNAVAILABLE
-    while the service starts or drains.
+    Any RPC may also fail with INTERNAL/INTERNAL (a defect), with UNAVAILABLE/STORE_UNAVAILABLE, with what access asks for
+    (UNAUTHENTICATED/TOKEN_INVALID, PERMISSION_DENIED/ROLE_INSUFFICIENT, streams RESOURCE_EXHAUSTED/TOO_MANY_STREAMS), and
+    with UNAVAILABLE while the service starts or drains.
     """
 
     def __init__(self, channel):
@@ -113,8 +114,9 @@ class OptimizerServiceStub:
 class OptimizerServiceServicer:
     """Searches the parameters of strategies, keeps every trial, and reports.
 
-    Any RPC may also fail with INTERNAL/INTERNAL (a defect), with UNAVAILABLE/STORE_UNAVAILABLE, and with UNAVAILABLE
-    while the service starts or drains.
+    Any RPC may also fail with INTERNAL/INTERNAL (a defect), with UNAVAILABLE/STORE_UNAVAILABLE, with what access asks for
+    (UNAUTHENTICATED/TOKEN_INVALID, PERMISSION_DENIED/ROLE_INSUFFICIENT, streams RESOURCE_EXHAUSTED/TOO_MANY_STREAMS), and
+    with UNAVAILABLE while the service starts or drains.
     """
 
     def CreateStudy(self, request, context):
@@ -349,8 +351,9 @@ def add_OptimizerServiceServicer_to_server(servicer, server):
 class OptimizerService:
     """Searches the parameters of strategies, keeps every trial, and reports.
 
-    Any RPC may also fail with INTERNAL/INTERNAL (a defect), with UNAVAILABLE/STORE_UNAVAILABLE, and with UNAVAILABLE
-    while the service starts or drains.
+    Any RPC may also fail with INTERNAL/INTERNAL (a defect), with UNAVAILABLE/STORE_UNAVAILABLE, with what access asks for
+    (UNAUTHENTICATED/TOKEN_INVALID, PERMISSION_DENIED/ROLE_INSUFFICIENT, streams RESOURCE_EXHAUSTED/TOO_MANY_STREAMS), and
+    with UNAVAILABLE while the service starts or drains.
     """
 
     @staticmethod

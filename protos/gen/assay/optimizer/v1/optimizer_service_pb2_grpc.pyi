@@ -29,8 +29,9 @@ GRPC_VERSION: str
 class OptimizerServiceStub:
     """Searches the parameters of strategies, keeps every trial, and reports.
 
-    Any RPC may also fail with INTERNAL/INTERNAL (a defect), with UNAVAILABLE/STORE_UNAVAILABLE, and with UNAVAILABLE
-    while the service starts or drains.
+    Any RPC may also fail with INTERNAL/INTERNAL (a defect), with UNAVAILABLE/STORE_UNAVAILABLE, with what access asks for
+    (UNAUTHENTICATED/TOKEN_INVALID, PERMISSION_DENIED/ROLE_INSUFFICIENT, streams RESOURCE_EXHAUSTED/TOO_MANY_STREAMS), and
+    with UNAVAILABLE while the service starts or drains.
     """
 
     @_typing.overload
@@ -134,8 +135,9 @@ class OptimizerServiceStub:
 class OptimizerServiceAsyncStub(OptimizerServiceStub):
     """Searches the parameters of strategies, keeps every trial, and reports.
 
-    Any RPC may also fail with INTERNAL/INTERNAL (a defect), with UNAVAILABLE/STORE_UNAVAILABLE, and with UNAVAILABLE
-    while the service starts or drains.
+    Any RPC may also fail with INTERNAL/INTERNAL (a defect), with UNAVAILABLE/STORE_UNAVAILABLE, with what access asks for
+    (UNAUTHENTICATED/TOKEN_INVALID, PERMISSION_DENIED/ROLE_INSUFFICIENT, streams RESOURCE_EXHAUSTED/TOO_MANY_STREAMS), and
+    with UNAVAILABLE while the service starts or drains.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -235,8 +237,9 @@ class OptimizerServiceAsyncStub(OptimizerServiceStub):
 class OptimizerServiceServicer(metaclass=_abc_1.ABCMeta):
     """Searches the parameters of strategies, keeps every trial, and reports.
 
-    Any RPC may also fail with INTERNAL/INTERNAL (a defect), with UNAVAILABLE/STORE_UNAVAILABLE, and with UNAVAILABLE
-    while the service starts or drains.
+    Any RPC may also fail with INTERNAL/INTERNAL (a defect), with UNAVAILABLE/STORE_UNAVAILABLE, with what access asks for
+    (UNAUTHENTICATED/TOKEN_INVALID, PERMISSION_DENIED/ROLE_INSUFFICIENT, streams RESOURCE_EXHAUSTED/TOO_MANY_STREAMS), and
+    with UNAVAILABLE while the service starts or drains.
     """
 
     @_abc_1.abstractmethod

@@ -29,6 +29,7 @@ KNOWN_NAMES = frozenset(
         "ASSAY_LOG_FORMAT",
         "ASSAY_LOG_LEVEL",
         "ASSAY_TRIAL_LIMIT",
+        "ASSAY_CALLS_AT_ONCE",
         "ASSAY_STUDY_LIMIT",
         "ASSAY_REPLICA_NAME",
         "ASSAY_LEASE_SECONDS",

@@ -156,7 +156,7 @@ def application(settings: OptimizerSettings, store: OptunaStore) -> Application:
     )
     backtests = BacktestClient(channel)
     out_of_sample = OutOfSampleRuns(backtests.run)
-    pool = WorkerPool(channel)
+    pool = WorkerPool(channel, settings.calls_at_once)
     engage = engaging(pool, store, out_of_sample)
     replica = replica_of(settings)
     supervisor = Supervisor(store, engage, MessageWriter(), CLOCK, replica)

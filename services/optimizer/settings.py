@@ -19,6 +19,8 @@ class OptimizerSettings(ServiceSettings):
         backtest_address: Where the workers are: `host:port`, several with commas between, or any
             name gRPC resolves, such as `dns:///backtest:50052`.
         trial_limit: Most trials of a study.
+        calls_at_once: Most calls to workers in flight, of all studies of this replica: more than
+            the workers have slots, or some stay idle.
         study_limit: Most studies this replica runs at once; others wait, or run elsewhere.
         replica_name: Name of this replica, unlike any other's; None: made from host and process.
         lease_seconds: How long a study stays this replica's own without being renewed: the time
@@ -31,6 +33,7 @@ class OptimizerSettings(ServiceSettings):
     database_url: str | None = None
     backtest_address: str = "127.0.0.1:50052"
     trial_limit: int = 100_000
+    calls_at_once: int = 16
     study_limit: int = 16
     replica_name: str | None = None
     lease_seconds: float = 15.0
@@ -44,6 +47,7 @@ class OptimizerSettings(ServiceSettings):
             for name, wanted, good in (
                 ("trial_limit", "1 to 1,000,000", 1 <= self.trial_limit <= 1_000_000),
                 ("study_limit", "1 to 10,000", 1 <= self.study_limit <= 10_000),
+                ("calls_at_once", "1 to 4,096", 1 <= self.calls_at_once <= 4_096),
                 ("lease_seconds", "0.3 to 3,600", 0.3 <= self.lease_seconds <= 3_600),
                 ("replica_name", "1 to 63 characters", 1 <= len(self.replica_name or "-") <= 63),
                 ("rpc_timeout_seconds", "above 0", self.rpc_timeout_seconds > 0),

@@ -41,7 +41,7 @@ def show(report: StudyReport) -> None:
     recommendation_view.show(report)
     _show_walk(report)
     if not report.best_trials:
-        emit("no feasible trial: nothing to report")
+        _show_nothing(report)
         return
     title = _show_best(report)
     for item in report.importances:
@@ -59,6 +59,13 @@ def show(report: StudyReport) -> None:
     _show_doubts(report)
     if report.ledger.trial_count:
         emit(tried(report.ledger))
+
+
+def _show_nothing(report: StudyReport) -> None:
+    emit("no feasible trial: nothing to report")
+    if report.study.progress.failed_trial_count:
+        name = report.study.name.removeprefix("studies/")
+        emit(f"`assay study trials {name}` says why trials failed")
 
 
 def _show_walk(report: StudyReport) -> None:

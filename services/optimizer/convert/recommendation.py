@@ -42,6 +42,16 @@ from services.optimizer.core.trial import Trial
 _Kind = pb.Choice.Kind
 _TWICE = 2.0
 
+_Warned = study_pb2.LuckWarning
+_LUCK_ALONE = frozenset({_Warned.KIND_SHARPE_NOT_POSITIVE, _Warned.KIND_BELOW_EXPECTED_MAXIMUM})
+_LUCK_TOGETHER = frozenset(
+    {
+        _Warned.KIND_DEFLATED_SHARPE_LOW,
+        _Warned.KIND_WALK_DEFLATED_SHARPE_LOW,
+        _Warned.KIND_OVERFITTING_LIKELY,
+    }
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Background:
@@ -150,20 +160,32 @@ def recommendation_message(
 def findings_of(facts: ChoiceFacts | None, report: study_pb2.StudyReport) -> Findings:
     """Return what a report says about a choice; parts that are not there say nothing."""
     luck, held, walk = report.luck, report.buy_and_hold, reported_walk(report)
+    progress = report.study.progress
     return Findings(
         choice=facts,
+        finished_trial_count=progress.finished_trial_count,
+        failed_trial_count=progress.failed_trial_count,
         luck=LuckVerdict(luck.verdict) if luck.verdict else None,
-        luck_warnings=[one.message for one in luck.warnings],
+        luck_warnings=_leading(luck),
         buy_and_hold_return_ratio=_known(held, "total_return_ratio"),
         buy_and_hold_drawdown_ratio=_known(held, "max_drawdown_ratio"),
         walk_forward_passed=None if walk is None else walk.passed,
         superior_to_cash_p=_known(luck.superior_ability.cash, "consistent_p_value"),
         superior_to_buy_and_hold_p=_known(luck.superior_ability.buy_and_hold, "consistent_p_value"),
         losing_path_share=_known(luck.cross_validation, "losing_path_ratio"),
+        mean_path_sharpe=_known(luck.cross_validation, "mean_path_sharpe_ratio"),
         double_cost_return_ratio=_at_twice_the_costs(report.stress),
         delay_kept_ratio=_kept_after_delay(report.stress),
         random_entry_p=_known(report.stress.entry_permutation, "p_value"),
     )
+
+
+def _leading(luck: study_pb2.LuckReport) -> list[str]:
+    """Return the gravest warning, or the two that are likely luck only together."""
+    warnings, kinds = luck.warnings, {one.kind for one in luck.warnings}
+    if luck.verdict == study_pb2.LuckReport.VERDICT_LIKELY_LUCK and not kinds & _LUCK_ALONE:
+        return [one.message for one in warnings if one.kind in _LUCK_TOGETHER]
+    return [one.message for one in warnings[:1]]
 
 
 def _at_twice_the_costs(stress: stress_pb2.StressReport) -> float | None:

@@ -170,6 +170,7 @@ def _evidence(
         bar_p_value=(
             report.bar_permutation.p_value if report.HasField("bar_permutation") else None
         ),
+        bar_market_count=report.bar_permutation.variant_count,
     )
 
 

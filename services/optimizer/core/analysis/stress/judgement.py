@@ -81,6 +81,7 @@ class StressEvidence:
         drop_quantile: Quantile 0.05 of the total return with trades left out.
         entry_p_value: P-value of random entries.
         bar_p_value: P-value of the search on permuted bars.
+        bar_market_count: Markets of permuted bars.
     """
 
     objective: float
@@ -91,6 +92,7 @@ class StressEvidence:
     drop_quantile: float | None = None
     entry_p_value: float | None = None
     bar_p_value: float | None = None
+    bar_market_count: int = 0
 
     def kept(self, value: float | None) -> float | None:
         """Return the share of the objective that a value keeps, as of a neighbour's."""
@@ -169,9 +171,19 @@ def _of_rest(evidence: StressEvidence) -> Iterator[StressFinding]:
     if evidence.bar_p_value is not None and evidence.bar_p_value >= LARGEST_P_VALUE:
         yield StressFinding(
             StressKind.NO_BETTER_THAN_ON_PERMUTED_BARS,
-            "The same search does as well on bars in random order with "
-            f"p = {evidence.bar_p_value:.3f}.",
+            _on_permuted_bars(evidence.bar_p_value, evidence.bar_market_count),
         )
+
+
+def _on_permuted_bars(p_value: float, count: int) -> str:
+    as_good = round(p_value * (1 + count)) - 1
+    told = (
+        f"On {as_good:,} of {count:,} markets of bars in random order the same search does as "
+        f"well: p = {p_value:.3f}."
+    )
+    if 1.0 / (1 + count) >= LARGEST_P_VALUE:
+        told += " So few markets cannot show that it is better than that."
+    return told
 
 
 def permutation_p_value(best: float, others: Sequence[float | None], *, maximize: bool) -> float:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from assay.backtest.v1 import strategy_pb2
+from assay.backtest.v1 import stress_pb2 as worker_stress_pb2
 from assay.optimizer.v1 import recommendation_pb2 as pb
 from assay.optimizer.v1 import stress_pb2, study_pb2
 from google.protobuf.message import Message
@@ -35,6 +36,7 @@ from services.optimizer.core.analysis.recommendation.evidence import (
 )
 from services.optimizer.core.analysis.recommendation.rule import judge
 from services.optimizer.core.analysis.recommendation.words import paragraph
+from services.optimizer.core.analysis.stress.judgement import LEAST_DRAWS
 from services.optimizer.core.records import LedgerEntry
 from services.optimizer.core.spec.objectives import Objective
 from services.optimizer.core.trial import Trial
@@ -176,7 +178,7 @@ def findings_of(facts: ChoiceFacts | None, report: study_pb2.StudyReport) -> Fin
         mean_path_sharpe=_known(luck.cross_validation, "mean_path_sharpe_ratio"),
         double_cost_return_ratio=_at_twice_the_costs(report.stress),
         delay_kept_ratio=_kept_after_delay(report.stress),
-        random_entry_p=_known(report.stress.entry_permutation, "p_value"),
+        random_entry_p=_random_entry_p(report.stress.entry_permutation),
     )
 
 
@@ -192,6 +194,11 @@ def _at_twice_the_costs(stress: stress_pb2.StressReport) -> float | None:
     """Return the total return at twice the costs; None where that was not run."""
     doubled = (run for run in stress.costs if run.cost_factor == _TWICE)
     return next((_known(run.metrics, "total_return_ratio") for run in doubled), None)
+
+
+def _random_entry_p(entries: worker_stress_pb2.EntryPermutation) -> float | None:
+    """Return the p-value of random entries; None where too few were drawn for it to tell."""
+    return _known(entries, "p_value") if entries.variant_count >= LEAST_DRAWS else None
 
 
 def _kept_after_delay(stress: stress_pb2.StressReport) -> float | None:

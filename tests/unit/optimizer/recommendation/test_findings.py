@@ -40,3 +40,12 @@ def test_how_many_trials_there_are_is_known() -> None:
     report.study.progress.failed_trial_count = 3
     found = findings_of(None, report)
     assert (found.finished_trial_count, found.failed_trial_count) == (5, 3)
+
+
+@pytest.mark.parametrize(("placements", "known"), [(19, None), (20, 0.5)])
+def test_a_few_random_entries_say_nothing(placements: int, known: float | None) -> None:
+    """One placement alone has a p-value of a half at least, however good the entries are."""
+    report = StudyReport()
+    report.stress.entry_permutation.p_value = 0.5
+    report.stress.entry_permutation.variant_count = placements
+    assert findings_of(None, report).random_entry_p == known

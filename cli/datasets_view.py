@@ -33,7 +33,10 @@ def show_results(trial: Trial, spec: StudySpec) -> None:
 def show(report: StudyReport) -> None:
     """Print what a report with a best trial says of each of several data."""
     emit_table(results(report.best_trials[0], report.study.spec, report))
-    emit("how likely the best is luck is told for one snapshot of data only")
+    emit(
+        "what to do with it, how likely it is luck and what stress leaves of it are told for one "
+        "snapshot of data only"
+    )
     told: list[LedgerEntry] = []
     for entry in report.dataset_ledger:
         if entry.trial_count and entry not in told:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 VERDICTS = {
-    LuckReport.VERDICT_LIKELY_LUCK: "LIKELY LUCK: no better than the best of as many blind tries",
+    LuckReport.VERDICT_LIKELY_LUCK: "LIKELY LUCK: not told from the best of as many blind tries",
     LuckReport.VERDICT_INCONCLUSIVE: "INCONCLUSIVE: neither shown to be luck nor to be more",
     LuckReport.VERDICT_PROMISING: "PROMISING: better than luck explains; test it on other data",
 }
@@ -93,7 +93,7 @@ def _of_overfitting(found: BacktestOverfitting) -> list[tuple[str, str, str]]:
         (
             "probability of overfitting",
             _number(found, "probability"),
-            f"best in one half, below the middle in the other; {found.trial_count:,} trials",
+            f"best in one half, not above the middle in the other; {found.trial_count:,} trials",
         ),
         ("probability of loss", _number(found, "loss_probability"), "in the other half"),
         ("degradation", _number(found, "degradation_slope"), "slope of Sharpe ratios over halves"),

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from assay.optimizer.v1.study_pb2 import LedgerEntry, ParameterImportance, StudyReport, Trial
+from assay.optimizer.v1.study_pb2 import (
+    LedgerEntry,
+    ParameterImportance,
+    StudyReport,
+    StudySpec,
+    Trial,
+)
 
 from cli import (
     datasets_view,
@@ -41,7 +47,7 @@ def show(report: StudyReport) -> None:
     recommendation_view.show(report)
     _show_walk(report)
     if not report.best_trials:
-        emit("no feasible trial: nothing to report")
+        _show_nothing(report)
         return
     title = _show_best(report)
     for item in report.importances:
@@ -61,6 +67,13 @@ def show(report: StudyReport) -> None:
         emit(tried(report.ledger))
 
 
+def _show_nothing(report: StudyReport) -> None:
+    emit("no feasible trial: nothing to report")
+    if report.study.progress.failed_trial_count:
+        name = report.study.name.removeprefix("studies/")
+        emit(f"`assay study trials {name}` says why trials failed")
+
+
 def _show_walk(report: StudyReport) -> None:
     """Print what a walk forward, or a matrix of them, found."""
     if report.HasField("walk_forward"):
@@ -77,6 +90,18 @@ def _show_doubts(report: StudyReport) -> None:
         luck_view.show(report.luck, report.study.spec.objectives[0].metric)
     if report.HasField("stress"):
         stress_view.show(report.stress, report.study.spec.objectives[0].metric)
+    untold = _untold(report.study.spec)
+    if untold:
+        emit(untold)
+
+
+def _untold(spec: StudySpec) -> str:
+    """Return what is never told of such a study, whatever is asked for; empty for none."""
+    if spec.HasField("walk_forward"):
+        return "p-values, intervals, cross-validation and stress are told without walk-forward only"
+    if len(spec.data) == 1 and len(spec.objectives) > 1:
+        return "how likely it is luck and what stress leaves of it are told for one objective only"
+    return ""
 
 
 def _show_best(report: StudyReport) -> str:

@@ -68,7 +68,7 @@ def _of_overfitting(found: BacktestOverfitting) -> list[tuple[str, str, str]]:
         (
             "probability of overfitting",
             _number(found, "probability"),
-            f"in sample, best in one half, below the middle in the other; {tried}",
+            f"in sample, best in one half, not above the middle in the other; {tried}",
         ),
         ("probability of loss", _number(found, "loss_probability"), "in the other half"),
     ]

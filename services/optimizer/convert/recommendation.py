@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from assay.backtest.v1 import strategy_pb2
+from assay.backtest.v1 import stress_pb2 as worker_stress_pb2
 from assay.optimizer.v1 import recommendation_pb2 as pb
 from assay.optimizer.v1 import stress_pb2, study_pb2
 from google.protobuf.message import Message
@@ -35,12 +36,23 @@ from services.optimizer.core.analysis.recommendation.evidence import (
 )
 from services.optimizer.core.analysis.recommendation.rule import judge
 from services.optimizer.core.analysis.recommendation.words import paragraph
+from services.optimizer.core.analysis.stress.judgement import LEAST_DRAWS
 from services.optimizer.core.records import LedgerEntry
 from services.optimizer.core.spec.objectives import Objective
 from services.optimizer.core.trial import Trial
 
 _Kind = pb.Choice.Kind
 _TWICE = 2.0
+
+_Warned = study_pb2.LuckWarning
+_LUCK_ALONE = frozenset({_Warned.KIND_SHARPE_NOT_POSITIVE, _Warned.KIND_BELOW_EXPECTED_MAXIMUM})
+_LUCK_TOGETHER = frozenset(
+    {
+        _Warned.KIND_DEFLATED_SHARPE_LOW,
+        _Warned.KIND_WALK_DEFLATED_SHARPE_LOW,
+        _Warned.KIND_OVERFITTING_LIKELY,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,26 +162,43 @@ def recommendation_message(
 def findings_of(facts: ChoiceFacts | None, report: study_pb2.StudyReport) -> Findings:
     """Return what a report says about a choice; parts that are not there say nothing."""
     luck, held, walk = report.luck, report.buy_and_hold, reported_walk(report)
+    progress = report.study.progress
     return Findings(
         choice=facts,
+        finished_trial_count=progress.finished_trial_count,
+        failed_trial_count=progress.failed_trial_count,
         luck=LuckVerdict(luck.verdict) if luck.verdict else None,
-        luck_warnings=[one.message for one in luck.warnings],
+        luck_warnings=_leading(luck),
         buy_and_hold_return_ratio=_known(held, "total_return_ratio"),
         buy_and_hold_drawdown_ratio=_known(held, "max_drawdown_ratio"),
         walk_forward_passed=None if walk is None else walk.passed,
         superior_to_cash_p=_known(luck.superior_ability.cash, "consistent_p_value"),
         superior_to_buy_and_hold_p=_known(luck.superior_ability.buy_and_hold, "consistent_p_value"),
         losing_path_share=_known(luck.cross_validation, "losing_path_ratio"),
+        mean_path_sharpe=_known(luck.cross_validation, "mean_path_sharpe_ratio"),
         double_cost_return_ratio=_at_twice_the_costs(report.stress),
         delay_kept_ratio=_kept_after_delay(report.stress),
-        random_entry_p=_known(report.stress.entry_permutation, "p_value"),
+        random_entry_p=_random_entry_p(report.stress.entry_permutation),
     )
+
+
+def _leading(luck: study_pb2.LuckReport) -> list[str]:
+    """Return the gravest warning, or the two that are likely luck only together."""
+    warnings, kinds = luck.warnings, {one.kind for one in luck.warnings}
+    if luck.verdict == study_pb2.LuckReport.VERDICT_LIKELY_LUCK and not kinds & _LUCK_ALONE:
+        return [one.message for one in warnings if one.kind in _LUCK_TOGETHER]
+    return [one.message for one in warnings[:1]]
 
 
 def _at_twice_the_costs(stress: stress_pb2.StressReport) -> float | None:
     """Return the total return at twice the costs; None where that was not run."""
     doubled = (run for run in stress.costs if run.cost_factor == _TWICE)
     return next((_known(run.metrics, "total_return_ratio") for run in doubled), None)
+
+
+def _random_entry_p(entries: worker_stress_pb2.EntryPermutation) -> float | None:
+    """Return the p-value of random entries; None where too few were drawn for it to tell."""
+    return _known(entries, "p_value") if entries.variant_count >= LEAST_DRAWS else None
 
 
 def _kept_after_delay(stress: stress_pb2.StressReport) -> float | None:

@@ -167,9 +167,11 @@ def _evidence(
         noise=shaken if found.HasField("noise") else None,
         drop_quantile=drops.quantile_05 if drops.HasField("quantile_05") else None,
         entry_p_value=entries.p_value if entries.HasField("p_value") else None,
+        entry_placement_count=entries.variant_count,
         bar_p_value=(
             report.bar_permutation.p_value if report.HasField("bar_permutation") else None
         ),
+        bar_market_count=report.bar_permutation.variant_count,
     )
 
 

@@ -136,6 +136,31 @@ def test_without_a_choice_nothing_else_matters() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("finished", "failed", "told"),
+    [
+        (0, 0, "No trial has finished yet: there is nothing to choose."),
+        (1, 1, "The only trial failed: there is nothing to choose."),
+        (90, 90, "All 90 trials failed: there is nothing to choose."),
+        (90, 89, "No trial is feasible: there is nothing to choose."),
+    ],
+)
+def test_why_there_is_nothing_to_choose_is_told(finished: int, failed: int, told: str) -> None:
+    """Trials that failed are another matter than those that break a constraint."""
+    judgement = judge(Findings(finished_trial_count=finished, failed_trial_count=failed))
+    assert [one.message for one in judgement.reasons] == [told]
+
+
+@pytest.mark.parametrize(
+    ("mean", "weight"), [(-0.1, Weight.DOUBT), (0.0, Weight.DOUBT), (0.1, Weight.FOR)]
+)
+def test_paths_that_do_not_earn_speak_for_nothing(mean: float, weight: Weight) -> None:
+    """Such as those of a strategy that never trades: none of them loses either."""
+    judgement = judge(replace(GOOD, losing_path_share=0.0, mean_path_sharpe=mean))
+    told = [one.weight for one in judgement.reasons if one.kind is ReasonKind.CROSS_VALIDATION]
+    assert told == [weight]
+
+
 def test_the_numbers_of_a_walked_choice_are_no_evidence() -> None:
     """The walk forward is: with it alone the verdict follows from it."""
     walked = ChoiceFacts("trial 3 with a=1", walked=True)
@@ -197,7 +222,7 @@ def test_the_paragraph_tells_what_with_which_numbers_and_why() -> None:
     findings = replace(
         GOOD,
         luck=LuckVerdict.INCONCLUSIVE,
-        luck_warnings=("12 days are few.", "And so on."),
+        luck_warnings=("12 days are few.",),
         walk_forward_passed=True,
     )
     judgement = judge(findings)

@@ -74,3 +74,32 @@ def test_the_p_value_counts_markets_that_are_as_good() -> None:
     assert permutation_p_value(1.0, [0.5, 1.0, None, 2.0], maximize=True) == 3 / 5
     assert permutation_p_value(1.0, [0.5, 1.0, None, 2.0], maximize=False) == 3 / 5
     assert permutation_p_value(1.0, [], maximize=True) == 1.0
+
+
+def test_too_few_permuted_markets_are_not_said_to_do_as_well() -> None:
+    """None of three does as well, yet the p-value cannot be below 0.25."""
+    (few,) = findings_of(StressEvidence(2.0, maximize=True, bar_p_value=0.25, bar_market_count=3))
+    assert few.message == (
+        "On 0 of 3 markets of bars in random order the same search does as well: p = 0.250. 20 are "
+        "the least that can tell."
+    )
+    many = StressEvidence(2.0, maximize=True, bar_p_value=3 / 21, bar_market_count=20)
+    assert [one.message for one in findings_of(many)] == [
+        "On 2 of 20 markets of bars in random order the same search does as well: p = 0.143."
+    ]
+
+
+def test_random_entries_are_told_by_how_many_do_as_well() -> None:
+    """Not as if all of them did."""
+    (many,) = findings_of(
+        StressEvidence(2.0, maximize=True, entry_p_value=71 / 1001, entry_placement_count=1000)
+    )
+    assert many.message == (
+        "70 of 1,000 random placements of the same trades do as well: p = 0.071."
+    )
+    few = StressEvidence(2.0, maximize=True, entry_p_value=1 / 6, entry_placement_count=5)
+    (told,) = findings_of(few)
+    assert told.message == (
+        "0 of 5 random placements of the same trades do as well: p = 0.167. 20 are the least that "
+        "can tell."
+    )

@@ -191,8 +191,8 @@ def _of_overfitting(luck: Luck) -> Iterator[LuckWarning]:
         kind = WarningKind.OVERFITTING_LIKELY if likely else WarningKind.OVERFITTING_POSSIBLE
         yield LuckWarning(
             kind,
-            f"What is best in one half of the days is below the middle of all trials in the other "
-            f"half {found.probability:.0%} of the time.",
+            f"What is best in one half of the days is not above the middle of all trials in the "
+            f"other half {found.probability:.0%} of the time.",
         )
 
 

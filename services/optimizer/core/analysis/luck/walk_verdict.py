@@ -77,8 +77,8 @@ def _of_overfitting(luck: WalkLuck) -> Iterator[LuckWarning]:
         likely = probability >= EVEN_CHANCE
         yield LuckWarning(
             WarningKind.OVERFITTING_LIKELY if likely else WarningKind.OVERFITTING_POSSIBLE,
-            f"In sample, what is best in one half of a window's days is below the middle of all "
-            f"trials in the other half {probability:.0%} of the time.",
+            f"In sample, what is best in one half of a window's days is not above the middle of "
+            f"all trials in the other half {probability:.0%} of the time.",
         )
 
 

@@ -85,14 +85,17 @@ class Findings:
 
     Attributes:
         choice: The choice that is judged; None where there is nothing to choose.
+        finished_trial_count: Finished trials of the study; None where it is not known.
+        failed_trial_count: Those of them that failed.
         luck: Verdict of the statistics of luck.
-        luck_warnings: Their warnings for people, gravest first.
+        luck_warnings: Those of their warnings that the verdict is told with, for people.
         buy_and_hold_return_ratio: What buy-and-hold returns over the bars the choice was chosen by.
         buy_and_hold_drawdown_ratio: Its largest drawdown.
         walk_forward_passed: Whether a walk forward meets its criteria.
         superior_to_cash_p: Consistent p-value of the test for superior ability against cash.
         superior_to_buy_and_hold_p: The same against buy-and-hold.
         losing_path_share: Share of the paths of cross-validation that lose.
+        mean_path_sharpe: Mean of their Sharpe ratios.
         double_cost_return_ratio: Total return at twice the costs.
         delay_kept_ratio: Share of the total return that is left with fills a bar later; negative
             for a loss.
@@ -100,6 +103,8 @@ class Findings:
     """
 
     choice: ChoiceFacts | None = None
+    finished_trial_count: int | None = None
+    failed_trial_count: int = 0
     luck: LuckVerdict | None = None
     luck_warnings: Sequence[str] = ()
     buy_and_hold_return_ratio: float | None = None
@@ -108,6 +113,7 @@ class Findings:
     superior_to_cash_p: float | None = None
     superior_to_buy_and_hold_p: float | None = None
     losing_path_share: float | None = None
+    mean_path_sharpe: float | None = None
     double_cost_return_ratio: float | None = None
     delay_kept_ratio: float | None = None
     random_entry_p: float | None = None

@@ -50,7 +50,7 @@ def judge(findings: Findings) -> Judgement:
     CAUTION otherwise. Whatever else is not known speaks neither way.
     """
     if findings.choice is None:
-        told = "No trial is feasible: there is nothing to choose."
+        told = f"{_nothing_feasible(findings)}: there is nothing to choose."
         nothing = Reason(ReasonKind.NOTHING_FEASIBLE, Weight.AGAINST, told)
         return Judgement(Verdict.NOT_RECOMMENDED, [nothing])
     found = [
@@ -74,6 +74,15 @@ _VERDICTS: Final = {
     Weight.DOUBT: Verdict.CAUTION,
     Weight.FOR: Verdict.REASONABLE,
 }
+
+
+def _nothing_feasible(findings: Findings) -> str:
+    finished, failed = findings.finished_trial_count, findings.failed_trial_count
+    if finished == 0:
+        return "No trial has finished yet"
+    if finished == failed:
+        return "The only trial failed" if failed == 1 else f"All {failed:,} trials failed"
+    return "No trial is feasible"
 
 
 def _of_choice(choice: ChoiceFacts) -> Iterator[Reason]:
@@ -115,7 +124,7 @@ def _of_neighborhood(choice: ChoiceFacts) -> Iterator[Reason]:
 
 
 def _of_luck(findings: Findings) -> Iterator[Reason]:
-    gravest = "".join(f" {one}" for one in findings.luck_warnings[:1])
+    gravest = "".join(f" {one}" for one in findings.luck_warnings)
     if findings.luck is LuckVerdict.LIKELY_LUCK:
         told = f"The best result is likely luck.{gravest}"
         yield Reason(ReasonKind.LUCK, Weight.AGAINST, told)
@@ -161,6 +170,11 @@ def _of_other_bars(findings: Findings) -> Iterator[Reason]:
     if losing is not None:
         told = f"{losing:.0%} of the paths of cross-validation lose money."
         weight = _weighed(losing, FEW_LOSING_PATHS, MANY_LOSING_PATHS)
+        mean = findings.mean_path_sharpe
+        if weight is Weight.FOR and mean is not None and mean <= 0.0:
+            # Paths that trade nothing do not lose either.
+            weight = Weight.DOUBT
+            told = f"The paths of cross-validation have a mean Sharpe ratio of {mean:.3f}."
         yield Reason(ReasonKind.CROSS_VALIDATION, weight, told)
 
 

@@ -20,6 +20,9 @@ HIGHER_COSTS: Final = 2.0
 
 LARGEST_P_VALUE: Final = 0.05
 
+LEAST_DRAWS: Final = 20
+"""Of fewer no p-value is below 0.05."""
+
 
 class StressKind(enum.Enum):
     """What speaks against a result; values are those of `StressWarning.Kind`."""
@@ -80,7 +83,9 @@ class StressEvidence:
         noise: Runs with noise.
         drop_quantile: Quantile 0.05 of the total return with trades left out.
         entry_p_value: P-value of random entries.
+        entry_placement_count: Random placements.
         bar_p_value: P-value of the search on permuted bars.
+        bar_market_count: Markets of permuted bars.
     """
 
     objective: float
@@ -90,7 +95,9 @@ class StressEvidence:
     noise: Shaken | None = None
     drop_quantile: float | None = None
     entry_p_value: float | None = None
+    entry_placement_count: int = 0
     bar_p_value: float | None = None
+    bar_market_count: int = 0
 
     def kept(self, value: float | None) -> float | None:
         """Return the share of the objective that a value keeps, as of a neighbour's."""
@@ -164,14 +171,31 @@ def _of_rest(evidence: StressEvidence) -> Iterator[StressFinding]:
     if evidence.entry_p_value is not None and evidence.entry_p_value >= LARGEST_P_VALUE:
         yield StressFinding(
             StressKind.NO_BETTER_THAN_RANDOM_ENTRIES,
-            f"Random entries of the same trades do as well with p = {evidence.entry_p_value:.3f}.",
+            _as_well(
+                "random placements of the same trades do",
+                evidence.entry_p_value,
+                evidence.entry_placement_count,
+            ),
         )
     if evidence.bar_p_value is not None and evidence.bar_p_value >= LARGEST_P_VALUE:
         yield StressFinding(
             StressKind.NO_BETTER_THAN_ON_PERMUTED_BARS,
-            "The same search does as well on bars in random order with "
-            f"p = {evidence.bar_p_value:.3f}.",
+            _as_well(
+                "markets of bars in random order the same search does",
+                evidence.bar_p_value,
+                evidence.bar_market_count,
+                "On ",
+            ),
         )
+
+
+def _as_well(what: str, p_value: float, count: int, preposition: str = "") -> str:
+    """Return how many of so many draws do as well; the p-value counts one more of each."""
+    as_good = round(p_value * (1 + count)) - 1
+    told = f"{preposition}{as_good:,} of {count:,} {what} as well: p = {p_value:.3f}."
+    if count < LEAST_DRAWS:
+        told += f" {LEAST_DRAWS} are the least that can tell."
+    return told
 
 
 def permutation_p_value(best: float, others: Sequence[float | None], *, maximize: bool) -> float:

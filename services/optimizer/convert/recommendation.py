@@ -12,12 +12,12 @@ from assay.optimizer.v1 import stress_pb2, study_pb2
 from google.protobuf.message import Message
 
 from services.optimizer.convert.luck import record_of
-from services.optimizer.convert.report_parts import variance_of
 from services.optimizer.convert.reported_walk import reported_walk
 from services.optimizer.convert.studies import trial_name
 from services.optimizer.convert.values import assignments, metrics_message, value_of
 from services.optimizer.core.analysis.luck.neighborhood import Neighborhood, summary
 from services.optimizer.core.analysis.luck.sharpe import (
+    Tried,
     deflated_sharpe,
     expected_max_sharpe,
     probabilistic_sharpe,
@@ -37,7 +37,6 @@ from services.optimizer.core.analysis.recommendation.evidence import (
 from services.optimizer.core.analysis.recommendation.rule import judge
 from services.optimizer.core.analysis.recommendation.words import paragraph
 from services.optimizer.core.analysis.stress.judgement import LEAST_DRAWS
-from services.optimizer.core.records import LedgerEntry
 from services.optimizer.core.spec.objectives import Objective
 from services.optimizer.core.trial import Trial
 
@@ -64,7 +63,7 @@ class Background:
         objectives: Its objectives.
         best_value: The best objective; None for several objectives.
         day_count: Daily returns of a trial.
-        ledger: All that was ever tried.
+        tried: How much luck the best may hold.
         neighborhoods: What is around trials, by their numbers.
     """
 
@@ -72,7 +71,7 @@ class Background:
     objectives: Sequence[Objective]
     best_value: float | None
     day_count: int
-    ledger: LedgerEntry
+    tried: Tried
     neighborhoods: Mapping[int, Neighborhood]
 
 
@@ -92,9 +91,7 @@ def choice_message(pick: Pick, trial: Trial, background: Background) -> pb.Choic
 
 def _evidence_message(trial: Trial, background: Background) -> pb.ChoiceEvidence:
     metrics, record = trial.outcome.metrics, record_of(trial, background.day_count)
-    expected = expected_max_sharpe(
-        variance_of(background.ledger), background.ledger.evaluated_trial_count
-    )
+    expected = expected_max_sharpe(background.tried.sharpe_variance, background.tried.count)
     earned, fallen = metrics.get("total_return_ratio"), metrics.get("max_drawdown_ratio")
     trades = metrics.get("trade_count")
     message = pb.ChoiceEvidence(

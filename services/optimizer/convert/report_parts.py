@@ -14,7 +14,10 @@ from services.optimizer.convert.values import value_message
 from services.optimizer.core.analysis.freezing import FreezeSuggestion
 from services.optimizer.core.analysis.importance import Importance
 from services.optimizer.core.analysis.interactions import Interaction
+from services.optimizer.core.analysis.luck.choosing import sharpe_variance
+from services.optimizer.core.analysis.luck.sharpe import Tried
 from services.optimizer.core.analysis.pareto import TradeOffs
+from services.optimizer.core.analysis.trial_table import TrialTable
 from services.optimizer.core.records import LedgerEntry
 
 
@@ -107,6 +110,16 @@ def ledger_message(entry: LedgerEntry) -> study_pb2.LedgerEntry:
     if variance is not None:
         message.daily_sharpe_variance = variance
     return message
+
+
+def tried_in(table: TrialTable, ledger: LedgerEntry) -> Tried:
+    """Return how much luck the best of a study may hold.
+
+    As many trials as the ledger has, which scatter as those of the study do: studies over other
+    lengths of time scatter otherwise. With fewer than two trials of its own as those of the ledger.
+    """
+    own = sharpe_variance(table)
+    return Tried(ledger.evaluated_trial_count, variance_of(ledger) if own is None else own)
 
 
 def variance_of(entry: LedgerEntry) -> float | None:

@@ -14,15 +14,15 @@ from assay.backtest.v1 import backtest_service_pb2
 from assay.optimizer.v1 import study_pb2
 
 from services.optimizer.convert.luck import objective_values, record_of
-from services.optimizer.convert.report_parts import variance_of
 from services.optimizer.core.analysis.luck.choosing import complete_numbers, covering
 from services.optimizer.core.analysis.luck.cross_validation import CrossValidationPlan
 from services.optimizer.core.analysis.luck.neighborhood import Neighborhood, neighbors, summary
 from services.optimizer.core.analysis.luck.resampling import Bootstrap
+from services.optimizer.core.analysis.luck.sharpe import Tried
 from services.optimizer.core.analysis.luck.verdict import Evidence, Luck, luck_of
 from services.optimizer.core.analysis.trial_order import parameters_at_edge
 from services.optimizer.core.analysis.trial_table import TrialTable
-from services.optimizer.core.records import LedgerEntry, StudyRecord
+from services.optimizer.core.records import StudyRecord
 from services.optimizer.core.spec.plan import StudyPlan
 from services.optimizer.core.spec.space import Categories
 from services.optimizer.core.trial import Point, Trial
@@ -77,7 +77,7 @@ class LuckEvidence:
         plan: StudyPlan,
         table: TrialTable,
         best: Trial,
-        ledger: LedgerEntry,
+        tried: Tried,
         cross: CrossValidationPlan | None = None,
     ) -> Luck:
         """Return how likely the best trial of a study with one objective is luck.
@@ -101,8 +101,8 @@ class LuckEvidence:
                 record=record_of(best, told.moments.day_count),
                 day_count=told.moments.day_count,
                 trade_count=round(best.outcome.metrics.get("trade_count", 0.0)),
-                trial_count=ledger.evaluated_trial_count,
-                trial_variance=variance_of(ledger),
+                trial_count=tried.count,
+                trial_variance=tried.sharpe_variance,
                 moments=told.moments,
                 complete_count=found.complete_count,
                 overfitting=told.overfitting,

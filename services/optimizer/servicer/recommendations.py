@@ -14,6 +14,7 @@ from services.optimizer.convert.recommendation import (
     choice_message,
     recommendation_message,
 )
+from services.optimizer.convert.report_parts import tried_in
 from services.optimizer.convert.reported_walk import reported_walk
 from services.optimizer.convert.walk_forward_choices import walk_forward_choices
 from services.optimizer.core.analysis.pareto import trade_offs
@@ -95,7 +96,7 @@ class Recommendations:
             objectives=plan.objectives,
             best_value=_value(table, int(best[0])) if alone else None,
             day_count=around.day_count,
-            ledger=ledger,
+            tried=tried_in(table, ledger),
             neighborhoods=around.neighborhoods,
         )
         return [choice_message(one, trials[one.number], background) for one in picks], absent

@@ -10,6 +10,7 @@ from assay.optimizer.v1 import optimizer_service_pb2 as pb
 from assay.optimizer.v1 import study_pb2
 
 from services.common.errors import refuse
+from services.optimizer.convert.report_parts import tried_in
 from services.optimizer.convert.reports import Findings, evaluator_of, report_message
 from services.optimizer.convert.requests import name_violations
 from services.optimizer.convert.resampling_options import (
@@ -18,6 +19,7 @@ from services.optimizer.convert.resampling_options import (
 )
 from services.optimizer.convert.stress import stress_violations
 from services.optimizer.convert.studies import MOST_BEST_TRIALS
+from services.optimizer.core.analysis.luck.choosing import SHARPE_RATIO
 from services.optimizer.core.analysis.recommendation.choices import CHOICE_METRICS
 from services.optimizer.core.records import StudyRecord
 from services.optimizer.core.walk_forward.winners import best_of
@@ -65,7 +67,7 @@ class StudyReports:
         compared = await comparisons(self._with, record, study.spec)
         # Of several data no single record of trades holds what a choice would be judged by.
         advised = _wanted(request, "recommendation") and plan.aggregation is None
-        table = await self._with.store.table(study_id, CHOICE_METRICS if advised else ())
+        table = await self._with.store.table(study_id, (SHARPE_RATIO, *CHOICE_METRICS))
         best = await asyncio.to_thread(best_of, plan, table)
         ledger = compared.ledgers[0]
         trials = await self._numbers.trials(study_id, best[:MOST_BEST_TRIALS])
@@ -105,7 +107,8 @@ class StudyReports:
         single = plan.walk_forward is None and plan.aggregation is None
         if single and best and len(plan.objectives) == 1 and _wanted(request, "luck"):
             cross = cross_validation_plan(request.cross_validation, findings.study.spec)
-            luck = await self._luck.luck(record, plan, table, best, findings.ledger, cross)
+            tried = tried_in(table, findings.ledger)
+            luck = await self._luck.luck(record, plan, table, best, tried, cross)
         stress = await self._stress.stress(request.stress, record, plan, len(table), best)
         return replace(findings, luck=luck, stress=stress)
 

@@ -48,7 +48,7 @@ async def test_a_report_tells_how_likely_the_best_is_luck(
     assert luck.trial == report.best_trials[0].name
     assert luck.day_count == 365
     assert luck.trial_count == ledger.evaluated_trial_count
-    assert luck.trial_sharpe_variance == ledger.daily_sharpe_variance
+    assert luck.trial_sharpe_variance == pytest.approx(ledger.daily_sharpe_variance, rel=1e-12)
     sharpes = [one.metrics.sharpe_ratio / math.sqrt(365) for one in trials]
     assert luck.trial_sharpe_variance == pytest.approx(np.var(sharpes, ddof=1), rel=1e-12)
     returns = [returns_of(point_of(one)) for one in trials]

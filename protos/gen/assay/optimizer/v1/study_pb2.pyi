@@ -1795,7 +1795,9 @@ class LuckReport(_message.Message):
     effective_trial_count: _builtins.float
     """Output only. How many independent trials N amounts to: rho + (1 - rho) N. Unset where trial_correlation is."""
     trial_sharpe_variance: _builtins.float
-    """Output only. Variance of the Sharpe ratios per day of all trials in the ledger: its daily_sharpe_variance."""
+    """Output only. Variance (divisor n - 1) of the Sharpe ratios per day of the study's complete trials, each point once;
+    with fewer than two, and with walk_forward, of all trials in the ledger: its daily_sharpe_variance.
+    """
     expected_max_sharpe_ratio: _builtins.float
     """Output only. Sharpe ratio per day to be expected of the best of N trials without any edge; 0 for one trial. Unset
     where trial_sharpe_variance is and N is above 1.

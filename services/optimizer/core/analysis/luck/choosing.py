@@ -7,8 +7,11 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from services.optimizer.core.analysis.luck.sharpe import DAYS_PER_YEAR
 from services.optimizer.core.analysis.trial_table import TrialTable
 from services.optimizer.core.trial import TrialState
+
+SHARPE_RATIO: Final = "sharpe_ratio"
 
 MOST_TRIALS: Final = 2_000
 """Trials looked at."""
@@ -46,6 +49,18 @@ def complete_numbers(table: TrialTable, among: slice = _ALL) -> npt.NDArray[np.i
     ]
     _, first = np.unique(np.column_stack(columns), axis=0, return_index=True)
     return numbers[rows[np.sort(first)]]
+
+
+def sharpe_variance(table: TrialTable) -> float | None:
+    """Return the variance (n - 1) of the Sharpe ratios per day of complete trials, each point once.
+
+    The table must hold `SHARPE_RATIO`. None with fewer than two that have one.
+    """
+    ratios = table.metrics[SHARPE_RATIO][complete_numbers(table)]
+    defined = ratios[np.isfinite(ratios)]
+    if len(defined) < 2:
+        return None
+    return float(np.var(defined, ddof=1)) / DAYS_PER_YEAR
 
 
 def covering(

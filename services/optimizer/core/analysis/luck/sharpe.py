@@ -27,6 +27,19 @@ def daily_sharpe(sharpe_ratio: float) -> float:
 
 
 @dataclass(frozen=True, slots=True)
+class Tried:
+    """What was tried before a best result was found.
+
+    Attributes:
+        count: Trials.
+        sharpe_variance: Variance of their Sharpe ratios per day; None below two.
+    """
+
+    count: int
+    sharpe_variance: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class TrackRecord:
     """What is known of a series of returns.
 

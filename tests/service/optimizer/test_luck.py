@@ -69,6 +69,23 @@ async def test_a_report_tells_how_likely_the_best_is_luck(
     assert luck.verdict == study_pb2.LuckReport.VERDICT_LIKELY_LUCK
 
 
+async def test_other_studies_count_but_do_not_scatter_it(
+    optimizer: Optimizer, grid_spec: dict[str, Any]
+) -> None:
+    """A study on the same data raises the number of trials, not the variance of this one's."""
+    study = await optimizer.finished(grid_spec)
+    alone = (await reported(optimizer, study.name)).luck
+    narrow = [
+        {"name": "fast_period", "int_range": {"low": 5, "high": 7}},
+        grid_spec["parameters"][1],
+    ]
+    await optimizer.finished(grid_spec | {"parameters": narrow})
+    after = (await reported(optimizer, study.name)).luck
+
+    assert after.trial_count > alone.trial_count
+    assert after.trial_sharpe_variance == alone.trial_sharpe_variance
+
+
 async def test_the_neighbours_of_the_best_are_run(
     optimizer: Optimizer, grid_spec: dict[str, Any]
 ) -> None:

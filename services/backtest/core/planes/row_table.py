@@ -89,6 +89,7 @@ class RowTable:
         self._grouped: tuple[Sequence[Row], list[_Means], list[Row]] = (), [], []
         self._levels: Levels = aligned((0,), np.int16)
         self._levelled: tuple[list[int], list[int]] = [], []
+        self._levelled_slots: Integers | None = None
 
     def slots(self, rows: Sequence[Row]) -> Integers:
         """Return a slot for each of different rows, shape (rows,).
@@ -134,7 +135,10 @@ class RowTable:
         The rows must be loaded. Those that were asked for last are still there.
         """
         slots = self.slots(rows)
+        if slots is self._levelled_slots:
+            return self._levels
         known = [row.number for row in rows], slots.tolist()
+        self._levelled_slots = slots
         if known != self._levelled:
             if len(self._levels) < len(self.flat):
                 self._levels = aligned(self.flat.shape, np.int16)

@@ -121,7 +121,8 @@ class Comparing:
 
     def can_list(self, chunk: Chunk) -> bool:
         """Say whether the rows of a chunk are compared in one piece, and have no holes."""
-        return self._bench.table.tile_count == 1 and all(row.whole for row in chunk.rows)
+        table = self._bench.table
+        return table.tile_count == 1 and bool(table.whole[table.slots(chunk.rows)].all())
 
     def listing(
         self, chunk: Chunk, turns: tuple[int, int]

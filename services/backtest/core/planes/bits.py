@@ -89,7 +89,7 @@ def _shuffled(builder: Any, one: Any, other: Any, order: list[int]) -> Any:
     return builder.shuffle_vector(one, other, places)
 
 
-def _narrowed(builder: Any, one: Any, other: Any, bits: int) -> Any:
+def narrowed(builder: Any, one: Any, other: Any, bits: int) -> Any:
     """Drop every other element of `bits` bits, keeping to the halves of 128 bits.
 
     Packing instructions do just this; one that crosses the halves would take two more each time.
@@ -114,16 +114,12 @@ def _packed(builder: Any, masks: list[Any]) -> None:
     """
     while len(masks) > 1 and masks[-1][0] == masks[-2][0]:
         (width, one), (_, other) = masks[-2:]
-        masks[-2:] = [(width // 2, _narrowed(builder, one, other, min(16, width // 2)))]
+        masks[-2:] = [(width // 2, narrowed(builder, one, other, min(16, width // 2)))]
 
 
-def _half_word(builder: Any, marks: Any) -> Any:
-    """Return the bits of 32 bars from their marks of a byte each.
-
-    The packing has left bars 0 and 1 of all quads in the lower half and bars 2 and 3 in the upper.
-    """
+def half_word(builder: Any, marks: Any, order: list[int]) -> Any:
+    """Return the bits of 32 bars from their marks of a byte each, and the place of each bar's."""
     kind = ir.VectorType(ir.IntType(8), _HALF_BARS)
-    order = [(half * 8 + quad) * 2 + at for quad in range(8) for half in (0, 1) for at in (0, 1)]
     none = ir.Constant(kind, ir.Undefined)
     marks = _shuffled(builder, builder.bitcast(marks, kind), none, order)
     raised = builder.icmp_signed("<", marks, ir.Constant(kind, [0] * _HALF_BARS))
@@ -143,6 +139,8 @@ def _words_of(builder: Any, signs: tuple[str, ...], ones: Quads, others: Quads) 
 def words_of_flags(builder: Any, count: int, flags: Callable[[int], list[Any]]) -> list[Any]:
     """Return words of the flags of four bars at a time; `flags` gives so many for a multiple."""
     halves: list[list[Any]] = [[] for _ in range(count)]
+    # Packing leaves bars 0 and 1 of all quads in the lower half and bars 2 and 3 in the upper.
+    order = [(half * 8 + quad) * 2 + at for quad in range(8) for half in (0, 1) for at in (0, 1)]
     for half in (0, 1):
         masks: list[list[Any]] = [[] for _ in range(count)]
         for at in range(8 * half, 8 * half + 8):
@@ -150,7 +148,7 @@ def words_of_flags(builder: Any, count: int, flags: Callable[[int], list[Any]]) 
                 kept.append((64, builder.sext(flag, _MASK)))
                 _packed(builder, kept)
         for found, kept in zip(halves, masks, strict=True):
-            found.append(_half_word(builder, kept[0][1]))
+            found.append(half_word(builder, kept[0][1], order))
     shift = ir.Constant(_WORD, _HALF_BARS)
     return [builder.or_(low, builder.shl(high, shift)) for low, high in halves]
 

@@ -10,6 +10,7 @@ import numpy as np
 from services.backtest.core.evaluation.row import MeanRow, Row
 from services.backtest.core.kernel import Bytes, Integers, Numbers, frozen, kernel
 from services.backtest.core.planes.bits import aligned
+from services.backtest.core.planes.levels import Levels, fill_levels
 
 WORD: Final = 64
 """Bars in a word of a bit plane; also the columns before a row's first bar."""
@@ -86,6 +87,9 @@ class RowTable:
         self._asked: tuple[Sequence[Row], Integers] = (), np.empty(0, np.int64)
         self._filled: tuple[Sequence[Row], int] = (), -1
         self._grouped: tuple[Sequence[Row], list[_Means], list[Row]] = (), [], []
+        self._levels: Levels = aligned((0,), np.int16)
+        self._levelled: tuple[list[int], list[int]] = [], []
+        self._levelled_slots: Integers | None = None
 
     def slots(self, rows: Sequence[Row]) -> Integers:
         """Return a slot for each of different rows, shape (rows,).
@@ -124,6 +128,24 @@ class RowTable:
             slot[WORD + count :] = np.nan
             self._loaded[row.number] = tile
         self._filled = rows, tile
+
+    def levels(self, rows: Sequence[Row]) -> Levels:
+        """Return the levels of rows of a window of one tile, where their values are in `flat`.
+
+        The rows must be loaded. Those that were asked for last are still there.
+        """
+        slots = self.slots(rows)
+        if slots is self._levelled_slots:
+            return self._levels
+        known = [row.number for row in rows], slots.tolist()
+        self._levelled_slots = slots
+        if known != self._levelled:
+            if len(self._levels) < len(self.flat):
+                self._levels = aligned(self.flat.shape, np.int16)
+            starts = slots * self.stride
+            fill_levels(self.flat, starts, self.tile_bars // WORD, self._levels)
+            self._levelled = known
+        return self._levels
 
     def _load_means(self, rows: Sequence[Row], begin: int, count: int) -> Sequence[Row]:
         """Fill the slots of means all at once; return the rows left."""

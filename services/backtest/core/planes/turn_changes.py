@@ -6,14 +6,15 @@ from typing import Final
 
 import numpy as np
 
-from services.backtest.core.kernel import Integers, Numbers, inner, kernel
+from services.backtest.core.kernel import Integers, Numbers, inner, kernel, merged
 from services.backtest.core.planes.bits import count_ones, greater64, trailing_zeros
 from services.backtest.core.planes.crossings import Words
+from services.backtest.core.planes.levels import Levels, ordered64
 from services.backtest.core.planes.row_table import WORD
 from services.backtest.core.sparse.changes import Bars
 from services.backtest.core.unowned import beyond, unowned
 
-_BLOCK: Final = 8
+_BLOCK: Final = 16
 """Words of a set before the next one's: their rows stay in the processor's nearest memory."""
 _SURE: Final = 2
 """Changes of a word written without asking whether there are so many."""
@@ -74,9 +75,50 @@ def _any_tie(flat: Numbers, left: int, right: int, falls: np.uint64) -> bool:
     return tied
 
 
+@merged
+def _written(turns: np.uint64, bar: int, own: Bars, count: int) -> int:
+    """Write the bars of a word's turns behind those before; return how many there are then."""
+    found, rest = count_ones(turns), turns
+    for place in range(_SURE):
+        own[count + place] = bar + (trailing_zeros(rest) & (WORD - 1))
+        rest &= rest - _ONE
+    for place in range(_SURE, found):
+        own[count + place] = bar + trailing_zeros(rest)
+        rest &= rest - _ONE
+    return count + found
+
+
+@merged
+def _by_values(
+    flat: Numbers,
+    left: int,
+    right: int,
+    before: np.uint64,
+    decided: np.uint64,
+    bar: int,
+    changes: Bars,
+    count: int,
+) -> tuple[np.uint64, np.uint64, int]:
+    """Return where the left row is above in a word, turns yet to be listed and the count.
+
+    A word that holds a tie is listed at once.
+    """
+    above = greater64(flat, left, flat, right)
+    turns = (above ^ ((above << _ONE) | before)) & decided
+    held = count & 1 != 0
+    # A fall that follows no entry is none.
+    turns &= turns - np.uint64((turns & (_NONE - turns) & ~above != _NONE) & ~held)
+    tied = held & (before == _NONE) | _any_tie(flat, left, right, turns & ~above)
+    if tied:
+        count = _one_by_one(flat, left, right, before, decided, bar, changes, count)
+        turns = _NONE
+    return above, turns, count
+
+
 @kernel
 def list_turns(
     flat: Numbers,
+    levels: Levels,
     lefts: Integers,
     rights: Integers,
     words: int,
@@ -93,6 +135,7 @@ def list_turns(
 
     Args:
         flat: The row table of a window of one tile, see `fill_planes`.
+        levels: Levels of the rows at the same places, see `fill_levels`; empty if there are none.
         lefts: Where the slot of the left row begins for every set.
         rights: The same of the right row.
         words: Words of the window.
@@ -102,37 +145,32 @@ def list_turns(
         changes: Gets the bars, shape (sets, bars + 64).
         counts: Gets how many they are, shape (sets,).
     """
+    values, quick = unowned(flat), unowned(levels)
     for row in range(len(lefts)):
         counts[row] = 0
         state[row] = np.uint64(flat[lefts[row] + WORD - 1] > flat[rights[row] + WORD - 1])
+    # Every bar of the words before decides.
+    end = (bars - 1) // WORD if len(levels) else 0
     for begin in range(0, words, _BLOCK):
         for row in range(len(lefts)):
             left, right = lefts[row] + WORD * (begin + 1), rights[row] + WORD * (begin + 1)
             before, count = state[row], counts[row]
-            inside = firsts[row] <= begin * WORD and (begin + _BLOCK) * WORD < bars
             own = beyond(unowned(changes), row * changes.shape[1])
+            start = (firsts[row] + WORD - 1) // WORD
             for word in range(begin, min(begin + _BLOCK, words)):
-                above = greater64(flat, left, flat, right)
-                decided = _ALL if inside else _decided(word, firsts[row], bars - 1)
-                turns = (above ^ ((above << _ONE) | before)) & decided
-                held = count & 1 != 0
-                # A fall that follows no entry is none.
-                turns &= turns - np.uint64((turns & (_NONE - turns) & ~above != _NONE) & ~held)
-                found, rest = count_ones(turns), turns
-                for place in range(_SURE):
-                    bar = trailing_zeros(rest) & (WORD - 1)
-                    own[count + place] = word * WORD + bar
-                    rest &= rest - _ONE
-                for place in range(_SURE, found):
-                    bar = trailing_zeros(rest)
-                    own[count + place] = word * WORD + bar
-                    rest &= rest - _ONE
-                tied = held & (before == _NONE) | _any_tie(flat, left, right, turns & ~above)
-                if tied:
-                    bar = word * WORD
-                    count = _one_by_one(flat, left, right, before, decided, bar, own, count)
-                else:
-                    count += found
+                sure = np.uint64(count & 1) == before and start <= word < end
+                above, turns, tied = _NONE, _NONE, False
+                if sure:
+                    above, tied = ordered64(quick, left, right)
+                    turns = above ^ ((above << _ONE) | before)
+                    sure = not tied
+                if not sure:
+                    inside = firsts[row] <= word * WORD and (word + 1) * WORD < bars
+                    decided = _ALL if inside else _decided(word, firsts[row], bars - 1)
+                    above, turns, count = _by_values(
+                        values, left, right, before, decided, word * WORD, own, count
+                    )
+                count = _written(turns, word * WORD, own, count)
                 before = above >> _LAST
                 left += WORD
                 right += WORD

@@ -30,6 +30,11 @@ _SETS_AT_ONCE: Final = 512
 _LIST_BYTES: Final = 64 * 2**20
 """What the turns of sets over a long window that are listed at once may take at most."""
 
+_SETS_OF_A_ROW: Final = 4
+"""Sets for each row whose comparison is quicker by levels, those being worked out first."""
+
+_NO_LEVELS: Final = np.empty(0, np.int16)
+
 _BYTES_OF_A_WORD: Final = 20
 
 
@@ -116,7 +121,8 @@ class Comparing:
 
     def can_list(self, chunk: Chunk) -> bool:
         """Say whether the rows of a chunk are compared in one piece, and have no holes."""
-        return self._bench.table.tile_count == 1 and all(row.whole for row in chunk.rows)
+        table = self._bench.table
+        return table.tile_count == 1 and bool(table.whole[table.slots(chunk.rows)].all())
 
     def listing(
         self, chunk: Chunk, turns: tuple[int, int]
@@ -127,11 +133,14 @@ class Comparing:
         table.load(chunk.rows, 0)
         lefts, rights = starts[turns[0]], starts[turns[1]]
         state = np.empty(len(chunk.sets), np.uint64)
+        many = len(chunk.sets) >= _SETS_OF_A_ROW * len(chunk.rows)
+        levels = table.levels(chunk.rows) if many else _NO_LEVELS
 
         def listed(own: slice, changes: Bars, counts: Integers) -> None:
             words = table.tile_bars // WORD
             list_turns(
                 table.flat,
+                levels,
                 lefts[own],
                 rights[own],
                 words,

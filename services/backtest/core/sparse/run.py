@@ -32,7 +32,7 @@ _DISTRIBUTION: Final = 2
 _GROWTH: Final = 4
 _TRADES: Final = 8
 
-_LIST_BYTES: Final = 16 * 2**20
+_LIST_BYTES: Final = 20 * 2**20
 """Changes listed at once."""
 
 _ALWAYS: Final = (

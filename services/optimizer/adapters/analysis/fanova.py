@@ -21,7 +21,6 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
-from sklearn.ensemble import RandomForestRegressor  # type: ignore[import-untyped]
 
 TREES = 64
 """Trees of a forest, as many as Optuna grows."""
@@ -58,6 +57,11 @@ class Fanova:
             values: The objective of the trials.
             trees: Trees to grow.
         """
+        # Loading it takes seconds that starting up need not wait for.
+        from sklearn.ensemble import (  # type: ignore[import-untyped]  # noqa: PLC0415
+            RandomForestRegressor,
+        )
+
         forest = RandomForestRegressor(
             n_estimators=trees, max_depth=_MOST_DEPTH, random_state=self._seed
         )

@@ -19,7 +19,6 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
-from optuna.importance._ped_anova.scott_parzen_estimator import ScottParzenEstimator
 
 BEST_SHARE = 0.1
 """Part of the trials that counts as the best."""
@@ -83,6 +82,11 @@ class _Grid:
     def _density(self, places: npt.NDArray[np.int64]) -> Floats:
         counts = np.bincount(places, minlength=self._size)
         observed = np.flatnonzero(counts)
+        # Loading it takes seconds that starting up need not wait for.
+        from optuna.importance._ped_anova.scott_parzen_estimator import (  # noqa: PLC0415
+            ScottParzenEstimator,
+        )
+
         estimator = ScottParzenEstimator(observed, self._domain, counts[observed], _PRIOR_WEIGHT)
         return np.asarray(estimator.pdf(np.arange(self._size)) + _SMALLEST_DENSITY)
 

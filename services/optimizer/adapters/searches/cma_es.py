@@ -14,11 +14,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from cmaes import CMAwM  # type: ignore[import-untyped]  # cmaes ships no types
 
 from services.optimizer.adapters.optuna_terms import NUMPY_SEED_LIMIT
 from services.optimizer.adapters.searches.cma_axes import axes_of
@@ -175,20 +174,23 @@ class CmaEsSearch:
     def _vector(self, point: Point) -> Vector:
         return np.array([axis.coordinate(point[axis.name]) for axis in self._axes])
 
-    def _begun_at_best(self) -> CMAwM:
+    def _begun_at_best(self) -> Any:
         if self._best is None:
             return self._begun(np.full(len(self._axes), 0.5))
         return self._begun(self._vector(self._best.parameters))
 
-    def _begun_by_chance(self) -> CMAwM:
+    def _begun_by_chance(self) -> Any:
         self._restart_count += 1
         purpose = ("cma_es restart", self._restart_count)
         drawn = [axis.drawn(draw(self._seed, *purpose, axis.name)) for axis in self._axes]
         return self._begun(np.array(drawn))
 
-    def _begun(self, mean: Vector) -> CMAwM:
+    def _begun(self, mean: Vector) -> Any:
         if not self._axes:
             return None
+        # Loading it takes a second that starting up need not wait for; cmaes ships no types.
+        from cmaes import CMAwM  # type: ignore[import-untyped]  # noqa: PLC0415
+
         return CMAwM(
             mean=mean,
             sigma=self._sigma,

@@ -14,7 +14,6 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import qmc  # type: ignore[import-untyped]  # scipy ships no types
 
 from services.optimizer.core.searches.random_search import ATTEMPT_LIMIT, space_infeasible, value_of
 from services.optimizer.core.searches.seeds import RESOLUTION, draw
@@ -99,6 +98,9 @@ class _Sequence:
     """The rows of a scrambled Sobol sequence, multiples of 2^-53 below 1, by their places."""
 
     def __init__(self, dimension_count: int, seed: int) -> None:
+        # Loading it takes a second that starting up need not wait for; scipy ships no types.
+        from scipy.stats import qmc  # type: ignore[import-untyped]  # noqa: PLC0415
+
         bits = np.random.PCG64(draw(seed, "qmc"))
         self._engine = qmc.Sobol(dimension_count, bits=BITS, rng=np.random.Generator(bits))
         self._next_block = 0

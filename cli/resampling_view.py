@@ -28,13 +28,16 @@ REASONS = {
 
 Row = tuple[str, str, str]
 
+_NO_BENCHMARK = "NO_BENCHMARK"
+
 
 def rows(luck: LuckReport) -> Iterator[Row]:
     """Yield the statistics, each with its value and what it says."""
     if luck.HasField("superior_ability"):
         tests = luck.superior_ability
         yield _of_test("p-value against cash", tests.cash)
-        yield _of_test("p-value against holding", tests.buy_and_hold)
+        if tests.buy_and_hold.undefined_reason != _NO_BENCHMARK:
+            yield _of_test("p-value against holding", tests.buy_and_hold)
     if luck.HasField("cross_validation"):
         yield from _of_paths(luck.cross_validation)
 

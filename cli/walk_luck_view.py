@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from assay.optimizer.v1.study_pb2 import BacktestOverfitting, LuckReport, WindowOverfitting
 
+from cli import resampling_view
 from cli.luck_view import VERDICTS
 from cli.output import emit, emit_table, grid
 
@@ -19,6 +20,8 @@ def show(luck: LuckReport) -> None:
     for warning in luck.warnings:
         emit(f"- {warning.message}")
     emit_table(numbers(luck))
+    if luck.HasField("intervals"):
+        resampling_view.show_intervals(luck.intervals)
     if luck.overfitting.windows:
         emit(f"probability of overfitting by window: {by_window(luck.overfitting)}")
 
@@ -26,7 +29,11 @@ def show(luck: LuckReport) -> None:
 def numbers(luck: LuckReport) -> Table:
     """Return the statistics, one a row, with what they say."""
     table = grid(("luck", "value", "which says"), right=("value",))
-    for name, value, told in (*_of_sharpe(luck), *_of_overfitting(luck.overfitting)):
+    for name, value, told in (
+        *_of_sharpe(luck),
+        *resampling_view.rows(luck),
+        *_of_overfitting(luck.overfitting),
+    ):
         table.add_row(name, value, told)
     return table
 

@@ -8,7 +8,7 @@ import numpy as np
 from assay.backtest.v1 import backtest_service_pb2, metrics_pb2
 from assay.optimizer.v1 import study_pb2
 
-from services.optimizer.convert.resampling import add_resampling
+from services.optimizer.convert.resampling import add_resampling, cross_validation_message
 from services.optimizer.convert.studies import trial_name
 from services.optimizer.core.analysis.luck.neighborhood import Neighborhood
 from services.optimizer.core.analysis.luck.returns import Numbers, ReturnMoments
@@ -102,6 +102,8 @@ def luck_message(study_id: str, trial: Trial, luck: Luck) -> study_pb2.LuckRepor
     if evidence.neighborhood is not None:
         message.neighborhood.CopyFrom(_neighborhood_message(evidence.neighborhood))
     add_resampling(message, evidence)
+    if evidence.cross_validation is not None:
+        message.cross_validation.CopyFrom(cross_validation_message(evidence.cross_validation))
     return message
 
 

@@ -159,6 +159,7 @@ def recommendation_message(
 def findings_of(facts: ChoiceFacts | None, report: study_pb2.StudyReport) -> Findings:
     """Return what a report says about a choice; parts that are not there say nothing."""
     luck, held, walk = report.luck, report.buy_and_hold, reported_walk(report)
+    tests = luck.superior_ability
     progress = report.study.progress
     return Findings(
         choice=facts,
@@ -169,8 +170,9 @@ def findings_of(facts: ChoiceFacts | None, report: study_pb2.StudyReport) -> Fin
         buy_and_hold_return_ratio=_known(held, "total_return_ratio"),
         buy_and_hold_drawdown_ratio=_known(held, "max_drawdown_ratio"),
         walk_forward_passed=None if walk is None else walk.passed,
-        superior_to_cash_p=_known(luck.superior_ability.cash, "consistent_p_value"),
-        superior_to_buy_and_hold_p=_known(luck.superior_ability.buy_and_hold, "consistent_p_value"),
+        # A walk has a number of its own for that: the Sharpe ratio deflated by walks.
+        superior_to_cash_p=None if walk else _known(tests.cash, "consistent_p_value"),
+        superior_to_buy_and_hold_p=_known(tests.buy_and_hold, "consistent_p_value"),
         losing_path_share=_known(luck.cross_validation, "losing_path_ratio"),
         mean_path_sharpe=_known(luck.cross_validation, "mean_path_sharpe_ratio"),
         double_cost_return_ratio=_at_twice_the_costs(report.stress),

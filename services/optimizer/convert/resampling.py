@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 from assay.optimizer.v1 import resampling_pb2, study_pb2
 
@@ -9,17 +11,26 @@ from services.optimizer.core.analysis.luck.cross_validation import CrossValidati
 from services.optimizer.core.analysis.luck.intervals import CONFIDENCE, Intervals
 from services.optimizer.core.analysis.luck.resampling import REPETITIONS, block_days
 from services.optimizer.core.analysis.luck.superior_ability import BenchmarkTest, SuperiorAbility
-from services.optimizer.core.analysis.luck.verdict import Evidence
 
 
-def add_resampling(message: study_pb2.LuckReport, evidence: Evidence) -> None:
-    """Tell in a report of luck what was asked of resampling and cross-validation."""
+class Resampled(Protocol):
+    """What resampling found of a study's best trial, or of a walk."""
+
+    @property
+    def superior_ability(self) -> SuperiorAbility | None:
+        """Whether benchmarks are beaten."""
+
+    @property
+    def intervals(self) -> Intervals | None:
+        """How far statistics would scatter."""
+
+
+def add_resampling(message: study_pb2.LuckReport, evidence: Resampled) -> None:
+    """Tell in a report of luck what was asked of resampling."""
     if evidence.superior_ability is not None:
         message.superior_ability.CopyFrom(superior_ability_message(evidence.superior_ability))
     if evidence.intervals is not None:
         message.intervals.CopyFrom(intervals_message(evidence.intervals))
-    if evidence.cross_validation is not None:
-        message.cross_validation.CopyFrom(cross_validation_message(evidence.cross_validation))
 
 
 def superior_ability_message(found: SuperiorAbility) -> resampling_pb2.SuperiorAbility:

@@ -7,7 +7,11 @@ from collections.abc import Sequence
 from assay.optimizer.v1 import study_pb2
 
 from services.optimizer.convert.report_parts import variance_of
+from services.optimizer.convert.resampling import add_resampling
 from services.optimizer.convert.walk_forward_report import CellWalk
+from services.optimizer.core.analysis.luck.intervals import intervals
+from services.optimizer.core.analysis.luck.resampling import Bootstrap
+from services.optimizer.core.analysis.luck.superior_ability import against_cash
 from services.optimizer.core.analysis.luck.walk import (
     WalkEvidence,
     WalkLuck,
@@ -27,6 +31,7 @@ def walk_luck(
     walk: CellWalk,
     windows: Sequence[WindowTrials],
     ledger: LedgerEntry,
+    bootstrap: Bootstrap,
     *,
     plateau: bool | None,
 ) -> WalkLuck:
@@ -37,6 +42,7 @@ def walk_luck(
         walk: The walk, with at least one winner.
         windows: What the trials of its windows say.
         ledger: All that was ever tried on the same dataset with the same strategy.
+        bootstrap: Draws the days of the curve again.
         plateau: Whether it and the cells beside it pass; None without such cells.
     """
     returns = stitched_daily_returns(
@@ -59,6 +65,8 @@ def walk_luck(
             passed=walk.passed,
             overlapping=walk.rule.overlapping,
             plateau=plateau,
+            superior_ability=None if returns is None else against_cash(returns, bootstrap),
+            intervals=None if returns is None else intervals(returns, len(returns), bootstrap),
             at_edge=[
                 one.name for one in plan.space.searched if 2 * edges.count(one.name) >= len(won)
             ],
@@ -69,7 +77,7 @@ def walk_luck(
 def walk_luck_message(luck: WalkLuck) -> study_pb2.LuckReport:
     """Return the statistics as a message."""
     evidence = luck.evidence
-    return study_pb2.LuckReport(
+    message = study_pb2.LuckReport(
         verdict=study_pb2.LuckReport.Verdict.ValueType(walk_verdict(luck).value),
         warnings=[
             study_pb2.LuckWarning(
@@ -95,6 +103,8 @@ def walk_luck_message(luck: WalkLuck) -> study_pb2.LuckReport:
         walk_expected_max_sharpe_ratio=luck.walk_expected_max,
         walk_deflated_sharpe_ratio=luck.walk_deflated,
     )
+    add_resampling(message, evidence)
+    return message
 
 
 def _overfitting_message(luck: WalkLuck) -> study_pb2.BacktestOverfitting:

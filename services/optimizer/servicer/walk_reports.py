@@ -30,6 +30,7 @@ class WalkReports:
         self._out_of_sample = collaborators.out_of_sample
         self._numbers = numbers
         self._trials = TrialsOfWindows(collaborators.backtests)
+        self._bootstrap = collaborators.bootstrap
 
     async def of(
         self,
@@ -76,7 +77,7 @@ class WalkReports:
             windows = await self._trials.of(record, plan, table, judged)
             plateau = None if summary is None else summary.plateau
             found = await asyncio.to_thread(
-                walk_luck, plan, judged, windows, ledger, plateau=plateau
+                walk_luck, plan, judged, windows, ledger, self._bootstrap, plateau=plateau
             )
             report.luck.CopyFrom(walk_luck_message(found))
         return report

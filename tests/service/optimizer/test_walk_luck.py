@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from arch.bootstrap import SPA
 from assay.optimizer.v1 import optimizer_service_pb2 as pb
 from assay.optimizer.v1 import study_pb2
 
+from services.optimizer.core.analysis.luck.resampling import seed_of
 from tests.service.optimizer.conftest import Optimizer, StartOptimizer
 from tests.service.optimizer.earning_worker import EarningWorker
 from tests.service.optimizer.scripted_returns import returns_of
@@ -79,6 +81,22 @@ async def test_luck_is_about_the_stitched_curve(
     assert luck.trade_count == 18
     assert luck.trial == ""
     assert not luck.HasField("neighborhood")
+    directly = SPA(
+        np.zeros(82),
+        -returns,
+        block_size=9,
+        reps=1_000,
+        bootstrap="stationary",
+        seed=np.random.default_rng(seed_of("superior ability", "cash")),
+    )
+    directly.compute()
+    cash = luck.superior_ability.cash
+    assert cash.consistent_p_value == pytest.approx(directly.pvalues["consistent"], abs=0.002)
+    assert luck.superior_ability.buy_and_hold.undefined_reason == "NO_BENCHMARK"
+    told = {one.name: one for one in luck.intervals.intervals}
+    assert told["sharpe_ratio"].value == pytest.approx(curve.reset.sharpe_ratio)
+    assert told["sharpe_ratio"].lower < told["sharpe_ratio"].value < told["sharpe_ratio"].upper
+    assert not luck.HasField("cross_validation")
     assert Kind.KIND_FEW_TRADES in {one.kind for one in luck.warnings}
     failed = not report.walk_forward.passed
     assert (Kind.KIND_WALK_NOT_PASSED in {one.kind for one in luck.warnings}) == failed

@@ -155,7 +155,8 @@ class SuperiorAbilityTest(_message.Message):
     """Output only. Trials compared: those whose returns do not differ from the benchmark's by the same on every day."""
     undefined_reason: _builtins.str
     """Output only. Why there are no p-values: "TOO_FEW_DAYS" (below 30), "NOTHING_DIFFERS" (no trial to compare), "RUINED"
-    (buy-and-hold has no return on some day). Else empty.
+    (buy-and-hold has no return on some day), "NO_BENCHMARK"
+    (with walk_forward: nobody holds over the stitched spans). Else empty.
     """
     def __init__(
         self,

@@ -1842,11 +1842,13 @@ class LuckReport(_message.Message):
 
     @_builtins.property
     def superior_ability(self) -> _resampling_pb2.SuperiorAbility:
-        """Output only. Whether the best trial beats cash and buy-and-hold, given how many were tried."""
+        """Output only. Whether the best trial beats cash and buy-and-hold, given how many were tried; with walk_forward whether
+        the stitched curve beats cash.
+        """
 
     @_builtins.property
     def intervals(self) -> _resampling_pb2.BootstrapIntervals:
-        """Output only. How far the best trial's statistics would scatter."""
+        """Output only. How far the best trial's statistics, with walk_forward the stitched curve's, would scatter."""
 
     @_builtins.property
     def cross_validation(self) -> _resampling_pb2.CrossValidation:

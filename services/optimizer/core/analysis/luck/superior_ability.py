@@ -6,7 +6,7 @@ Statistics 23(4), 2005; its upper bound is the reality check of White, Econometr
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -81,6 +81,12 @@ def superior_ability(
 
     cash = tested("cash", np.zeros(days))
     return SuperiorAbility(trials, days, cash, tested("buy and hold", held))
+
+
+def against_cash(returns: Numbers, bootstrap: Bootstrap) -> SuperiorAbility:
+    """Test one series of daily returns, shape (days,), that nothing holds a position against."""
+    found = superior_ability(returns[None, :], None, bootstrap)
+    return replace(found, buy_and_hold=BenchmarkTest(None, 0, "NO_BENCHMARK"))
 
 
 def studentized(differences: Numbers) -> Numbers:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from services.optimizer.core.analysis.luck.intervals import Intervals
 from services.optimizer.core.analysis.luck.overfitting import Overfitting
 from services.optimizer.core.analysis.luck.returns import Numbers
 from services.optimizer.core.analysis.luck.sharpe import (
@@ -24,6 +25,7 @@ from services.optimizer.core.analysis.luck.sharpe import (
     min_track_record,
     probabilistic_sharpe,
 )
+from services.optimizer.core.analysis.luck.superior_ability import SuperiorAbility
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,8 @@ class WalkEvidence:
         overlapping: Whether out-of-sample spans overlap.
         plateau: Whether it and the cells beside it pass; None without cells beside it.
         at_edge: Searched parameters at an end of their range in at least half of the windows.
+        superior_ability: Whether the stitched curve beats cash; None where it has no returns.
+        intervals: How far its statistics would scatter; None where it has no returns.
     """
 
     record: TrackRecord | None
@@ -78,6 +82,8 @@ class WalkEvidence:
     overlapping: bool = False
     plateau: bool | None = None
     at_edge: Sequence[str] = ()
+    superior_ability: SuperiorAbility | None = None
+    intervals: Intervals | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1728,7 +1728,7 @@ class LuckReport(_message.Message):
         VERDICT_UNSPECIFIED: LuckReport._Verdict.ValueType  # 0
         """Never sent."""
         VERDICT_LIKELY_LUCK: LuckReport._Verdict.ValueType  # 1
-        """The best trial is no better than the best of as many tries without any edge."""
+        """The best trial is not told from the best of as many tries without any edge."""
         VERDICT_INCONCLUSIVE: LuckReport._Verdict.ValueType  # 2
         """Neither shown to be luck nor shown to be more."""
         VERDICT_PROMISING: LuckReport._Verdict.ValueType  # 3
@@ -1740,7 +1740,7 @@ class LuckReport(_message.Message):
     VERDICT_UNSPECIFIED: LuckReport.Verdict.ValueType  # 0
     """Never sent."""
     VERDICT_LIKELY_LUCK: LuckReport.Verdict.ValueType  # 1
-    """The best trial is no better than the best of as many tries without any edge."""
+    """The best trial is not told from the best of as many tries without any edge."""
     VERDICT_INCONCLUSIVE: LuckReport.Verdict.ValueType  # 2
     """Neither shown to be luck nor shown to be more."""
     VERDICT_PROMISING: LuckReport.Verdict.ValueType  # 3
@@ -2374,7 +2374,9 @@ class StudyReport(_message.Message):
 
     @_builtins.property
     def recommendation(self) -> _recommendation_pb2.Recommendation:
-        """Output only. What to do with it: choices with their evidence, and a verdict. Unset where it is not wanted."""
+        """Output only. What to do with it: choices with their evidence, and a verdict. Unset with several data, and where it is
+        not wanted.
+        """
 
     @_builtins.property
     def dataset_buy_and_hold(self) -> _containers.RepeatedCompositeFieldContainer[_metrics_pb2.Metrics]:

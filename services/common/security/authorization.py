@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,9 +27,6 @@ logger = logging.getLogger(__name__)
 
 _SCHEME: Final = "bearer "
 _HEALTH: Final = "/grpc.health."
-
-caller_name: ContextVar[str] = ContextVar("caller_name", default="")
-"""Name of who made the call being served; empty where no tokens are asked for."""
 
 
 class KnownTokens:
@@ -127,16 +123,8 @@ class AuthorizationInterceptor(grpc.aio.ServerInterceptor):
         return rewrapped(unread, unary=lambda _: refuse, stream=lambda _: refuse_stream)
 
     def _counting(self, handler: Handler, caller: Caller | None) -> Handler:
-        def unary(behavior: Any) -> Any:
-            async def call(request: Any, context: Any) -> Any:
-                caller_name.set(caller.name if caller else "")
-                return await behavior(request, context)
-
-            return call
-
         def stream(behavior: Any) -> Any:
             async def call(request: Any, context: Any) -> AsyncIterator[Any]:
-                caller_name.set(caller.name if caller else "")
                 key = caller.name if caller else _host_of(context.peer())
                 if self._streams[key] >= self._stream_limit:
                     await aborted(context, self._too_many(), self._domain)
@@ -151,7 +139,7 @@ class AuthorizationInterceptor(grpc.aio.ServerInterceptor):
 
             return call
 
-        return rewrapped(handler, unary=unary, stream=stream)
+        return rewrapped(handler, unary=lambda behavior: behavior, stream=stream)
 
     def _too_many(self) -> AssayError:
         return AssayError(

@@ -21,7 +21,7 @@ from services.optimizer.core.spec.probe import MOST_CATEGORY_POINTS, corner_poin
 from services.optimizer.core.spec.space import Categories, DoubleRange, IntRange, Parameter, Space
 from services.optimizer.core.study.judge import Slot, judged
 from services.optimizer.core.study.lifecycle import FINAL_STATES, NEXT_STATES, may_become
-from services.optimizer.core.study.tally import Tally, generations_of
+from services.optimizer.core.study.tally import Tally
 from services.optimizer.core.trial import Outcome, TrialState
 from tests.unit.optimizer.in_memory import (
     METRICS,
@@ -75,8 +75,8 @@ def test_a_tally_counts_what_it_is_given() -> None:
     reused = replace(TRIALS[8], reused_trial_number=1)
     trials = [*TRIALS[:7], pruned, reused, *TRIALS[9:]]
     tally = Tally(Front(PLAN.objectives))
-    for generation in generations_of(trials, 4):
-        tally = tally.with_trials(generation)
+    for first in range(0, len(trials), 4):
+        tally = tally.with_trials(trials[first : first + 4])
     failed = [trial for trial in trials if trial.state is TrialState.FAILED]
     feasible = [trial for trial in trials if trial.feasible]
 
@@ -97,12 +97,6 @@ def test_a_tally_does_not_change_under_its_holder() -> None:
     first.with_trials(TRIALS[4:8])
 
     assert (first.finished, first.best, first.digest.hexdigest()) == before
-
-
-def test_stored_trials_are_cut_into_their_generations() -> None:
-    """As they were asked."""
-    for generation in generations_of(TRIALS, 4):
-        assert len({trial.generation_number for trial in generation}) == 1
 
 
 @pytest.mark.parametrize("text", ["", "number", "  number "])

@@ -26,7 +26,6 @@ class SearchKind(enum.Enum):
     BRUTE_FORCE = "brute_force"
 
 
-DEFAULT_STARTUP_TRIALS: Final = 10
 DEFAULT_GENERATION_SIZE: Final = {
     SearchKind.GRID: 256,
     SearchKind.RANDOM: 256,

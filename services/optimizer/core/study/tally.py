@@ -113,10 +113,3 @@ def _light(trial: Trial) -> Trial:
 
 def _bars_run(trial: Trial) -> int:
     return 0 if trial.reused_trial_number is not None else trial.outcome.evaluated_bar_count
-
-
-def generations_of(trials: Sequence[Trial], generation_size: int) -> list[Sequence[Trial]]:
-    """Cut trials that begin with a generation into generations, the last one perhaps in part."""
-    return [
-        trials[first : first + generation_size] for first in range(0, len(trials), generation_size)
-    ]

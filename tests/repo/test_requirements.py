@@ -11,6 +11,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from services.common import VERSION
+
 SERVICES = ("data", "backtest", "optimizer", "cli")
 IMAGES = (*SERVICES, "dashboard")
 LOCKS = ("requirements.lock", *(f"deploy/locks/{image}.lock" for image in IMAGES))
@@ -97,3 +99,10 @@ def test_an_image_holds_nothing_of_the_other_services(
     }
 
     assert (others - own) & set(_pins(root / f"deploy/locks/{service}.lock")) == set()
+
+
+def test_services_tell_the_version_of_the_project(root: Path) -> None:
+    """Images hold no package metadata, so the number stands in the code as well."""
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+
+    assert project["version"] == VERSION

@@ -223,19 +223,9 @@ def _run(
         so_far = _so_far(count, places, states, lane)
         walked = walk(ranges, changes[index], counts[index], terms, so_far, notes, noting)
         own, why = values[index], reasons[index]
-        measure_final(walked.final, terms.capital, own)
-        _measure_walk(walked, bars, span.bars_per_year, own, why)
-        if wants & DAYS:
-            whole = measure_days(notes.levels, returns, own, why)
-            if whole and wants & _DISTRIBUTION:
-                measure_distribution(returns, own, why)
-            if len(daily) > 0:
-                daily[index] = notes.levels
-        if wants & _GROWTH:
-            measure_growth(terms.capital, span.days, own, why)
-        if wants & _TRADES:
-            measure_trades(notes.trades[: walked.closed], own, why)
-            measure_activity(notes.trades[: walked.rows], notes.counts, bars, np.nan, own)
+        _measure(walked, market, bars, terms, notes, returns, wants, own, why)
+        if wants & DAYS and len(daily) > 0:
+            daily[index] = notes.levels
         finite[index] = _is_finite(walked.final, own) if wants else walked.final < np.inf
 
 
@@ -251,6 +241,32 @@ def _so_far(count: int, places: Integers, states: Numbers, lane: int) -> SoFar:
         int(states[WINS, lane]),
         places[HELD, lane],
     )
+
+
+@merged
+def _measure(
+    walked: Walked,
+    market: Market,
+    bars: int,
+    terms: Terms,
+    notes: Notes,
+    returns: Numbers,
+    wants: int,
+    values: Numbers,
+    reasons: Bytes,
+) -> None:
+    span = market.span
+    measure_final(walked.final, terms.capital, values)
+    _measure_walk(walked, bars, span.bars_per_year, values, reasons)
+    if wants & DAYS:
+        whole = measure_days(notes.levels, returns, values, reasons)
+        if whole and wants & _DISTRIBUTION:
+            measure_distribution(returns, values, reasons)
+    if wants & _GROWTH:
+        measure_growth(terms.capital, span.days, values, reasons)
+    if wants & _TRADES:
+        measure_trades(notes.trades[: walked.closed], values, reasons)
+        measure_activity(notes.trades[: walked.rows], notes.counts, bars, np.nan, values)
 
 
 @merged

@@ -28,8 +28,8 @@ $(STAMP): requirements.lock pyproject.toml
 demo: $(STAMP) ## a whole study, from candles to the best parameters (DATA=file.csv.gz for your own)
 	@$(BIN)/assay demo $(if $(DATA),--data "$(DATA)")
 
-test: $(STAMP) ## all tests, two files at a time
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+test: $(STAMP) ## all tests, three files at a time: now and then one of them waits
+	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile
 
 chaos: $(STAMP) ## faults alone, with those that take root where it is there
 	@$(BIN)/python -m pytest tests/system/chaos

@@ -11,7 +11,8 @@ asked for its report. Every fourth study is deleted.
     studies, trials, failed_studies, call_errors, reports, watches, kills
     trials_per_second_first_fifth, _last_fifth
     digests_differ                  specs whose studies did not all give the same trials
-    <process>_rss_mb_start, _warm (after a tenth of the time), _end; _rss_mb_per_hour after that
+    <process>_rss_mb_start, _warm (after a tenth of the time), _end
+    <process>_rss_mb_per_hour, _second_half     growth after the tenth, and in the second half
     <process>_files_*, _threads_*   file descriptors and threads at the same times
 
 The second worker, which is killed, has figures for its last life alone.

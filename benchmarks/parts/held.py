@@ -58,7 +58,8 @@ class Held:
     def told(self) -> dict[str, float]:
         """Return start, after a tenth and end of everything, and how memory grew after the tenth.
 
-        The growth is the slope of a straight line through all samples after the tenth.
+        The growth is the slope of a straight line through all samples after the tenth, and through
+        those of the second half: caches that are still filling make the first the larger one.
         """
         first, last = self.samples[0], self.samples[-1]
         until = first.at_seconds + (last.at_seconds - first.at_seconds) * _WARM_UP_SHARE
@@ -67,8 +68,17 @@ class Held:
         found = {f"rss_mb_{place}": one.rss_mb for place, one in places.items()}
         found |= {f"files_{place}": float(one.files) for place, one in places.items()}
         found |= {f"threads_{place}": float(one.threads) for place, one in places.items()}
-        if len(later) > 2:
-            hours = np.array([one.at_seconds for one in later]) / 3600
-            rss = np.array([one.rss_mb for one in later])
-            found["rss_mb_per_hour"] = float(np.polyfit(hours - hours[0], rss, 1)[0])
+        half = (first.at_seconds + last.at_seconds) / 2
+        found["rss_mb_per_hour"] = _slope(later)
+        found["rss_mb_per_hour_second_half"] = _slope(
+            [one for one in later if one.at_seconds >= half]
+        )
         return found
+
+
+def _slope(samples: list[Sample]) -> float:
+    """Return how fast memory grew, MiB an hour: a straight line through the samples."""
+    if len(samples) < 3:
+        return 0.0
+    hours = np.array([one.at_seconds - samples[0].at_seconds for one in samples]) / 3600
+    return float(np.polyfit(hours, [one.rss_mb for one in samples], 1)[0])

@@ -3,11 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+AUDIT := .audit/bin
 DATA ?=
 N ?= 2
+MINUTES ?= 20
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test chaos lint format protos lock bench up down scale clean
+.PHONY: help setup demo test chaos lint format protos lock audit bench soak up down scale clean
 
 help: ## list the recipes
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -26,8 +28,8 @@ $(STAMP): requirements.lock pyproject.toml
 demo: $(STAMP) ## a whole study, from candles to the best parameters (DATA=file.csv.gz for your own)
 	@$(BIN)/assay demo $(if $(DATA),--data "$(DATA)")
 
-test: $(STAMP) ## all tests, two files at a time
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+test: $(STAMP) ## all tests, three files at a time: now and then one of them waits
+	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile
 
 chaos: $(STAMP) ## faults alone, with those that take root where it is there
 	@$(BIN)/python -m pytest tests/system/chaos
@@ -58,8 +60,16 @@ lock: $(STAMP) ## resolve requirements.lock and the images' subsets of it anew (
 	@$(RESOLVE) --python-version 3.12 --constraint requirements.lock \
 	  deploy/dashboard/requirements.in -o deploy/locks/dashboard.lock
 
+audit: ## known weaknesses of everything pinned (asks the package index; not part of lint)
+	@test -x $(AUDIT)/pip-audit || { $(PYTHON) -m venv .audit \
+	  && $(AUDIT)/python -m pip install --quiet --disable-pip-version-check pip-audit; }
+	@$(AUDIT)/python deploy/audit.py $(AUDIT)/pip-audit requirements.lock deploy/locks/*.lock
+
 bench: $(STAMP) ## the benchmarks, one after the other
-	@for file in benchmarks/*.py; do $(BIN)/python $$file || exit 1; done
+	@for file in $(filter-out benchmarks/soak.py,$(wildcard benchmarks/*.py)); do $(BIN)/python $$file || exit 1; done
+
+soak: $(STAMP) ## studies without end for MINUTES (20), beside faults: what the processes hold
+	@$(BIN)/python benchmarks/soak.py --minutes $(MINUTES)
 
 up: ## the whole system in containers, with N workers
 	@docker compose up --build --detach --wait --scale backtest=$(N)
@@ -71,4 +81,4 @@ scale: ## have N workers in the containers that are up
 	@docker compose up --detach --wait --no-recreate --scale backtest=$(N)
 
 clean: ## remove the environment and every cache
-	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) .audit .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

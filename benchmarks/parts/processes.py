@@ -52,11 +52,24 @@ def service(name: str, home: Path, **settings: str) -> Iterator[Service]:
     Raises:
         SystemExit: it did not start; its log is told.
     """
-    address = f"127.0.0.1:{_free_port()}"
+    running = launched(name, home, f"127.0.0.1:{free_port()}", settings)
+    try:
+        yield running
+    finally:
+        running.process.send_signal(signal.SIGTERM)
+        running.process.wait(timeout=60)
+
+
+def launched(name: str, home: Path, address: str, settings: dict[str, str]) -> Service:
+    """Start `services.<name>` on an address and return when it serves; the caller ends it.
+
+    Raises:
+        SystemExit: it did not start; its log is told.
+    """
     kept = {key: value for key, value in os.environ.items() if not key.startswith("ASSAY_")}
     own = {"ASSAY_HOME": str(home), "ASSAY_LISTEN_ADDRESS": address, **settings}
-    log = home / f"{name}.log"
-    with log.open("wb") as output:
+    log = home / f"{name}-{address.rpartition(':')[2]}.log"
+    with log.open("ab") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", f"services.{name}"],
             env=kept | own,
@@ -65,13 +78,15 @@ def service(name: str, home: Path, **settings: str) -> Iterator[Service]:
         )
     try:
         _wait_until_serving(address, process, log)
-        yield Service(address, process)
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(timeout=60)
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+    return Service(address, process)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a loopback port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

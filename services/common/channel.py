@@ -120,8 +120,11 @@ def _options(service: str) -> Options:
         ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
         ("grpc.service_config", json.dumps(config)),
         ("grpc.enable_retries", 1),
-        ("grpc.keepalive_time_ms", 15_000),
-        ("grpc.keepalive_timeout_ms", 5_000),
+        # A silent server is given up after 20 s. It is the second of the timeouts that ends the
+        # connection: gRPC has it at a minute, and never looks at a shorter first one.
+        ("grpc.keepalive_time_ms", 12_000),
+        ("grpc.keepalive_timeout_ms", 8_000),
+        ("grpc.http2.ping_timeout_ms", 8_000),
         # Without it a rolling restart loses calls: names are resolved again every 30 s at most.
         ("grpc.dns_min_time_between_resolutions_ms", 500),
         ("grpc.initial_reconnect_backoff_ms", 100),

@@ -32,7 +32,7 @@ _OPTIONS = [
     # Two processes on one port would share its connections by chance.
     ("grpc.so_reuseport", 0),
     ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
-    # Clients ping every 15 s; the default answer to that is GOAWAY.
+    # Clients ping every 12 s; the default answer to that is GOAWAY.
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
     # Connections end now and then, so that clients find workers that came later.
@@ -41,6 +41,7 @@ _OPTIONS = [
     # Peers that have gone without a word, and those that never say what they came for.
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.http2.ping_timeout_ms", 20_000),
     ("grpc.server_handshake_timeout_ms", 10_000),
     ("grpc.max_concurrent_streams", 4_096),
 ]

@@ -10,12 +10,15 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from services.common import VERSION
 
 SERVICES = ("data", "backtest", "optimizer", "cli")
 IMAGES = (*SERVICES, "dashboard")
 LOCKS = ("requirements.lock", *(f"deploy/locks/{image}.lock" for image in IMAGES))
+NEVER_RELEASED = {"opentelemetry-exporter-otlp-common", "opentelemetry-semantic-conventions"}
+"""Packages that have had nothing but betas; releases of others need them as they are."""
 
 Pins = dict[str, set[str]]
 
@@ -63,6 +66,34 @@ def test_every_pin_has_a_hash(root: Path, name: str) -> None:
 
     assert len(pins) >= 10
     assert [pin for pin in pins if not re.match(r"[\w.-]+==\S+.*\\\n +--hash=sha256:", pin)] == []
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_every_pin_is_a_release(root: Path, name: str) -> None:
+    """No version is for trials or of somebody's own making, and every hash is a whole SHA-256."""
+    hashes = re.findall(r"--hash=(\S+)", (root / name).read_text())
+    versions = {
+        package: {Version(version) for version in pinned}
+        for package, pinned in _pins(root / name).items()
+        if package not in NEVER_RELEASED
+    }
+
+    assert {
+        package: each
+        for package, each in versions.items()
+        if any(one.is_prerelease or one.local is not None for one in each)
+    } == {}
+    assert [one for one in hashes if not re.fullmatch(r"sha256:[0-9a-f]{64}", one)] == []
+
+
+def test_the_dashboard_shares_the_versions_that_were_tested(root: Path) -> None:
+    """It reads the optimizer's database: what both need is the same in both."""
+    pins = _pins(root / "deploy/locks/dashboard.lock")
+    tested = _pins(root / "requirements.lock")
+    shared = {name for name in pins if name in tested}
+
+    assert {"optuna", "sqlalchemy", "psycopg"} <= shared
+    assert {name: pins[name] - tested[name] for name in shared} == {name: set() for name in shared}
 
 
 def test_the_lock_meets_every_wish(root: Path, wishes: dict[str, list[Requirement]]) -> None:

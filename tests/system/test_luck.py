@@ -10,12 +10,12 @@ from assay.optimizer.v1 import study_pb2
 
 
 def test_luck_is_the_same_for_one_and_three_workers(
-    start_system: Any, grid_spec: dict[str, Any]
+    start_optimizer: Any, grid_spec: dict[str, Any]
 ) -> None:
     """Bit for bit; the numbers fit the trials."""
     reports = []
     for workers in (1, 3):
-        system = start_system(workers=workers)
+        system = start_optimizer(workers=workers)
         study = system.watch(system.create("lucky", grid_spec).name, lambda _: None)
         request = pb.GetStudyReportRequest(name=study.name)
         reports.append(system.optimizer_stub.GetStudyReport(request, timeout=120).report)
@@ -36,10 +36,10 @@ def test_luck_is_the_same_for_one_and_three_workers(
 
 
 def test_resampling_is_of_the_returns_that_backtests_tell(
-    start_system: Any, grid_spec: dict[str, Any]
+    start_optimizer: Any, grid_spec: dict[str, Any]
 ) -> None:
     """The best trial's statistics are those of its equity curve; all numbers fit together."""
-    system = start_system(workers=1)
+    system = start_optimizer(workers=1)
     study = system.watch(system.create("resampled", grid_spec).name, lambda _: None)
     request = pb.GetStudyReportRequest(name=study.name)
     report = system.optimizer_stub.GetStudyReport(request, timeout=120).report

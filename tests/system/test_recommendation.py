@@ -10,12 +10,12 @@ from assay.optimizer.v1 import recommendation_pb2
 
 
 def test_it_is_the_same_for_one_and_three_workers(
-    start_system: Any, grid_spec: dict[str, Any]
+    start_optimizer: Any, grid_spec: dict[str, Any]
 ) -> None:
     """Bit for bit; each choice replays alone with the metrics it is told to have."""
     told = []
     for workers in (1, 3):
-        system = start_system(workers=workers)
+        system = start_optimizer(workers=workers)
         study = system.watch(system.create("chosen", grid_spec | {"seed": "7"}).name)
         request = pb.GetStudyReportRequest(name=study.name)
         report = system.optimizer_stub.GetStudyReport(request, timeout=120).report

@@ -25,10 +25,10 @@ def database(store: str, request: pytest.FixtureRequest) -> dict[str, str]:
 
 
 def test_an_optimizer_killed_mid_study_goes_on_where_it_was(
-    start_system: Any, bayesian_spec: dict[str, Any], digests: dict[str, str]
+    start_optimizer: Any, bayesian_spec: dict[str, Any], digests: dict[str, str]
 ) -> None:
     """After kill -9 and a restart the study ends by itself with the same trials."""
-    system = start_system()
+    system = start_optimizer()
     killed = False
 
     def kill_once(event: study_pb2.StudyEvent) -> None:
@@ -49,14 +49,14 @@ def test_an_optimizer_killed_mid_study_goes_on_where_it_was(
 @pytest.mark.parametrize("store", STORES)
 def test_every_trial_replays_and_optuna_reads_them_all(
     store: str,
-    start_system: Any,
+    start_optimizer: Any,
     bayesian_spec: dict[str, Any],
     grid_spec: dict[str, Any],
     request: pytest.FixtureRequest,
 ) -> None:
     """RunBacktest gives each trial's metrics bit for bit; optuna.load_study finds each trial."""
     settings = database(store, request)
-    system = start_system(**settings)
+    system = start_optimizer(**settings)
     home = system.optimizer.environment["ASSAY_HOME"]
     url = settings.get("database_url", f"sqlite:///{home}/optimizer.sqlite3")
 

@@ -27,7 +27,7 @@ def make_second(system: Any) -> None:
 
 
 def test_trials_are_the_same_on_any_workers_and_after_kills(
-    start_system: Any, bayesian_spec: dict[str, Any]
+    start_optimizer: Any, bayesian_spec: dict[str, Any]
 ) -> None:
     """One worker; three of which one is killed, as the optimizer is: one digest, one list."""
     spec = bayesian_spec | {
@@ -38,12 +38,12 @@ def test_trials_are_the_same_on_any_workers_and_after_kills(
         "data_aggregation": {"rule": "RULE_MEAN"},
         "bayesian": {"trial_count": 60},
     }
-    one = start_system(workers=1)
+    one = start_optimizer(workers=1)
     make_second(one)
     plain = one.watch(one.create("plain", spec).name)
     assert plain.state == study_pb2.Study.STATE_SUCCEEDED, plain.error
 
-    three = start_system(workers=3)
+    three = start_optimizer(workers=3)
     make_second(three)
     killed: list[int] = []
 

@@ -11,7 +11,7 @@ from assay.optimizer.v1 import stress_pb2 as report_pb2
 
 
 def test_stress_is_the_same_for_one_and_three_workers(
-    start_system: Any, grid_spec: dict[str, Any]
+    start_optimizer: Any, grid_spec: dict[str, Any]
 ) -> None:
     """Bit for bit, searches on permuted bars among it; the numbers fit the best trial."""
     reports, spec = [], grid_spec | {"seed": "7"}
@@ -20,7 +20,7 @@ def test_stress_is_the_same_for_one_and_three_workers(
         bar_permutation_count=3,
     )
     for workers in (1, 3):
-        system = start_system(workers=workers)
+        system = start_optimizer(workers=workers)
         study = system.watch(system.create("stressed", spec).name, lambda _: None)
         request = pb.GetStudyReportRequest(name=study.name, stress=options)
         reports.append(system.optimizer_stub.GetStudyReport(request, timeout=240).report)

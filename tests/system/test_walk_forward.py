@@ -30,17 +30,17 @@ def without_names(report: walk_forward_pb2.WalkForwardReport) -> bytes:
 
 
 def test_numbers_are_the_same_on_any_workers_and_after_kills(
-    start_system: Any, bayesian_spec: dict[str, Any]
+    start_optimizer: Any, bayesian_spec: dict[str, Any]
 ) -> None:
     """One worker; three of which one is killed, as the optimizer is: one digest, one report."""
     spec = bayesian_spec | {"bayesian": {"trial_count": 24}, "walk_forward": WALK}
-    one = start_system(workers=1)
+    one = start_optimizer(workers=1)
     plain = one.watch(one.create("plain", spec).name)
     assert plain.state == study_pb2.Study.STATE_SUCCEEDED, plain.error
     # 182 days: floor((182 x 24 - 60 x 24 - 12 - 30 x 24) / (30 x 24)) + 1.
     assert plain.progress.finished_trial_count == 4 * 24
 
-    three = start_system(workers=3)
+    three = start_optimizer(workers=3)
     killed: list[int] = []
 
     def kill(event: study_pb2.StudyEvent) -> None:
@@ -83,10 +83,10 @@ def assert_replays(
 
 
 def test_out_of_sample_bars_change_no_chosen_parameter(
-    start_system: Any, grid_spec: dict[str, Any]
+    start_optimizer: Any, grid_spec: dict[str, Any]
 ) -> None:
     """Two markets that part behind the in-sample bars: the same trials, other results."""
-    system = start_system(workers=1)
+    system = start_optimizer(workers=1)
     walk = {"in_sample": {"bars": 60 * DAY_BARS}, "out_of_sample": {"bars": 40 * DAY_BARS}}
     found = []
     for name, factor in (("risen", 1.001), ("fallen", 0.999)):
@@ -131,9 +131,11 @@ def made_market(system: Any, name: str, factor: float) -> str:
     return stored
 
 
-def test_windows_that_cannot_trade_are_told(start_system: Any, grid_spec: dict[str, Any]) -> None:
+def test_windows_that_cannot_trade_are_told(
+    start_optimizer: Any, grid_spec: dict[str, Any]
+) -> None:
     """All-infeasible windows and windows without trades are outcomes, not failures."""
-    system = start_system(workers=1)
+    system = start_optimizer(workers=1)
     walk = {"in_sample": {"days": 60}, "out_of_sample": {"days": 30}, "step": {"days": 60}}
     infeasible = grid_spec | {"constraints": ["trade_count >= 1000"], "walk_forward": walk}
     study = system.watch(system.create("infeasible", infeasible).name)

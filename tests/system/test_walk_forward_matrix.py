@@ -20,11 +20,11 @@ def report_of(system: Any, name: str) -> study_pb2.StudyReport:
 
 
 def test_a_matrix_is_the_same_on_any_workers_and_after_kills(
-    start_system: Any, grid_spec: dict[str, Any]
+    start_optimizer: Any, grid_spec: dict[str, Any]
 ) -> None:
     """One worker; three of which one is killed, as the optimizer is: one digest, one report."""
     spec = grid_spec | {"walk_forward": WALK, "generation_size": 16}
-    one, three = start_system(workers=1), start_system(workers=3)
+    one, three = start_optimizer(workers=1), start_optimizer(workers=3)
     plain = one.watch(one.create("plain", spec).name)
     assert plain.state == study_pb2.Study.STATE_SUCCEEDED, plain.error
     killed: list[int] = []

@@ -14,11 +14,11 @@ from tests.system.chaos.conftest import assert_whole
 
 
 def test_a_clock_that_jumps_changes_no_trial(
-    start_system: Any, spec: dict[str, Any], undisturbed: dict[str, str]
+    start_optimizer: Any, spec: dict[str, Any], undisturbed: dict[str, str]
 ) -> None:
     """The owner's clock goes an hour ahead, then two back, while the other replica looks on."""
     command = [sys.executable, str(Path(jumping_clock.__file__)), "services.optimizer"]
-    system = start_system(workers=1, optimizers=2, lease_seconds="2", optimizer_command=command)
+    system = start_optimizer(workers=1, optimizers=2, lease_seconds="2", optimizer_command=command)
     jumps = {3: [signal.SIGUSR1], 9: [signal.SIGUSR2, signal.SIGUSR2]}
     name = system.create("jumped", spec).name
 

@@ -13,14 +13,14 @@ from tests.system.chaos.faulty_proxy import FaultyProxy
 
 
 @pytest.fixture
-def proxied(start_system: Any, proxies: list[FaultyProxy]) -> Any:
+def proxied(start_optimizer: Any, proxies: list[FaultyProxy]) -> Any:
     """Start a system whose optimizer reaches its two workers through proxies."""
 
     def reach(addresses: list[str]) -> str:
         proxies.extend(map(FaultyProxy, addresses))
         return "ipv4:" + ",".join(proxy.address for proxy in proxies)
 
-    return start_system(workers=2, reach=reach)
+    return start_optimizer(workers=2, reach=reach)
 
 
 def test_torn_connections_cost_no_trial(
@@ -68,10 +68,10 @@ def test_a_connection_that_swallows_everything_is_given_up(
 
 
 def test_a_frozen_worker_is_given_up(
-    start_system: Any, spec: dict[str, Any], undisturbed: dict[str, str]
+    start_optimizer: Any, spec: dict[str, Any], undisturbed: dict[str, str]
 ) -> None:
     """It holds its connections and answers nothing; the other worker finishes the study."""
-    system = start_system(workers=2)
+    system = start_optimizer(workers=2)
 
     def freeze(event: study_pb2.StudyEvent) -> None:
         if event.generation_finished.generation_number == 2:

@@ -38,10 +38,10 @@ def wait_until_told(process: Any, words: str) -> None:
 
 
 def test_a_study_waits_for_room_and_goes_on(
-    start_system: Any, spec: dict[str, Any], undisturbed: dict[str, str]
+    start_optimizer: Any, spec: dict[str, Any], undisturbed: dict[str, str]
 ) -> None:
     """The store refuses writes from an early generation on; the trials are those of any disk."""
-    system = start_system(workers=1)
+    system = start_optimizer(workers=1)
     database = Path(system.optimizer.environment["ASSAY_HOME"]) / "optimizer.sqlite3"
     full: list[int] = []
 

@@ -15,16 +15,16 @@ from google.protobuf import json_format
 
 from services.common.channel import connect
 from tests.system.chaos.conftest import TRIAL_COUNT, assert_whole
-from tests.system.conftest import DATASET, WINDOW
+from tests.system.processes import DATASET, WINDOW
 
 SERVICE = "assay.backtest.v1.BacktestService"
 
 
 def test_a_rolling_restart_of_the_workers_fails_no_call(
-    start_system: Any, spec: dict[str, Any], undisturbed: dict[str, str]
+    start_optimizer: Any, spec: dict[str, Any], undisturbed: dict[str, str]
 ) -> None:
     """Every worker is ended and started anew under load: a study, and a caller that never rests."""
-    system = start_system(workers=3)
+    system = start_optimizer(workers=3)
     addresses = "ipv4:" + ",".join(worker.address for worker in system.workers)
     name = system.create("rolled", spec | {"bayesian": {"trial_count": TRIAL_COUNT}}).name
     done = asyncio.Event()
@@ -68,10 +68,10 @@ def test_a_rolling_restart_of_the_workers_fails_no_call(
 
 
 def test_an_optimizer_told_to_end_loses_no_trial_it_told_of(
-    start_system: Any, spec: dict[str, Any], undisturbed: dict[str, str]
+    start_optimizer: Any, spec: dict[str, Any], undisturbed: dict[str, str]
 ) -> None:
     """What a watcher has heard of is stored: after each of three restarts, and in the end."""
-    system = start_system(workers=2)
+    system = start_optimizer(workers=2)
     name = system.create("ended", spec).name
     ends: list[int] = []
 
@@ -91,10 +91,10 @@ def test_an_optimizer_told_to_end_loses_no_trial_it_told_of(
 
 
 def test_a_study_is_told_whole_though_its_watcher_always_falls_off(
-    start_system: Any, spec: dict[str, Any], undisturbed: dict[str, str]
+    start_optimizer: Any, spec: dict[str, Any], undisturbed: dict[str, str]
 ) -> None:
     """A watcher that breaks off after every event and comes back hears each event once."""
-    system = start_system(workers=1)
+    system = start_optimizer(workers=1)
     name = system.create("fallen", spec).name
     numbers: list[int] = []
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from services.common.errors import AssayError
 from services.optimizer.core.searches.random_search import RandomSearch
+from services.optimizer.core.searches.tpe import search as search_module
 from services.optimizer.core.searches.tpe.search import TpeSearch
 from services.optimizer.core.spec.draft import SearchOptions
 from services.optimizer.core.spec.objectives import Objective
@@ -166,8 +167,9 @@ def test_constraints_on_parameters_hold_for_every_point() -> None:
             assert fast < slow if name == "constrained" else fast * 4 == slow
 
 
-def test_a_space_without_points_is_refused() -> None:
+def test_a_space_without_points_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """As the other searches do, before the estimator and with it."""
+    monkeypatch.setattr(search_module, "ATTEMPT_LIMIT", 3_000)
     problem = Problem(options=OPTIONS, constraints=("fast_period > 100",))
     learnt = problem.search()
     learnt.tell(problem.drawn(30))

@@ -205,7 +205,7 @@ def _run(
             measure_growth(terms.capital, span.days, own, why)
         if wants & _TRADES:
             measure_trades(notes.trades[: walked.closed], own, why)
-            measure_activity(notes.trades[: walked.rows], notes.counts, bars, np.nan, own)
+            measure_activity(notes.trades[: walked.rows], notes.counts, bars, own)
         finite[index] = _is_finite(walked.final, own) if wants else walked.final < np.inf
 
 

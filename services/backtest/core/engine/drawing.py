@@ -6,6 +6,7 @@ from services.backtest.core.curve import Curve
 from services.backtest.core.engine.fills import pay
 from services.backtest.core.engine.octets import (
     LANES,
+    Octet,
     added,
     changes,
     counted,
@@ -20,6 +21,25 @@ from services.backtest.core.engine.octets import (
 )
 from services.backtest.core.kernel import Numbers, merged
 from services.backtest.core.market import Charges
+
+
+@merged
+def _settled(
+    closes: Numbers,
+    charges: Charges,
+    at: int,
+    charged: int,
+    pays: bool,
+    held: tuple[float, float, float],
+    cashes: Octet,
+) -> Octet:
+    """Return equity at eight closes; funding settled at one of them is paid from there on."""
+    cash, quantity, entry = held
+    if pays:
+        late = cash - quantity * charges.at_open[charged]
+        late -= quantity * charges.inside[charged]
+        cashes = parted(cash, late, charged - at)
+    return equities(closes, at, cashes, quantity, entry)
 
 
 @merged
@@ -50,13 +70,9 @@ def drawn(
         count = min(until - at, LANES)
         pays = charged < at + count
         if pays:
-            late = cash - quantity * charges.at_open[charged]
-            late -= quantity * charges.inside[charged]
             following = charges.following[charged + 1]
             count = min(count, following - at)
-            values = equities(closes, at, parted(cash, late, charged - at), quantity, entry)
-        else:
-            values = equities(closes, at, cashes, quantity, entry)
+        values = _settled(closes, charges, at, charged, pays, (cash, quantity, entry), cashes)
         moved = changes(values, before)
         squares_moved = squared(moved)
         before = values
@@ -81,9 +97,5 @@ def drawn(
     if at > begin:
         previous = cash + quantity * (closes[at - 1] - entry)
         trough = lowest(lows)
-    return (
-        at,
-        cash,
-        charged,
-        Curve(previous, total, returns, squares, peak, least, trough, peak_bar, longest),
-    )
+    curve = Curve(previous, total, returns, squares, peak, least, trough, peak_bar, longest)
+    return at, cash, charged, curve

@@ -17,6 +17,7 @@ LONGER_FUNCTIONS = {
     "services/backtest/core/engine/run.py": 70,
     "services/backtest/core/planes/slow_turns.py": 60,
     "services/backtest/core/sparse/walk.py": 100,
+    "services/backtest/core/sparse/walk_four.py": 50,
 }
 """The loops over bars and words are read as a whole: the order of their steps is what they say, and
 their state stays in registers, which calls on the way would not allow."""

@@ -31,6 +31,7 @@ COLUMNS: Final = 5
 # Columns of Ranges.prices.
 OPENS: Final = 0
 CLOSES: Final = 1
+PRICES: Final = 2
 
 
 class Ranges(NamedTuple):
@@ -51,7 +52,7 @@ class Ranges(NamedTuple):
 def ranges_of(bars: Bars) -> Ranges:
     """Return the ranges of a window of at most MOST_BARS bars."""
     count = len(bars.close)
-    prices = aligned((count, 2), np.float64)
+    prices = aligned((count, PRICES), np.float64)
     prices[:, OPENS], prices[:, CLOSES] = bars.open, bars.close
     levels = max(1, (count - 1).bit_length())
     table = aligned((levels, count, COLUMNS), np.float64)

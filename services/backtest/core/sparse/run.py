@@ -16,10 +16,25 @@ from services.backtest.core.measures.distribution import measure_distribution
 from services.backtest.core.measures.places import put, put_reason, put_value
 from services.backtest.core.measures.trades import measure_activity, measure_trades
 from services.backtest.core.metrics import METRIC_NAMES, Metric, UndefinedReason
+from services.backtest.core.quads import LANES
 from services.backtest.core.sparse.changes import ROOM, Bars, Words, list_changes
 from services.backtest.core.sparse.ranges import Ranges
-from services.backtest.core.sparse.walk import Notes, Walked, walk
+from services.backtest.core.sparse.walk import Notes, SoFar, Walked, walk
+from services.backtest.core.sparse.walk_four import (
+    CASH,
+    HELD,
+    LEAST,
+    LISTS,
+    PEAK,
+    PLACES,
+    STATES,
+    SUM_OF_RETURNS,
+    SUM_OF_SQUARES,
+    WINS,
+    walk_four,
+)
 from services.backtest.core.terms import Terms
+from services.backtest.core.unowned import unowned
 
 _NO_VARIANCE: Final = int(UndefinedReason.NO_VARIANCE)
 _NO_TRADES: Final = int(UndefinedReason.NO_TRADES)
@@ -151,6 +166,7 @@ def run_changes(
             ranges,
             frozen(changes),
             frozen(counts),
+            frozen(np.argsort(counts[: len(some)], kind="stable")),
             some,
             terms,
             wants,
@@ -167,6 +183,7 @@ def _run(
     ranges: Ranges,
     changes: Bars,
     counts: Integers,
+    order: Integers,
     firsts: Integers,
     terms: Terms,
     wants: int,
@@ -187,26 +204,69 @@ def _run(
         market.bars.follows,
     )
     returns = np.empty(max(0, days - 1))
-    for index in range(len(firsts)):
+    noting = wants & _TRADES != 0
+    at_once = not noting and days == 0
+    prices, table, lists = unowned(ranges.prices), unowned(ranges.table), unowned(changes)
+    places, states = np.zeros((PLACES, LANES), np.int64), np.empty((STATES, LANES))
+    count = 0
+    for turn in range(len(firsts)):
+        lane, index = turn % LANES, order[turn]
+        if lane == 0:
+            # In the order of their counts the first has the least.
+            count = counts[index] & -2 if at_once and turn + LANES <= len(firsts) else 0
+            for other in range(min(LANES, len(firsts) - turn)):
+                places[LISTS, other] = order[turn + other] * changes.shape[1]
+            walk_four(prices, table, bars, lists, count, terms, unowned(places), unowned(states))
         if firsts[index] < 0:
             finite[index] = 1
             continue
-        walked = walk(ranges, changes[index], counts[index], terms, notes, wants & _TRADES != 0)
+        so_far = _so_far(count, places, states, lane)
+        walked = walk(ranges, changes[index], counts[index], terms, so_far, notes, noting)
         own, why = values[index], reasons[index]
-        measure_final(walked.final, terms.capital, own)
-        _measure_walk(walked, bars, span.bars_per_year, own, why)
-        if wants & DAYS:
-            whole = measure_days(notes.levels, returns, own, why)
-            if whole and wants & _DISTRIBUTION:
-                measure_distribution(returns, own, why)
-            if len(daily) > 0:
-                daily[index] = notes.levels
-        if wants & _GROWTH:
-            measure_growth(terms.capital, span.days, own, why)
-        if wants & _TRADES:
-            measure_trades(notes.trades[: walked.closed], own, why)
-            measure_activity(notes.trades[: walked.rows], notes.counts, bars, own)
+        _measure(walked, market, bars, terms, notes, returns, wants, own, why)
+        if wants & DAYS and len(daily) > 0:
+            daily[index] = notes.levels
         finite[index] = _is_finite(walked.final, own) if wants else walked.final < np.inf
+
+
+@merged
+def _so_far(count: int, places: Integers, states: Numbers, lane: int) -> SoFar:
+    return SoFar(
+        count,
+        states[CASH, lane],
+        states[PEAK, lane],
+        states[LEAST, lane],
+        states[SUM_OF_RETURNS, lane],
+        states[SUM_OF_SQUARES, lane],
+        int(states[WINS, lane]),
+        places[HELD, lane],
+    )
+
+
+@merged
+def _measure(
+    walked: Walked,
+    market: Market,
+    bars: int,
+    terms: Terms,
+    notes: Notes,
+    returns: Numbers,
+    wants: int,
+    values: Numbers,
+    reasons: Bytes,
+) -> None:
+    span = market.span
+    measure_final(walked.final, terms.capital, values)
+    _measure_walk(walked, bars, span.bars_per_year, values, reasons)
+    if wants & DAYS:
+        whole = measure_days(notes.levels, returns, values, reasons)
+        if whole and wants & _DISTRIBUTION:
+            measure_distribution(returns, values, reasons)
+    if wants & _GROWTH:
+        measure_growth(terms.capital, span.days, values, reasons)
+    if wants & _TRADES:
+        measure_trades(notes.trades[: walked.closed], values, reasons)
+        measure_activity(notes.trades[: walked.rows], notes.counts, bars, values)
 
 
 @merged

@@ -64,6 +64,30 @@ class Notes(NamedTuple):
     follows: Bytes
 
 
+class SoFar(NamedTuple):
+    """How a set stands after some closed trades.
+
+    Attributes:
+        changes: Changes gone through, two for each trade.
+        cash: Equity.
+        peak: Highest equity at a close.
+        least: As in Walked, like what follows.
+        returns: See there.
+        squares: See there.
+        wins: See there.
+        held: See there.
+    """
+
+    changes: int
+    cash: float
+    peak: float
+    least: float
+    returns: float
+    squares: float
+    wins: int
+    held: np.int64
+
+
 class Walked(NamedTuple):
     """What a walk tells.
 
@@ -101,26 +125,32 @@ def _larger(one: float, other: float) -> float:
 
 @merged
 def walk(  # noqa: C901, PLR0912, PLR0915 - one loop: what it called would count references
-    ranges: Ranges, changes: Bars, count: int, terms: Terms, notes: Notes, noting: bool
+    ranges: Ranges,
+    changes: Bars,
+    count: int,
+    terms: Terms,
+    so_far: SoFar,
+    notes: Notes,
+    noting: bool,
 ) -> Walked:
     """Trade a set, given the bars whose closes decide entries and exits in turn.
 
-    An odd `count` leaves the last position to the window's end. Trades are noted if `noting`.
+    An odd `count` leaves the last position to the window's end. Trades are noted if `noting`: then
+    none may be closed before.
     """
     # An array taken out of a tuple inside the loop would count references each time.
     prices, table = ranges
     trades, counts, midnights, levels, follows = notes
     last = len(prices) - 1
     buying, selling = 1.0 + terms.slippage, 1.0 - terms.slippage
-    cash = peak = final = terms.capital
-    least = 1.0
-    returns = squares = 0.0
-    closed = wins = row = day = 0
-    held = np.int64(0)
+    begin, cash, peak, least, returns, squares, wins, held = so_far
+    final = cash
+    closed = row = begin // 2
+    day = 0
     if noting:
         counts[:] = 0
     records, bars = unowned(table), np.int64(len(prices))
-    for place in range(0, count, 2):
+    for place in range(begin, count, 2):
         if place + _AHEAD + 1 < count:
             # The records of a trade to come: asked for early, they are there in time.
             soon = np.int64(changes[np.uint64(place + _AHEAD)]) + 1

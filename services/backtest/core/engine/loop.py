@@ -179,6 +179,7 @@ def trade_set(  # noqa: C901, PLR0912, PLR0915 - state kept in registers; calls 
                         curve,
                         trade,
                         levels,
+                        sheet.whole,
                     )
                     if sheet.excursions:
                         lowest, highest = extremes(highs, lows, begin, at, lowest, highest)

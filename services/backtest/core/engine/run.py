@@ -25,7 +25,7 @@ from services.backtest.core.kernel import Bytes, Integers, Numbers, frozen, kern
 from services.backtest.core.ledger import COUNTS, TRADE_COLUMNS
 from services.backtest.core.market import Bars, Charges, Market, Marks, Ranges, Span
 from services.backtest.core.measures.summary import measure_run
-from services.backtest.core.measures.wants import ALL_WANTS, CONFLICTS, DAYS, EXCURSIONS
+from services.backtest.core.measures.wants import ALL_WANTS, CONFLICTS, DAYS, EXCURSIONS, TURNOVER
 from services.backtest.core.metrics import METRIC_NAMES
 from services.backtest.core.terms import Records, records_of
 from services.backtest.core.unowned import beyond, unowned
@@ -149,6 +149,7 @@ def _run(
         unowned(equity),
         unowned(position),
         len(equity) > 0,
+        wants & TURNOVER != 0,
         wants & EXCURSIONS != 0,
         wants & CONFLICTS != 0,
     )

@@ -6,7 +6,8 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from services.backtest.core.engine.lanes import LANES, highest, touch, trail
+from services.backtest.core.engine.lanes import highest, touch, trail
+from services.backtest.core.engine.octets import LANES
 from services.backtest.core.engine.orders import Guard, ratcheted
 from services.backtest.core.engine.scanning import Word, trailing_zeros
 from services.backtest.core.kernel import Bytes, Integers, Numbers, inner, merged

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from services.backtest.core.curve import Curve, after_close
+from services.backtest.core.engine.drawing import drawn
 from services.backtest.core.engine.fills import pay
-from services.backtest.core.engine.lanes import LANES, advance, advance_some
+from services.backtest.core.engine.octets import LANES
 from services.backtest.core.engine.orders import Guard
 from services.backtest.core.engine.touching import Course, Ground, touched
 from services.backtest.core.kernel import Integers, Numbers, inner, merged
@@ -44,6 +45,7 @@ class Sheet(NamedTuple):
         equity: Equity at every close.
         position: Signed quantity held at every close.
         recording: Whether equity and position are wanted.
+        whole: Whether the sum of equity is wanted.
         excursions: Whether trades get their excursions.
         conflicts: Whether bars that are to enter both sides are counted.
     """
@@ -55,48 +57,9 @@ class Sheet(NamedTuple):
     equity: Numbers
     position: Numbers
     recording: bool
+    whole: bool
     excursions: bool
     conflicts: bool
-
-
-@merged
-def _drawn(
-    closes: Numbers,
-    at: int,
-    until: int,
-    bars: int,
-    cash: float,
-    quantity: float,
-    entry: float,
-    curve: Curve,
-) -> tuple[int, Curve]:
-    """Draw the curve as far as eight closes at a time do, none of which ruins the account."""
-    previous, total, returns, squares, peak, least, trough, peak_bar, longest = curve
-    while at < until and at + LANES <= bars:
-        count = min(until - at, LANES)
-        if count == LANES:
-            sums = advance(closes, at, cash, quantity, entry, previous, total, returns, squares)
-        else:
-            sums = advance_some(
-                count, closes, at, cash, quantity, entry, previous, total, returns, squares
-            )
-        if not sums[3] > 0.0:
-            break
-        if sums[4] >= peak:
-            for bar in range(at, at + count):
-                value = cash + quantity * (closes[bar] - entry)
-                trough = min(trough, value)
-                if value >= peak:
-                    if bar - peak_bar > 1:
-                        longest = max(longest, bar - peak_bar)
-                    least = min(least, trough / peak)
-                    peak, peak_bar, trough = value, bar, value
-        else:
-            trough = min(trough, sums[3])
-        total, returns, squares = sums[:3]
-        at += count
-        previous = cash + quantity * (closes[at - 1] - entry)
-    return at, Curve(previous, total, returns, squares, peak, least, trough, peak_bar, longest)
 
 
 @merged
@@ -109,13 +72,15 @@ def walk(
     curve: Curve,
     trade: Numbers,
     levels: Numbers,
+    whole: bool,
 ) -> tuple[int, bool, float, int, int, Guard, Curve]:
     """Draw the curve up to a bar, moving the trailing stop and paying funding on the way.
 
     Returns the bar stopped before, or the one that ends the position, and whether by ruin at its
     close, otherwise by a level; cash, the next charge and the next midnight; guard and curve, the
     guard meaning nothing after ruin. `held` are side, cash, signed quantity and entry price,
-    `behind` the distance of the trailing stop.
+    `behind` the distance of the trailing stop; `whole` tells whether the curve's sum of equity is
+    wanted.
     """
     at, end, charged, day, days, _ = course
     closes, midnights, charges = ground.close, ground.midnights, ground.charges
@@ -125,11 +90,17 @@ def walk(
     fetch(ground.follows, stop)
     ruined = False
     while at < stop and not ruined:
-        until = min(stop, charged)
-        if day < days:
-            until = min(until, midnights[day] + 1)
-        at, curve = _drawn(closes, at, until, ground.bars, cash, quantity, entry, curve)
+        until = min(stop, midnights[day] + 1) if day < days else stop
+        account = cash, quantity, entry
+        at, cash, charged, curve = drawn(
+            closes, charges, at, until, ground.bars, charged, account, curve, trade, whole
+        )
+        until = min(until, at + LANES)
         while at < until:
+            if at == charged:
+                cash -= pay(trade, charges.at_open[at])
+                cash -= pay(trade, charges.inside[at])
+                charged = charges.following[at + 1]
             value = cash + quantity * (closes[at] - entry)
             if value <= 0.0:
                 ruined = True
@@ -137,10 +108,10 @@ def walk(
             curve = after_close(curve, at, value)
             at += 1
         day = mark_days(levels, midnights, days, day, at, curve.previous)
-        if at == charged and at < end and not ruined:
-            cash -= pay(trade, charges.at_open[at])
-            cash -= pay(trade, charges.inside[at])
-            charged = charges.following[at + 1]
+    if at == charged and at < end and not ruined:
+        cash -= pay(trade, charges.at_open[at])
+        cash -= pay(trade, charges.inside[at])
+        charged = charges.following[at + 1]
     return at, ruined, cash, charged, day, guard, curve
 
 

@@ -20,8 +20,16 @@ from services.backtest.core.measures.trades import (
     measure_activity,
     measure_excursions,
     measure_trades,
+    measure_turnover,
 )
-from services.backtest.core.measures.wants import DAYS, DISTRIBUTION, EXCURSIONS, GROWTH, TRADES
+from services.backtest.core.measures.wants import (
+    DAYS,
+    DISTRIBUTION,
+    EXCURSIONS,
+    GROWTH,
+    TRADES,
+    TURNOVER,
+)
 
 
 @inner
@@ -64,7 +72,9 @@ def measure_run(
         measure_trades(trades[:closed], values, reasons)
     if wants & EXCURSIONS:
         measure_excursions(trades[:closed], values, reasons)
-    measure_activity(trades, counts, bars, curve.total / bars, values)
+    measure_activity(trades, counts, bars, values)
+    if wants & TURNOVER:
+        measure_turnover(trades, curve.total / bars, values)
     for metric in range(len(values)):
         if reasons[metric] == 0 and not abs(values[metric]) < np.inf:
             return False

@@ -170,20 +170,15 @@ def measure_activity(
     trades: Numbers,
     counts: Integers,
     bars: int,
-    mean_equity: float,
     values: Numbers,
 ) -> None:
     """Measure what was done in `bars` bars, an open trade in the last row of `trades` included."""
-    fees = funding = loss = notional = 0.0
+    fees = funding = loss = 0.0
     for place in range(len(trades)):
         fees += trades[place, FEES]
         funding += trades[place, FUNDING]
         loss += trades[place, LIQUIDATION_LOSS]
-        notional += trades[place, QUANTITY] * trades[place, ENTRY_PRICE]
-        if trades[place, EXIT_BAR] >= 0.0:
-            notional += trades[place, QUANTITY] * trades[place, EXIT_PRICE]
     values[Metric.EXPOSURE_RATIO] = counts[HELD_BARS] / bars
-    values[Metric.TURNOVER_RATIO] = notional / mean_equity
     values[Metric.FEES_QUOTE] = fees
     values[Metric.FUNDING_QUOTE] = funding
     values[Metric.AMBIGUOUS_BAR_COUNT] = counts[AMBIGUOUS_BARS]
@@ -195,3 +190,14 @@ def measure_activity(
     values[Metric.LIQUIDATION_LOSS_QUOTE] = loss
     values[Metric.RESOLVED_BAR_COUNT] = counts[RESOLVED_BARS]
     values[Metric.ADDED_ENTRY_COUNT] = counts[ADDED_ENTRIES]
+
+
+@inner
+def measure_turnover(trades: Numbers, mean_equity: float, values: Numbers) -> None:
+    """Measure what was bought and sold, an open trade in the last row of `trades` included."""
+    notional = 0.0
+    for place in range(len(trades)):
+        notional += trades[place, QUANTITY] * trades[place, ENTRY_PRICE]
+        if trades[place, EXIT_BAR] >= 0.0:
+            notional += trades[place, QUANTITY] * trades[place, EXIT_PRICE]
+    values[Metric.TURNOVER_RATIO] = notional / mean_equity

@@ -16,8 +16,9 @@ CONFLICTS: Final = 32
 SPREAD: Final = 64
 SHORTFALL: Final = 128
 ULCER: Final = 256
+TURNOVER: Final = 512
 ALL_DAYS: Final = DAYS | SPREAD | SHORTFALL | ULCER
-ALL_WANTS: Final = 511
+ALL_WANTS: Final = 1023
 
 _GROUPS: Final = {
     GROWTH: (Metric.CAGR_RATIO, Metric.CALMAR_RATIO),
@@ -37,6 +38,7 @@ _GROUPS: Final = {
         Metric.AVERAGE_FAVORABLE_EXCURSION_RATIO,
     ),
     CONFLICTS: (Metric.CONFLICTING_ENTRY_COUNT,),
+    TURNOVER: (Metric.TURNOVER_RATIO,),
 }
 _WANTS: Final = {
     METRIC_NAMES[metric]: wants for wants, metrics in _GROUPS.items() for metric in metrics

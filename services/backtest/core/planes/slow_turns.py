@@ -23,8 +23,8 @@ from services.backtest.core.unowned import beyond, numbers_at, unowned
 
 Places = npt.NDArray[np.int32]
 
-_SELDOM: Final = 16
-"""There is room for turns in one of so many words, and after a second look for all there are."""
+_SELDOM: Final = 8
+"""There is room for turns in one of so many words; sets with more are looked at again."""
 _ONE: Final = np.uint64(1)
 _LAST: Final = np.uint64(63)
 _NONE: Final = np.uint64(0)
@@ -81,20 +81,30 @@ def list_slow_turns(
         divisors,
         bounding_factors(divisors),
     )
+    owned = _Rows(*map(frozen, rows))
     lefts, rights = map(frozen, pairs)
     values = np.empty(2 * WORD)
     room = -(-bar_count // (WORD * _SELDOM))
-    while True:
-        lists = TurnLists(
-            np.empty((len(firsts), room), np.int32),
-            np.empty((len(firsts), room, 2), np.uint64),
-            np.zeros(len(firsts), np.int64),
-        )
-        _list(_Rows(*map(frozen, rows)), lefts, rights, bar_count, frozen(firsts), values, lists)
-        most = int(lists.counts.max(initial=0))
-        if most <= room:
-            return lists
-        room = most
+    lists = _lists_of(len(firsts), room)
+    _list(owned, lefts, rights, bar_count, frozen(firsts), values, lists)
+    many = np.flatnonzero(lists.counts > room)
+    if not len(many):
+        return lists
+    wide = _lists_of(len(firsts), int(lists.counts.max()))
+    wide.places[:, :room], wide.bits[:, :room], wide.counts[:] = lists
+    again = _lists_of(len(many), wide.places.shape[1])
+    own = frozen(lefts[many]), frozen(rights[many])
+    _list(owned, *own, bar_count, frozen(firsts[many]), values, again)
+    wide.places[many], wide.bits[many], wide.counts[many] = again
+    return wide
+
+
+def _lists_of(sets: int, room: int) -> TurnLists:
+    return TurnLists(
+        np.empty((sets, room), np.int32),
+        np.empty((sets, room, 2), np.uint64),
+        np.zeros(sets, np.int64),
+    )
 
 
 def fill_slow_turns(lists: TurnLists, opens: Words, leaves: Words) -> None:

@@ -266,7 +266,7 @@ def _measure(
         measure_growth(terms.capital, span.days, values, reasons)
     if wants & _TRADES:
         measure_trades(notes.trades[: walked.closed], values, reasons)
-        measure_activity(notes.trades[: walked.rows], notes.counts, bars, np.nan, values)
+        measure_activity(notes.trades[: walked.rows], notes.counts, bars, values)
 
 
 @merged

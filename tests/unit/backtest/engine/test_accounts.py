@@ -10,13 +10,19 @@ import pytest
 from services.backtest.core import ledger
 from services.backtest.core.engine import ALL_WANTS, METRICS, Lines, Signals, run_many, wants_of
 from services.backtest.core.execution import Execution
-from services.backtest.core.metrics import METRIC_NAMES
+from services.backtest.core.frame import Frame, Funding
+from services.backtest.core.market import market_of
+from services.backtest.core.metrics import METRIC_NAMES, Metric
 from services.backtest.core.terms import terms_matrix, tiers_of
+from services.common.frames import Candles
+from services.common.intervals import Interval
 from tests.unit.backtest.engine.engine_room import (
     BUY,
     COVER,
+    HOUR_MS,
     SELL,
     SHORT,
+    START_MS,
     lines_of,
     play,
     signals_of,
@@ -30,6 +36,7 @@ from tests.unit.backtest.engine.random_cases import (
     ground_of,
     walk,
 )
+from tests.unit.backtest.engine.reference_window import Beside
 
 
 def identity_gap(ground: Ground, case: Case) -> float:
@@ -185,3 +192,28 @@ def test_a_metric_is_the_same_alone_and_in_company(seed: int) -> None:
     values, _ = many(ground, cases, wants_of(names))
     places = [METRIC_NAMES.index(name) for name in names]
     np.testing.assert_array_equal(values[:, places], known[:, places])
+
+
+@pytest.mark.parametrize("spacing", [1, 3, 7, 8, 9, 40])
+def test_settlements_are_paid_where_they_fall_however_many_bars_are_drawn_at_once(
+    spacing: int,
+) -> None:
+    """A set run alone walks from settlement to settlement, one in company does not; same bits."""
+    rng, bars = np.random.default_rng(spacing), 400
+    times = START_MS + HOUR_MS * np.arange(bars)
+    candles = Candles.from_columns([times, *walk(rng, bars), np.zeros(bars)])
+    stamps = times[spacing // 2 :: spacing] + rng.choice([0, HOUR_MS // 2])
+    funding = Funding(stamps, rng.normal(0.0, 0.01, len(stamps)))
+    frame = Frame(candles, 0, Interval.HOUR_1, 0, funding)
+    ground = Ground(frame, market_of(frame), [True] * bars, Beside())
+    model = Execution(trailing_stop_ratio=0.4, leverage=2.0)
+    flags = [rng.choice([0, BUY, SELL | SHORT, SHORT], bars, p=[0.97, 0.01, 0.01, 0.01])]
+    flags.append(np.where(np.arange(bars) == 5, BUY, 0))
+    flags.append(np.where(np.arange(bars) == 6, SHORT, 0))
+    for execution in (model, Execution()):
+        cases = [Case(one.tolist(), 0, execution, {}) for one in flags]
+        alone = [engine_runs(ground, case) for case in cases]
+        values, reasons = many(ground, cases, ALL_WANTS)
+        np.testing.assert_array_equal(values, [each.values for each in alone])
+        np.testing.assert_array_equal(reasons, [each.reasons for each in alone])
+        assert all(each.values[Metric.FUNDING_QUOTE] != 0.0 for each in alone)

@@ -4,8 +4,7 @@ The newest events are held here, in bounded memory, and every watcher follows th
 number. One that comes late, or reads slowly, is behind what is held: it reads the store by itself
 until it has caught up, and holds nobody else.
 
-Watchers are let go a few at a time. Hundreds of them in one turn of the event loop would keep
-everybody else waiting for as long as it takes to tell them all.
+Watchers are let go a few at a time; see `turnstile`.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ from typing import Final, TypeAlias
 
 from services.optimizer.core.ports import StudyStore
 from services.optimizer.core.records import StudyRecord
+from services.optimizer.core.study.turnstile import Group, Turnstile
 
 PAGE: Final = 64
 """Events read, or handed out, at once: what a watcher that stands still keeps from being freed."""
@@ -29,9 +29,6 @@ MOST_RECENT: Final = 256
 
 MOST_RECENT_BYTES: Final = 4 * 1024 * 1024
 """Size of the events held for all watchers of a study; the newest page is held anyway."""
-
-RELEASED_AT_ONCE: Final = 8
-"""Watchers let go in one turn of the event loop."""
 
 Events: TypeAlias = Sequence[tuple[int, bytes]]
 """Events with their numbers, which rise by 1."""
@@ -50,6 +47,10 @@ class Look:
     record: StudyRecord
 
 
+News: TypeAlias = tuple[Look, Group]
+"""A reading, and with whom one was let go to tell it: to be left when that is done."""
+
+
 class Chronicle:
     """One study's newest events, and who waits for more.
 
@@ -62,9 +63,11 @@ class Chronicle:
         study_id: str,
         store: StudyStore,
         read_record: Callable[[str], Awaitable[StudyRecord]],
+        turnstile: Turnstile,
         tip: int,
     ) -> None:
         """Hold nothing yet; `tip` is the number after which the first watcher wants events."""
+        self._turnstile = turnstile
         self._study_id = study_id
         self._store = store
         self._read_record = read_record
@@ -75,8 +78,8 @@ class Chronicle:
         self._full = False
         self._turn = 0
         self._look: Look | None = None
-        self._waiting: deque[tuple[int, asyncio.Future[Look]]] = deque()
-        self._reading: asyncio.Task[None] | None = None
+        self._waiting: deque[tuple[int, asyncio.Future[News]]] = deque()
+        self._telling: asyncio.Task[None] | None = None
 
     @property
     def newest(self) -> Look | None:
@@ -95,18 +98,15 @@ class Chronicle:
             self._begin()
         return self._turn - 1
 
-    async def look(self, after_turn: int) -> Look:
-        """Return a reading later than a turn, as soon as there is one.
+    async def look(self, after_turn: int) -> News:
+        """Return a reading later than a turn, as soon as there is one and others have been told.
 
         Raises:
             AssayError: NOT_FOUND/STUDY_UNKNOWN, UNAVAILABLE/STORE_UNAVAILABLE; to all who wait.
         """
-        if self._look is not None and self._look.turn > after_turn:
-            return self._look
-        future: asyncio.Future[Look] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[News] = asyncio.get_running_loop().create_future()
         self._waiting.append((after_turn, future))
-        if self._turn > after_turn:
-            self._begin()
+        self._begin()
         try:
             return await future
         finally:
@@ -129,61 +129,64 @@ class Chronicle:
             return events
         if not self._full:
             return ()
-        await self.look(self.call())
+        _, group = await self.look(self.call())
+        group.leave()
         return await self.after(seen) if self.tip > seen else ()
 
     def fail(self, error: Exception) -> None:
         """Let all who wait go with an error, at once."""
-        if self._reading is not None:
-            self._reading.cancel()
+        if self._telling is not None:
+            self._telling.cancel()
+        self._fail_all(error)
+
+    def _begin(self) -> None:
+        if self._telling is None or self._telling.done():
+            # A context of its own: the deadline of the call that watches is not this one's.
+            self._telling = asyncio.get_running_loop().create_task(
+                self._tell(), context=contextvars.Context()
+            )
+
+    async def _tell(self) -> None:
+        """Read what is new and let those go who wait for it, until nobody does."""
+        while True:
+            known = self._look.turn if self._look is not None else -1
+            self._waiting = deque(one for one in self._waiting if not one[1].done())
+            if known < self._turn and any(after >= known for after, _ in self._waiting):
+                await self._read()
+            elif any(after < known for after, _ in self._waiting):
+                await self._turnstile.let_go(self._next)
+            else:
+                return
+
+    def _next(self) -> Callable[[Group], None] | None:
+        """Take who has waited longest for the newest reading; None where nobody does."""
+        look = self._look
+        for place, (after, future) in enumerate(self._waiting):
+            if look is not None and after < look.turn and not future.done():
+                del self._waiting[place]
+                return lambda group: future.set_result((look, group))
+        return None
+
+    async def _read(self) -> None:
+        turn = self._turn
+        try:
+            # In this order: a record that has ended is followed by its last event.
+            record = await self._read_record(self._study_id)
+            self._notice(record)
+            events = await self._store.events(self._study_id, self.tip, PAGE)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is the watchers'
+            self._fail_all(error)
+            return
+        self._take(events)
+        if not events or events[-1][0] == self.tip:
+            self._full = len(events) == PAGE
+        self._look = Look(turn, record)
+
+    def _fail_all(self, error: Exception) -> None:
         while self._waiting:
             _, future = self._waiting.popleft()
             if not future.done():
                 future.set_exception(error)
-
-    def _begin(self) -> None:
-        if self._reading is None or self._reading.done():
-            # A context of its own: the deadline of the call that watches is not the reading's.
-            self._reading = asyncio.get_running_loop().create_task(
-                self._read(), context=contextvars.Context()
-            )
-
-    async def _read(self) -> None:
-        """Read what is new and let those go who wait for it, until nobody does."""
-        while any(after < self._turn and not one.done() for after, one in self._waiting):
-            turn = self._turn
-            try:
-                # In this order: a record that has ended is followed by its last event.
-                record = await self._read_record(self._study_id)
-                self._notice(record)
-                tip = self.tip
-                events = await self._store.events(self._study_id, tip, PAGE)
-            except Exception as error:  # noqa: BLE001 - whatever it is, it is the watchers'
-                await self._release(self._turn, error)
-                continue
-            self._take(events)
-            if not events or events[-1][0] == self.tip:
-                self._full = len(events) == PAGE
-            self._look = look = Look(turn, record)
-            await self._release(turn, look)
-
-    async def _release(self, turn: int, news: Look | Exception) -> None:
-        """Let those go who wait for a turn up to this one, a few at a time."""
-        released = 0
-        for _ in range(len(self._waiting)):
-            after, future = self._waiting.popleft()
-            if future.done():
-                continue
-            if after >= turn:
-                self._waiting.append((after, future))
-                continue
-            if isinstance(news, Look):
-                future.set_result(news)
-            else:
-                future.set_exception(news)
-            released += 1
-            if released % RELEASED_AT_ONCE == 0:
-                await asyncio.sleep(0)
 
     def _notice(self, record: StudyRecord) -> None:
         """Forget the events of a study that was deleted, and whose id is another's now."""

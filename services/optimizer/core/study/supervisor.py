@@ -42,6 +42,7 @@ class Supervisor:
         replica: Replica,
     ) -> None:
         self._store = store
+        self._caller_limit = replica.caller_limit
         self._writer = writer
         self._clock = clock
         self._ownership = Ownership(replica, store, engage, writer, clock, self._notify)
@@ -102,7 +103,12 @@ class Supervisor:
                 return stopping
 
     async def resume(self, study_id: str) -> StudyRecord:
-        """Go on with an ended study that has something left to do; returns it as it is then."""
+        """Go on with an ended study that has something left to do; returns it as it is then.
+
+        Raises:
+            AssayError: NOT_FOUND/STUDY_UNKNOWN, FAILED_PRECONDITION/STUDY_STATE_WRONG,
+                RESOURCE_EXHAUSTED/TOO_MANY_STUDIES.
+        """
         return await _promptly(asyncio.shield(self._resume(study_id)))
 
     async def _resume(self, study_id: str) -> StudyRecord:
@@ -172,7 +178,9 @@ class Supervisor:
     async def _changed(self, record: StudyRecord, wanted: StudyRecord) -> bool:
         """Write a caller's change of state; False when the state has changed meanwhile."""
         event = self._writer.state_changed(wanted.state, self._clock.now_ms())
-        written = await self._store.update(wanted, [event], {record.state}, None)
+        written = await self._store.update(
+            wanted, [event], {record.state}, None, self._caller_limit
+        )
         if written:
             self._notify(record.study_id)
         return written

@@ -20,6 +20,7 @@ from services.optimizer.core.records import StudyRecord
 from services.optimizer.core.study.chronicle import Chronicle
 from services.optimizer.core.study.events import Clock, EventWriter
 from services.optimizer.core.study.lifecycle import FINAL_STATES
+from services.optimizer.core.study.turnstile import Turnstile
 
 LOOK_SECONDS: Final = 0.5
 """Time between two looks for news of studies that live in another replica."""
@@ -44,6 +45,7 @@ class Watches:
         self._local = local
         # Alive as long as somebody watches.
         self._chronicles: WeakValueDictionary[str, Chronicle] = WeakValueDictionary()
+        self._turnstile = Turnstile()
         self._looking: asyncio.Task[None] | None = None
         self._closing = False
 
@@ -59,27 +61,34 @@ class Watches:
         seen = after_number
         chronicle = self._chronicles.get(study_id)
         if chronicle is None:
-            chronicle = Chronicle(study_id, self._store, self._read_record, seen)
+            chronicle = Chronicle(study_id, self._store, self._read_record, self._turnstile, seen)
             self._chronicles[study_id] = chronicle
         self._look_elsewhere()
         # What others have read before is not enough for who comes now.
         turn = chronicle.call()
-        while True:
-            look = await chronicle.look(turn)
-            ended: bool | None = None
-            while events := await chronicle.after(seen):
-                for number, event in events:
-                    seen = number
-                    yield number, event
-                ended = self._is_finish(events[-1][1])
-                if self._closing:
-                    raise _draining()
-            if look.record.state in FINAL_STATES and ended is not False:
-                return
-            turn = look.turn
-            if ended and chronicle.newest is look:
-                # An end that came after the record was read is the last news: look again.
-                chronicle.call()
+        group = None
+        try:
+            while True:
+                look, group = await chronicle.look(turn)
+                ended: bool | None = None
+                while events := await chronicle.after(seen):
+                    for number, event in events:
+                        seen = number
+                        yield number, event
+                    ended = self._is_finish(events[-1][1])
+                    if self._closing:
+                        raise _draining()
+                if look.record.state in FINAL_STATES and ended is not False:
+                    return
+                turn = look.turn
+                if ended and chronicle.newest is look:
+                    # An end that came after the record was read is the last news: look again.
+                    chronicle.call()
+                group.leave()
+                group = None
+        finally:
+            if group is not None:
+                group.leave()
 
     def wake(self, study_id: str) -> None:
         """Tell the watchers of a study that there is news."""
@@ -115,9 +124,9 @@ class Watches:
                 if study_id in self._local:
                     continue
                 chronicle = self._chronicles.get(study_id)
-                if chronicle is not None and chronicle.is_awaited:
-                    if await self._has_news(study_id, chronicle.tip):
-                        chronicle.call()
+                awaited = chronicle is not None and chronicle.is_awaited
+                if chronicle and awaited and await self._has_news(study_id, chronicle.tip):
+                    chronicle.call()
                 del chronicle
 
     async def _has_news(self, study_id: str, seen: int) -> bool:

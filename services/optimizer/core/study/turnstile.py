@@ -67,5 +67,7 @@ class Turnstile:
             if group.size:
                 began = asyncio.get_running_loop().time()
                 await group.emptied()
-                took = asyncio.get_running_loop().time() - began
-                await asyncio.sleep(min(took, LONGEST_PAUSE_SECONDS))
+                if group.size == AT_ONCE:
+                    # A crowd: its next are on their way.
+                    took = asyncio.get_running_loop().time() - began
+                    await asyncio.sleep(min(took, LONGEST_PAUSE_SECONDS))

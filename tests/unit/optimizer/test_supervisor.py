@@ -200,5 +200,5 @@ async def test_watching_leaves_nothing_behind() -> None:
                 await one.watched(name)
         async with asyncio.timeout(10):
             # What has read for the last one ends in one of its next turns.
-            while one.supervisor._watches._chronicles:
+            while one.supervisor._watches._chronicles:  # noqa: ASYNC110 - nothing tells it
                 await asyncio.sleep(0)

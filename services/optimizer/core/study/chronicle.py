@@ -14,12 +14,13 @@ import contextvars
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Final, TypeAlias
 
 from services.optimizer.core.ports import StudyStore
 from services.optimizer.core.records import StudyRecord
-from services.optimizer.core.study.turnstile import Group, Turnstile
+from services.optimizer.core.study.turnstile import Group, Turnstile, Waiting
 
 PAGE: Final = 64
 """Events read, or handed out, at once: what a watcher that stands still keeps from being freed."""
@@ -51,6 +52,19 @@ News: TypeAlias = tuple[Look, Group]
 """A reading, and with whom one was let go to tell it: to be left when that is done."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A watcher that waits for a reading later than a turn."""
+
+    after: int
+    slow: bool
+    future: asyncio.Future[News]
+
+
+def _tell(future: asyncio.Future[News], look: Look, group: Group) -> None:
+    future.set_result((look, group))
+
+
 class Chronicle:
     """One study's newest events, and who waits for more.
 
@@ -78,7 +92,7 @@ class Chronicle:
         self._full = False
         self._turn = 0
         self._look: Look | None = None
-        self._waiting: deque[tuple[int, asyncio.Future[News]]] = deque()
+        self._waiting: deque[_Place] = deque()
         self._telling: asyncio.Task[None] | None = None
 
     @property
@@ -98,14 +112,18 @@ class Chronicle:
             self._begin()
         return self._turn - 1
 
-    async def look(self, after_turn: int) -> News:
+    async def look(self, after_turn: int, *, slow: bool = False) -> News:
         """Return a reading later than a turn, as soon as there is one and others have been told.
+
+        Args:
+            after_turn: The turn.
+            slow: What leaving the last group said.
 
         Raises:
             AssayError: NOT_FOUND/STUDY_UNKNOWN, UNAVAILABLE/STORE_UNAVAILABLE; to all who wait.
         """
         future: asyncio.Future[News] = asyncio.get_running_loop().create_future()
-        self._waiting.append((after_turn, future))
+        self._waiting.append(_Place(after_turn, slow, future))
         self._begin()
         try:
             return await future
@@ -150,21 +168,21 @@ class Chronicle:
         """Read what is new and let those go who wait for it, until nobody does."""
         while True:
             known = self._look.turn if self._look is not None else -1
-            self._waiting = deque(one for one in self._waiting if not one[1].done())
-            if known < self._turn and any(after >= known for after, _ in self._waiting):
+            self._waiting = deque(one for one in self._waiting if not one.future.done())
+            if known < self._turn and any(one.after >= known for one in self._waiting):
                 await self._read()
-            elif any(after < known for after, _ in self._waiting):
+            elif any(one.after < known for one in self._waiting):
                 await self._turnstile.let_go(self._next)
             else:
                 return
 
-    def _next(self) -> Callable[[Group], None] | None:
+    def _next(self) -> Waiting | None:
         """Take who has waited longest for the newest reading; None where nobody does."""
         look = self._look
-        for place, (after, future) in enumerate(self._waiting):
-            if look is not None and after < look.turn and not future.done():
-                del self._waiting[place]
-                return lambda group: future.set_result((look, group))
+        for number, place in enumerate(self._waiting):
+            if look is not None and place.after < look.turn and not place.future.done():
+                del self._waiting[number]
+                return Waiting(partial(_tell, place.future, look), place.slow)
         return None
 
     async def _read(self) -> None:
@@ -184,7 +202,7 @@ class Chronicle:
 
     def _fail_all(self, error: Exception) -> None:
         while self._waiting:
-            _, future = self._waiting.popleft()
+            future = self._waiting.popleft().future
             if not future.done():
                 future.set_exception(error)
 

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 AT_ONCE: Final = 8
 """Those let go together."""
 
-PATIENCE_SECONDS: Final = 0.05
-"""How long the next wait for one who does not come back: a watcher that no longer reads."""
+PATIENCE_SECONDS: Final = 0.5
+"""How long the next wait for one who does not come back, a watcher that no longer reads. They do so
+once: nobody waits for the slow again before they were quick."""
 
 LONGEST_PAUSE_SECONDS: Final = 0.02
 """Everybody else has the loop for as long as the last group had it, but no longer than this."""
@@ -31,12 +33,19 @@ class Group:
         self.size = 0
         self._left = 0
         self._empty = asyncio.Event()
+        self._began = asyncio.get_running_loop().time()
 
-    def leave(self) -> None:
-        """Note that one is done."""
+    @property
+    def seconds(self) -> float:
+        """Time since they were let go."""
+        return asyncio.get_running_loop().time() - self._began
+
+    def leave(self) -> bool:
+        """Note that one is done; returns whether it was slow."""
         self._left += 1
         if self._left == self.size:
             self._empty.set()
+        return self.seconds > PATIENCE_SECONDS
 
     async def emptied(self) -> None:
         """Wait until all are done, but not for long."""
@@ -47,27 +56,41 @@ class Group:
             return
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """One who wants to go on.
+
+    Attributes:
+        let_go: Lets it go, told its group.
+        slow: Whether it was slow the last time.
+    """
+
+    let_go: Callable[[Group], None]
+    slow: bool
+
+
 class Turnstile:
     """The one way through for all crowds of a process."""
 
     def __init__(self) -> None:
         self._lock = asyncio.Lock()
 
-    async def let_go(self, following: Callable[[], Callable[[Group], None] | None]) -> None:
-        """Let the next few of a crowd go, and wait for them.
+    async def let_go(self, following: Callable[[], Waiting | None]) -> None:
+        """Let the next few of a crowd go, and wait for those who are not slow.
 
         Args:
-            following: Returns what lets the next one go, told its group; None where none is left.
+            following: Returns who is next; None where nobody is left.
         """
         async with self._lock:
             group = Group()
-            while group.size < AT_ONCE and (let_go := following()) is not None:
-                group.size += 1
-                let_go(group)
+            for _ in range(AT_ONCE):
+                one = following()
+                if one is None:
+                    break
+                group.size += not one.slow
+                one.let_go(Group() if one.slow else group)
             if group.size:
-                began = asyncio.get_running_loop().time()
                 await group.emptied()
-                if group.size == AT_ONCE:
-                    # A crowd: its next are on their way.
-                    took = asyncio.get_running_loop().time() - began
-                    await asyncio.sleep(min(took, LONGEST_PAUSE_SECONDS))
+            # A whole group is of a crowd: its next are on their way.
+            pause = group.seconds if group.size == AT_ONCE else 0.0
+            await asyncio.sleep(min(pause, LONGEST_PAUSE_SECONDS))

@@ -66,10 +66,10 @@ class Watches:
         self._look_elsewhere()
         # What others have read before is not enough for who comes now.
         turn = chronicle.call()
-        group = None
+        group, slow = None, False
         try:
             while True:
-                look, group = await chronicle.look(turn)
+                look, group = await chronicle.look(turn, slow=slow)
                 ended: bool | None = None
                 while events := await chronicle.after(seen):
                     for number, event in events:
@@ -84,8 +84,7 @@ class Watches:
                 if ended and chronicle.newest is look:
                     # An end that came after the record was read is the last news: look again.
                     chronicle.call()
-                group.leave()
-                group = None
+                slow, group = group.leave(), None
         finally:
             if group is not None:
                 group.leave()

@@ -135,21 +135,19 @@ class Chronicle:
         """Return some events after a number, in order; none where the last look saw no more.
 
         Raises:
-            AssayError: as `look`.
+            AssayError: UNAVAILABLE/STORE_UNAVAILABLE.
         """
         if self._recent and self._recent[0][0] - 1 <= seen < self.tip:
             begin = seen + 1 - self._recent[0][0]
             return list(islice(self._recent, begin, begin + PAGE))
-        if seen != self.tip:
-            # Behind what is held, or ahead of it: each of these reads for itself.
-            events = await self._store.events(self._study_id, seen, PAGE)
-            self._take(events)
-            return events
-        if not self._full:
+        if seen == self.tip and not self._full:
             return ()
-        _, group = await self.look(self.call())
-        group.leave()
-        return await self.after(seen) if self.tip > seen else ()
+        # Behind what is held, ahead of it, or the first to want the next page of many.
+        events = await self._store.events(self._study_id, seen, PAGE)
+        if not events and seen == self.tip:
+            self._full = False
+        self._take(events)
+        return events
 
     def fail(self, error: Exception) -> None:
         """Let all who wait go with an error, at once."""

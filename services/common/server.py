@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -25,6 +27,10 @@ logger = logging.getLogger(__name__)
 
 LIVENESS = "liveness"
 """Health name that is SERVING from the first moment: the event loop answers."""
+
+_SWITCH_SECONDS = 0.001
+"""How long a thread that computes keeps the event loop waiting, each time the loop has waited for
+the network: a fifth of what is usual, since one answer takes several such turns."""
 
 _STATUSES = health_pb2.HealthCheckResponse
 _MAX_MESSAGE_BYTES = 16 * 1024 * 1024
@@ -87,6 +93,7 @@ async def serve(application: Application, settings: ServiceSettings) -> None:
         SettingsError: a file of certificates or tokens, or the address of metrics, cannot be used.
     """
     configure_logging(application.name, settings)
+    sys.setswitchinterval(_SWITCH_SECONDS)
     listening = Listening.of(settings, application.domain)
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -95,7 +102,11 @@ async def serve(application: Application, settings: ServiceSettings) -> None:
     async with (
         measured(application.name, application.registry, settings.metrics_address) as measuring,
         _started(
-            replace(application, observers=(*tracing.observers(), *measuring)),
+            replace(
+                application,
+                warm_up=_settling(application.warm_up),
+                observers=(*tracing.observers(), *measuring),
+            ),
             listening,
             settings.drain_seconds,
             stopping,
@@ -104,6 +115,21 @@ async def serve(application: Application, settings: ServiceSettings) -> None:
         await stopping.wait()
         logger.info("service.draining")
     logger.info("service.stopped")
+
+
+def _settling(warm_up: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
+    """Return a warm-up after which what is there stays out of all collections to come.
+
+    Looking through modules and kernels that never go away takes a tenth of a second each time, in
+    which no thread of the process does anything else.
+    """
+
+    async def settled() -> None:
+        await warm_up()
+        gc.collect()
+        gc.freeze()
+
+    return settled
 
 
 @asynccontextmanager

@@ -105,6 +105,7 @@ def replica_of(settings: OptimizerSettings) -> Replica:
         name=settings.replica_name or made_up,
         lease_ms=round(settings.lease_seconds * 1000),
         study_limit=settings.study_limit,
+        caller_limit=settings.studies_per_caller,
     )
 
 
@@ -141,6 +142,7 @@ def servicer_of(
             draw_seed=lambda: secrets.randbits(SEED_BITS),
             make_study_id=lambda: f"study-{secrets.token_hex(4)}",
             trial_limit=settings.trial_limit,
+            caller_limit=settings.studies_per_caller,
             standing=standing,
         )
     )

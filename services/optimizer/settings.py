@@ -22,6 +22,8 @@ class OptimizerSettings(ServiceSettings):
         calls_at_once: Most calls to workers in flight, of all studies of this replica: more than
             the workers have slots, or some stay idle.
         study_limit: Most studies this replica runs at once; others wait, or run elsewhere.
+        studies_per_caller: Most unfinished studies of one caller, by the name of its token; of all
+            callers together where no tokens are asked for. None: any number.
         replica_name: Name of this replica, unlike any other's; None: made from host and process.
         lease_seconds: How long a study stays this replica's own without being renewed: the time
             after which another takes it over when this one dies.
@@ -35,6 +37,7 @@ class OptimizerSettings(ServiceSettings):
     trial_limit: int = 100_000
     calls_at_once: int = 16
     study_limit: int = 16
+    studies_per_caller: int | None = None
     replica_name: str | None = None
     lease_seconds: float = 15.0
     rpc_timeout_seconds: float = 60.0
@@ -47,6 +50,11 @@ class OptimizerSettings(ServiceSettings):
             for name, wanted, good in (
                 ("trial_limit", "1 to 1,000,000", 1 <= self.trial_limit <= 1_000_000),
                 ("study_limit", "1 to 10,000", 1 <= self.study_limit <= 10_000),
+                (
+                    "studies_per_caller",
+                    "1 to 1,000,000",
+                    self.studies_per_caller is None or 1 <= self.studies_per_caller <= 1_000_000,
+                ),
                 ("calls_at_once", "1 to 4,096", 1 <= self.calls_at_once <= 4_096),
                 ("lease_seconds", "0.3 to 3,600", 0.3 <= self.lease_seconds <= 3_600),
                 ("replica_name", "1 to 63 characters", 1 <= len(self.replica_name or "-") <= 63),

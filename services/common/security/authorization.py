@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import AsyncIterator
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +25,9 @@ from services.common.status import aborted
 from services.common.telemetry import Continuation, Handler, rewrapped
 
 logger = logging.getLogger(__name__)
+
+caller_name: ContextVar[str] = ContextVar("caller_name", default="")
+"""Whose token the call being served came with; empty where no tokens are asked for."""
 
 _SCHEME: Final = "bearer "
 _HEALTH: Final = "/grpc.health."
@@ -123,9 +127,19 @@ class AuthorizationInterceptor(grpc.aio.ServerInterceptor):
         return rewrapped(unread, unary=lambda _: refuse, stream=lambda _: refuse_stream)
 
     def _counting(self, handler: Handler, caller: Caller | None) -> Handler:
+        name = caller.name if caller else ""
+
+        def unary(behavior: Any) -> Any:
+            async def call(request: Any, context: Any) -> Any:
+                caller_name.set(name)
+                return await behavior(request, context)
+
+            return call
+
         def stream(behavior: Any) -> Any:
             async def call(request: Any, context: Any) -> AsyncIterator[Any]:
-                key = caller.name if caller else _host_of(context.peer())
+                caller_name.set(name)
+                key = name or _host_of(context.peer())
                 if self._streams[key] >= self._stream_limit:
                     await aborted(context, self._too_many(), self._domain)
                 self._streams[key] += 1
@@ -139,7 +153,7 @@ class AuthorizationInterceptor(grpc.aio.ServerInterceptor):
 
             return call
 
-        return rewrapped(handler, unary=lambda behavior: behavior, stream=stream)
+        return rewrapped(handler, unary=unary, stream=stream)
 
     def _too_many(self) -> AssayError:
         return AssayError(

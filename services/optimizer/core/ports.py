@@ -74,13 +74,22 @@ class StudyStore(Protocol):
     """
 
     async def create(
-        self, record: StudyRecord, shape: StudyShape, priors: Sequence[Trial] = ()
+        self,
+        record: StudyRecord,
+        shape: StudyShape,
+        priors: Sequence[Trial] = (),
+        caller_limit: int | None = None,
     ) -> None:
         """Store a new study that waits for an owner, with the trials of others it learns from.
 
         Raises:
-            AssayError: ALREADY_EXISTS/STUDY_EXISTS if the id is taken.
+            AssayError: ALREADY_EXISTS/STUDY_EXISTS if the id is taken;
+                RESOURCE_EXHAUSTED/TOO_MANY_STUDIES if its caller has `caller_limit` other
+                unfinished studies, whichever replicas made them.
         """
+
+    async def unfinished_count(self, caller: str) -> int:
+        """Return how many studies of a caller have not ended."""
 
     async def get(self, study_id: str) -> StudyRecord | None:
         """Return a study, or None."""
@@ -117,6 +126,7 @@ class StudyStore(Protocol):
         events: Sequence[bytes],
         expected: Collection[StudyState],
         lease: Lease | None,
+        caller_limit: int | None = None,
     ) -> bool:
         """Write a record's state, times, error, digest, outcome and stop reason, and events.
 
@@ -127,7 +137,8 @@ class StudyStore(Protocol):
 
         Raises:
             LeaseLostError: see above.
-            AssayError: NOT_FOUND/STUDY_UNKNOWN.
+            AssayError: NOT_FOUND/STUDY_UNKNOWN; RESOURCE_EXHAUSTED/TOO_MANY_STUDIES for PENDING if
+                the study's caller has `caller_limit` other unfinished studies.
         """
 
     async def set_limits(self, study_id: str, limits: Limits) -> StudyRecord:

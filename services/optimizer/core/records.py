@@ -99,6 +99,7 @@ class StudyRecord:
         owner: The replica that has or last had it; empty while it waits for one.
         lease_epoch: Counts its owners; 0 before the first. Changed by claims alone.
         ledger_key: What its trials are counted under.
+        caller: Whose token made it; empty where no tokens were asked for.
     """
 
     study_id: str
@@ -120,6 +121,7 @@ class StudyRecord:
     owner: str = ""
     lease_epoch: int = 0
     ledger_key: LedgerKey = field(default_factory=lambda: LedgerKey("", ""))
+    caller: str = ""
 
     @property
     def lease(self) -> Lease:

@@ -86,6 +86,7 @@ class Collaborators:
         draw_seed: Draws a seed for a study that gives none.
         make_study_id: Makes an id for a study that chooses none.
         trial_limit: Most trials of a study.
+        caller_limit: Most unfinished studies of a caller; None: any number.
         standing: What this process is doing, but for what the store says.
     """
 
@@ -102,4 +103,5 @@ class Collaborators:
     draw_seed: Callable[[], int]
     make_study_id: Callable[[], str]
     trial_limit: int
+    caller_limit: int | None
     standing: Callable[[], pb.GetReplicaStatusResponse]

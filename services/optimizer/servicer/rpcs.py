@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import lru_cache
 
 from assay.optimizer.v1 import optimizer_service_pb2 as pb
 from assay.optimizer.v1 import study_pb2
@@ -25,6 +26,12 @@ from services.optimizer.servicer.concerned_study import concerned, note_wanted
 from services.optimizer.servicer.plans import plan_of_record
 from services.optimizer.servicer.result_rpcs import Context, ResultServicer
 from services.optimizer.servicer.study_maker import StudyMaker
+
+
+@lru_cache(maxsize=256)
+def _told(number: int, event: bytes) -> pb.WatchStudyResponse:
+    """Return an event as an answer, one for all who watch: nobody may change it."""
+    return pb.WatchStudyResponse(event=numbered(number, event))
 
 
 class OptimizerServicer(ResultServicer):
@@ -83,7 +90,7 @@ class OptimizerServicer(ResultServicer):
         refuse(violations)
         events = self._with.supervisor.watch(concerned(request.name), request.after_event_number)
         async for number, event in events:
-            yield pb.WatchStudyResponse(event=numbered(number, event))
+            yield _told(number, event)
 
     async def StopStudy(
         self, request: pb.StopStudyRequest, context: Context

@@ -11,6 +11,7 @@ from assay.optimizer.v1 import optimizer_service_pb2 as pb
 from assay.optimizer.v1 import study_pb2
 
 from services.common.errors import AssayError, refuse
+from services.common.security.authorization import caller_name
 from services.optimizer.convert import probing
 from services.optimizer.convert.creation import (
     check_repetition,
@@ -25,6 +26,7 @@ from services.optimizer.convert.requests import request_digest
 from services.optimizer.convert.warnings import warnings_of
 from services.optimizer.core.records import StudyRecord, StudyState
 from services.optimizer.core.spec.plan import StudyPlan
+from services.optimizer.core.study.lifecycle import too_many_studies
 from services.optimizer.core.study.limits import Limits
 from services.optimizer.core.trial import Trial
 from services.optimizer.servicer.collaborators import Collaborators
@@ -78,6 +80,7 @@ class StudyMaker:
             record = await self._made_before(request)
             if record is not None:
                 return record
+            await self._check_room()
             examined = await self._examined(request)
             code_version = await self._with.backtests.code_version()
             try:
@@ -111,6 +114,16 @@ class StudyMaker:
                 seconds,
             ),
         )
+
+    async def _check_room(self) -> None:
+        """Refuse a caller with too many studies before workers are asked for anything.
+
+        Raises:
+            AssayError: RESOURCE_EXHAUSTED/TOO_MANY_STUDIES.
+        """
+        limit, caller = self._with.caller_limit, caller_name.get()
+        if limit is not None and await self._with.store.unfinished_count(caller) >= limit:
+            raise too_many_studies(caller, limit)
 
     async def _made_before(self, request: pb.CreateStudyRequest) -> StudyRecord | None:
         """Return the study a repeated request made; refuse an id that is taken."""
@@ -184,8 +197,9 @@ class StudyMaker:
             code_version=code_version,
             limits=examined.limits,
             ledger_key=ledger_key_of(examined.spec),
+            caller=caller_name.get(),
         )
-        priors = await self._priors(examined)
-        await self._with.store.create(record, examined.plan.shape, priors)
+        priors, limit = await self._priors(examined), self._with.caller_limit
+        await self._with.store.create(record, examined.plan.shape, priors, limit)
         self._with.supervisor.wake()
         return record

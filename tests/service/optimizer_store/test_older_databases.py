@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from services.common.errors import AssayError
 from services.optimizer.adapters.store.optuna_store import OptunaStore
 from services.optimizer.core.records import Generation, LedgerKey, StudyState
 from services.optimizer.core.study.limits import Limits
@@ -112,3 +113,19 @@ def test_the_older_columns_are_those_of_the_release(tmp_path: Path) -> None:
     from services.optimizer.adapters.store.study_tables import STUDIES  # noqa: PLC0415
 
     assert tuple(column.name for column in STUDIES.columns)[: len(BEFORE)] == BEFORE
+
+
+async def test_older_studies_are_nobodys(older: str, cases: Any) -> None:
+    """They count for no caller by name; beside them those of callers do."""
+    store = await OptunaStore.open(older)
+    await store.create(cases.record("own", caller="ann"), cases.shape, (), 1)
+    assert (await store.unfinished_count("ann"), await store.unfinished_count("")) == (1, 1)
+    own = await store.get("own")
+    assert own is not None
+    assert own.caller == "ann"
+    with pytest.raises(AssayError) as refused:
+        await store.create(cases.record("more", caller="ann"), cases.shape, (), 1)
+    assert refused.value.reason == "TOO_MANY_STUDIES"
+    # A repetition of what was made, its answer lost.
+    await store.create(cases.record("own", caller="ann"), cases.shape, (), 1)
+    await store.close()

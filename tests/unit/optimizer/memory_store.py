@@ -54,9 +54,14 @@ class MemoryStore:
             raise unavailable("STORE_UNAVAILABLE", "away")
 
     async def create(
-        self, record: StudyRecord, shape: StudyShape, priors: Sequence[Trial] = ()
+        self,
+        record: StudyRecord,
+        shape: StudyShape,
+        priors: Sequence[Trial] = (),
+        caller_limit: int | None = None,
     ) -> None:
-        """Store a new study."""
+        """Store a new study, whatever others its caller has."""
+        del caller_limit
         self._answer()
         assert shape.metric_names
         self.records[record.study_id] = record
@@ -72,6 +77,11 @@ class MemoryStore:
         self._answer()
         found = [one for one in self.records.values() if one.request_id == request_id]
         return found[0] if found else None
+
+    async def unfinished_count(self, caller: str) -> int:
+        """Return how many studies of a caller have not ended."""
+        own = [one for one in self.records.values() if one.caller == caller]
+        return sum(one.state not in FINAL_STATES for one in own)
 
     async def claim(
         self, owner: str, lease_ms: int, most: int, study_id: str | None = None
@@ -123,8 +133,10 @@ class MemoryStore:
         events: Sequence[bytes],
         expected: Collection[StudyState],
         lease: Lease | None,
+        caller_limit: int | None = None,
     ) -> bool:
         """Replace what others than claims and limits may change."""
+        del caller_limit
         self._answer()
         await self.gate.wait()
         stored = self.records[record.study_id]

@@ -10,7 +10,7 @@ import pytest
 
 from services.common.errors import AssayError
 from services.optimizer.core.records import StudyState
-from services.optimizer.core.study import supervisor
+from services.optimizer.core.study import supervisor, turnstile
 from services.optimizer.core.study.digest import trials_digest
 from tests.unit.optimizer.in_memory import (
     ScriptedWorkers,
@@ -52,6 +52,21 @@ async def test_many_watchers_see_the_same_from_wherever_they_begin() -> None:
     assert told[0] == told[1] == late
     assert [len(events) for events in told] == [5, 5, 3, 1]
     assert nothing == []
+
+
+async def test_a_crowd_reads_a_log_longer_than_is_held(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Page by page, each of those who were let go together at its own place."""
+    monkeypatch.setattr(turnstile, "PATIENCE_SECONDS", 3_600.0)
+    async with process() as one, asyncio.timeout(60):
+        await one.begin()
+        await one.watched()
+        log = one.store.log["one"]
+        log[1:1] = [log[1]] * 1_000
+        told = await asyncio.gather(*(one.watched() for _ in range(50)))
+
+    assert [len(events) for events in told] == [1_005] * 50
 
 
 async def test_a_refusal_fails_the_study_with_its_reason() -> None:
@@ -198,6 +213,7 @@ async def test_watching_leaves_nothing_behind() -> None:
         for name in ("one", "other", "another"):
             with suppress(AssayError):
                 await one.watched(name)
-        left = dict(one.supervisor._signals._signals)
-
-    assert left == {}
+        async with asyncio.timeout(10):
+            # What has read for the last one ends in one of its next turns.
+            while one.supervisor._watches._chronicles:  # noqa: ASYNC110 - nothing tells it
+                await asyncio.sleep(0)

@@ -15,7 +15,12 @@ from typing import Any, Protocol, Self, TypeVar
 import sqlalchemy as sa
 
 from services.common.errors import AssayError, Code
-from services.optimizer.adapters.store import store_leases, store_studies, store_trials
+from services.optimizer.adapters.store import (
+    store_callers,
+    store_leases,
+    store_studies,
+    store_trials,
+)
 from services.optimizer.adapters.store.database import Database
 from services.optimizer.adapters.store.store_appends import append
 from services.optimizer.adapters.store.store_ledger import read_ledger
@@ -93,15 +98,21 @@ class OptunaStore:
         self._database.close()
 
     async def create(
-        self, record: StudyRecord, shape: StudyShape, priors: Sequence[Trial] = ()
+        self,
+        record: StudyRecord,
+        shape: StudyShape,
+        priors: Sequence[Trial] = (),
+        caller_limit: int | None = None,
     ) -> None:
         """Store a new study, with the trials of others it learns from.
 
         Raises:
-            AssayError: ALREADY_EXISTS/STUDY_EXISTS when its id, or its request's id, is taken.
+            AssayError: ALREADY_EXISTS/STUDY_EXISTS when its id, or its request's id, is taken;
+                RESOURCE_EXHAUSTED/TOO_MANY_STUDIES when its caller has so many others unfinished.
         """
+        work = store_studies.create_study
         try:
-            await self._write(store_studies.create_study, record, shape, tuple(priors))
+            await self._write(work, record, shape, tuple(priors), caller_limit)
         except sa.exc.IntegrityError:
             same_id = await self.get(record.study_id)
             if same_id is not None and _is_repetition(same_id, record):
@@ -127,6 +138,10 @@ class OptunaStore:
         """Return how many studies there are in each state that any is in."""
         return await self._read(store_studies.state_counts)
 
+    async def unfinished_count(self, caller: str) -> int:
+        """Return how many studies of a caller have not ended."""
+        return await self._read(store_callers.unfinished_count, caller)
+
     async def claim(
         self, owner: str, lease_ms: int, most: int, study_id: str | None = None
     ) -> Sequence[StudyRecord]:
@@ -150,16 +165,16 @@ class OptunaStore:
         events: Sequence[bytes],
         expected: Collection[StudyState],
         lease: Lease | None,
+        caller_limit: int | None = None,
     ) -> bool:
         """Write a record's state, what changes with it, and events, where its state is expected.
 
         Raises:
             LeaseLostError: another owner has claimed the study.
-            AssayError: NOT_FOUND/STUDY_UNKNOWN.
+            AssayError: NOT_FOUND/STUDY_UNKNOWN, RESOURCE_EXHAUSTED/TOO_MANY_STUDIES.
         """
-        return await self._write(
-            store_studies.update_study, record, tuple(events), frozenset(expected), lease
-        )
+        work, states = store_studies.update_study, frozenset(expected)
+        return await self._write(work, record, tuple(events), states, lease, caller_limit)
 
     async def set_limits(self, study_id: str, limits: Limits) -> StudyRecord:
         """Replace a study's limits whatever its state; returns it as it is then.

@@ -12,6 +12,7 @@ from services.common.errors import AssayError, Code
 from services.optimizer.adapters.store import dataset_ledgers, optuna_studies, store_leases
 from services.optimizer.adapters.store.bulk_insert import Columns, TableRows, insert_rows
 from services.optimizer.adapters.store.prior_trials import prior_text
+from services.optimizer.adapters.store.store_callers import check_room
 from services.optimizer.adapters.store.study_rows import (
     created_row,
     limits_text,
@@ -27,9 +28,18 @@ from services.optimizer.core.trial import Trial
 
 
 def create_study(
-    connection: sa.Connection, record: StudyRecord, shape: StudyShape, priors: Sequence[Trial]
+    connection: sa.Connection,
+    record: StudyRecord,
+    shape: StudyShape,
+    priors: Sequence[Trial],
+    caller_limit: int | None,
 ) -> None:
-    """Make a study in Optuna's tables and ours; IntegrityError if its id or request is taken."""
+    """Make a study in Optuna's tables and ours; IntegrityError if its id or request is taken.
+
+    Raises:
+        AssayError: RESOURCE_EXHAUSTED/TOO_MANY_STUDIES.
+    """
+    check_room(connection, record, caller_limit)
     optuna_study_id = optuna_studies.insert(connection, record.study_id, shape)
     ledger_id = uuid.uuid4().hex
     connection.execute(
@@ -81,12 +91,13 @@ def update_study(
     events: Sequence[bytes],
     expected: Collection[StudyState],
     lease: Lease | None,
+    caller_limit: int | None,
 ) -> bool:
     """Write a record's changes and events where its state allows it.
 
     Raises:
         LeaseLostError: another owner has claimed the study.
-        AssayError: NOT_FOUND/STUDY_UNKNOWN.
+        AssayError: NOT_FOUND/STUDY_UNKNOWN, RESOURCE_EXHAUSTED/TOO_MANY_STUDIES.
     """
     study = connection.execute(_LOCK_RECORD, {"study_id": record.study_id}).one_or_none()
     if study is None:
@@ -96,6 +107,8 @@ def update_study(
     told = study.state == record.state.name and log_ends_with(connection, study, events)
     if StudyState[study.state] not in expected:
         return told
+    if record.state is StudyState.PENDING:
+        check_room(connection, record, caller_limit)
     fresh = () if told else events
     insert_events(connection, study, fresh)
     connection.execute(

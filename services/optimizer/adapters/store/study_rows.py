@@ -33,6 +33,7 @@ def created_row(record: StudyRecord) -> dict[str, Any]:
         "lease_epoch": record.lease_epoch,
         "ledger_dataset": record.ledger_key.dataset,
         "ledger_strategy": record.ledger_key.strategy,
+        "caller": record.caller or None,
         **updated_row(record),
     }
 
@@ -72,6 +73,7 @@ def record_of(row: Mapping[str, Any]) -> StudyRecord:
         owner=row["owner"],
         lease_epoch=row["lease_epoch"],
         ledger_key=LedgerKey(row["ledger_dataset"], row["ledger_strategy"]),
+        caller=row["caller"] or "",
     )
 
 

@@ -43,6 +43,8 @@ STUDIES = sa.Table(
     sa.Column("ledger_id", sa.String(64), nullable=True),
     # Names of the metrics in the order in which trials first had them: the rows of `COLUMNS`.
     sa.Column("metric_order_json", sa.Text, nullable=False, server_default="[]"),
+    # NULL where no tokens were asked for, and in older studies.
+    sa.Column("caller", sa.String(255), nullable=True),
 )
 
 EVENTS = sa.Table(

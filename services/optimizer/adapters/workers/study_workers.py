@@ -195,10 +195,13 @@ class _Evaluation:
 
     async def _call(self, chunk: _Chunk) -> Failure | None:
         clock = asyncio.get_running_loop()
+        async with self._pool.turns:
+            request = self._task.request(chunk)
+            await asyncio.sleep(0)
         begun = clock.time()
         try:
             call = self._pool.stub.RunBacktestBatch(
-                self._task.request(chunk),
+                request,
                 timeout=self._task.call_seconds(chunk, self._pool.patience),
             )
             response = await call
@@ -214,7 +217,9 @@ class _Evaluation:
             self._task.pace.learn(chunk.set_count, seconds)
         if self._task.is_late(seconds):
             return Failure(FailureKind.LATE, f"computed for {seconds:.3g} s", 0.0)
-        self.outcomes[chunk.start : chunk.stop] = outcomes_of(response, chunk.set_count)
+        async with self._pool.turns:
+            self.outcomes[chunk.start : chunk.stop] = outcomes_of(response, chunk.set_count)
+            await asyncio.sleep(0)
         return None
 
     async def _after(self, chunk: _Chunk, failure: Failure, attempt: int) -> _Chunk | None:

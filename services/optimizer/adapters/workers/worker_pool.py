@@ -53,6 +53,8 @@ class WorkerPool:
     Attributes:
         loads: What the studies want run now.
         failures: Calls that had to be repeated, by why.
+        turns: Held while a message is made or read: many come back together, and others must have
+            their turns of the event loop between them.
     """
 
     def __init__(
@@ -67,5 +69,6 @@ class WorkerPool:
         self.places = asyncio.Semaphore(max_in_flight)
         self.patience = patience
         self.outages = OutageLog()
+        self.turns = asyncio.Lock()
         self.loads: set[Load] = set()
         self.failures = Counter(dict.fromkeys(FailureKind, 0))

@@ -14,6 +14,7 @@ from services.optimizer.core.study.dataset_judging import joined, judged_over_da
 from services.optimizer.core.study.dataset_runs import outcomes_over_datasets
 from services.optimizer.core.study.events import Clock
 from services.optimizer.core.study.judge import Slot, again, judged
+from services.optimizer.core.study.parts import PART_TRIALS
 from services.optimizer.core.study.patience import patiently
 from services.optimizer.core.study.pruning import Pruner
 from services.optimizer.core.study.reuse import TriedPoints, firsts_of
@@ -123,6 +124,8 @@ class Evaluation:
         trials: list[Trial] = []
         judge = judged if self._plan.aggregation is None else judged_over_datasets
         for place, point in enumerate(points):
+            if place % PART_TRIALS == 0:
+                await asyncio.sleep(0)
             slot = replace(first, number=first.number + place, end_time_ms=end_time_ms)
             if place in found:
                 trials.append(judge(self._plan, slot, point, found[place]))

@@ -31,6 +31,17 @@ def may_become(state: StudyState, wanted: StudyState) -> bool:
     return wanted in NEXT_STATES[state]
 
 
+def too_many_studies(caller: str, limit: int) -> AssayError:
+    """Return RESOURCE_EXHAUSTED/TOO_MANY_STUDIES for a caller; empty: for everybody."""
+    who = f"caller {caller!r} has" if caller else "there are"
+    return AssayError(
+        Code.RESOURCE_EXHAUSTED,
+        "TOO_MANY_STUDIES",
+        f"{who} {limit:,} unfinished studies, as many as may be; wait for one, or stop one",
+        metadata={"limit": str(limit)},
+    )
+
+
 def state_wrong(study_id: str, state: StudyState, deed: str) -> AssayError:
     """Return FAILED_PRECONDITION/STUDY_STATE_WRONG for a deed ("be stopped")."""
     return AssayError(

@@ -34,11 +34,13 @@ class Replica:
         name: Tells replicas apart; another process must have another name.
         lease_ms: How long a study is its own without being renewed.
         study_limit: Most studies it runs at once; others wait.
+        caller_limit: Most unfinished studies of one caller, here and elsewhere; None: any number.
     """
 
     name: str
     lease_ms: int = 15_000
     study_limit: int = 16
+    caller_limit: int | None = None
 
     @property
     def beat_seconds(self) -> float:

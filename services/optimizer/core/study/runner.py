@@ -18,6 +18,7 @@ from services.optimizer.core.study.events import Clock, EventWriter, GenerationR
 from services.optimizer.core.study.journal import Entry, Journal
 from services.optimizer.core.study.judge import Slot
 from services.optimizer.core.study.limits import Limits, StopReason, reason_to_end
+from services.optimizer.core.study.parts import parts_of
 from services.optimizer.core.study.patience import patiently
 from services.optimizer.core.study.tally import Progress, Tally
 from services.optimizer.core.trial import Trial
@@ -85,7 +86,7 @@ class Runner:
             trials = await patiently(page, self._clock, "store")
             for place in range(0, len(trials), size):
                 await self._learn(trials[place : place + size])
-                self._tally = self._tally.with_trials(trials[place : place + size])
+                self._tally = await self._counted(trials[place : place + size])
             if len(trials) < at_once:
                 break
         self.stored = self._tally
@@ -199,9 +200,17 @@ class Runner:
 
     async def _keep(self, trials: Sequence[Trial]) -> None:
         """Count a generation and send it to the store."""
-        self._tally = self._tally.with_trials(trials)
+        self._tally = await self._counted(trials)
         event = self._writer.generation_finished(self._report(self._tally, trials))
         await self._journal.put(Entry(Generation(trials, [event]), self._tally, self.elapsed_ms))
+
+    async def _counted(self, trials: Sequence[Trial]) -> Tally:
+        """Return the tally with trials; others get their turns meanwhile."""
+        tally = self._tally
+        for part in parts_of(trials):
+            tally = tally.with_trials(part)
+            await asyncio.sleep(0)
+        return tally
 
     def _take_note(self, entries: Sequence[Entry], standing: Standing) -> None:
         """Note what is stored, and what others have changed meanwhile."""

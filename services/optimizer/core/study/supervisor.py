@@ -20,10 +20,9 @@ from services.optimizer.core.study.limits import Limits, StopReason
 from services.optimizer.core.study.ownership import Ownership, Replica
 from services.optimizer.core.study.study_life import Engage
 from services.optimizer.core.study.tally import Progress
-from services.optimizer.core.study.watching import Signals
+from services.optimizer.core.study.watching import Watches
 from services.optimizer.core.trial import Trial
 
-EVENT_PAGE: Final = 256
 RECORD_PAGE: Final = 1_000
 STORE_PATIENCE_SECONDS: Final = 10.0
 """How long a caller waits for what a store that does not answer holds up."""
@@ -43,11 +42,11 @@ class Supervisor:
         replica: Replica,
     ) -> None:
         self._store = store
+        self._caller_limit = replica.caller_limit
         self._writer = writer
         self._clock = clock
         self._ownership = Ownership(replica, store, engage, writer, clock, self._notify)
-        self._signals = Signals(store, clock, self._ownership.lives)
-        self._closing = False
+        self._watches = Watches(store, self.record, writer, clock, self._ownership.lives)
 
     @property
     def ownership(self) -> Ownership:
@@ -104,7 +103,12 @@ class Supervisor:
                 return stopping
 
     async def resume(self, study_id: str) -> StudyRecord:
-        """Go on with an ended study that has something left to do; returns it as it is then."""
+        """Go on with an ended study that has something left to do; returns it as it is then.
+
+        Raises:
+            AssayError: NOT_FOUND/STUDY_UNKNOWN, FAILED_PRECONDITION/STUDY_STATE_WRONG,
+                RESOURCE_EXHAUSTED/TOO_MANY_STUDIES.
+        """
         return await _promptly(asyncio.shield(self._resume(study_id)))
 
     async def _resume(self, study_id: str) -> StudyRecord:
@@ -153,47 +157,30 @@ class Supervisor:
             raise state_wrong(study_id, record.state, "be deleted before it is stopped")
         self._notify(study_id)
 
-    async def watch(self, study_id: str, after_number: int) -> AsyncIterator[tuple[int, bytes]]:
-        """Yield the study's numbered events after a number, old and new, until it is finished.
+    def watch(self, study_id: str, after_number: int) -> AsyncIterator[tuple[int, bytes]]:
+        """Return the study's numbered events after a number, old and new, until it is finished.
 
         Raises:
             AssayError: NOT_FOUND/STUDY_UNKNOWN; UNAVAILABLE/STORE_UNAVAILABLE when the service
                 drains.
         """
-        seen = after_number
-        while True:
-            if self._closing:
-                raise unavailable("STORE_UNAVAILABLE", "the service is draining; watch again")
-            # In this order: what happens after the signal is taken wakes this watcher.
-            signal = self._signals.of(study_id)
-            record = await self.record(study_id)
-            ended: bool | None = None
-            while events := await self._store.events(study_id, seen, EVENT_PAGE):
-                seen = events[-1][0]
-                for number, event in events:
-                    yield number, event
-                    ended = self._writer.is_study_finished(event)
-            if record.state in FINAL_STATES and ended is not False:
-                return
-            # An end that came after the record was read is the last news: look again, not wait.
-            if not ended:
-                await self._signals.wait(study_id, signal, seen)
+        return self._watches.watch(study_id, after_number)
 
     def release_watchers(self) -> None:
         """End all watches: the service drains, and they would keep it from ending."""
-        self._closing = True
-        self._signals.wake_all()
+        self._watches.release()
 
     async def close(self) -> None:
         """End all lives where they stand, and all watches; other replicas take the studies up."""
-        self.release_watchers()
-        await self._signals.close()
+        await self._watches.close()
         await self._ownership.close()
 
     async def _changed(self, record: StudyRecord, wanted: StudyRecord) -> bool:
         """Write a caller's change of state; False when the state has changed meanwhile."""
         event = self._writer.state_changed(wanted.state, self._clock.now_ms())
-        written = await self._store.update(wanted, [event], {record.state}, None)
+        written = await self._store.update(
+            wanted, [event], {record.state}, None, self._caller_limit
+        )
         if written:
             self._notify(record.study_id)
         return written
@@ -217,7 +204,7 @@ class Supervisor:
         return unknown("study", study_id, known, "STUDY_UNKNOWN")
 
     def _notify(self, study_id: str) -> None:
-        self._signals.wake(study_id)
+        self._watches.wake(study_id)
 
 
 async def _promptly(work: Awaitable[T]) -> T:

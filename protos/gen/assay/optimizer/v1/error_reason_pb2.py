@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%assay/optimizer/v1/error_reason.proto\x12\x12\x61ssay.optimizer.v1*\x9d\x04\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x45RROR_REASON_FIELD_INVALID\x10\x01\x12\x1e\n\x1a\x45RROR_REASON_STUDY_UNKNOWN\x10\x02\x12\x1d\n\x19\x45RROR_REASON_STUDY_EXISTS\x10\x03\x12\x1f\n\x1b\x45RROR_REASON_GRID_TOO_LARGE\x10\x04\x12\"\n\x1e\x45RROR_REASON_STUDY_STATE_WRONG\x10\x05\x12!\n\x1d\x45RROR_REASON_WINDOW_TOO_SHORT\x10\x06\x12!\n\x1d\x45RROR_REASON_SPACE_INFEASIBLE\x10\x07\x12\x1b\n\x17\x45RROR_REASON_NO_WORKERS\x10\x08\x12!\n\x1d\x45RROR_REASON_DATA_UNAVAILABLE\x10\t\x12\"\n\x1e\x45RROR_REASON_STORE_UNAVAILABLE\x10\n\x12 \n\x1c\x45RROR_REASON_DATASET_CHANGED\x10\x0b\x12\x19\n\x15\x45RROR_REASON_INTERNAL\x10\x0c\x12\x1e\n\x1a\x45RROR_REASON_TOKEN_INVALID\x10(\x12\"\n\x1e\x45RROR_REASON_ROLE_INSUFFICIENT\x10)\x12!\n\x1d\x45RROR_REASON_TOO_MANY_STREAMS\x10*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%assay/optimizer/v1/error_reason.proto\x12\x12\x61ssay.optimizer.v1*\xc0\x04\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x45RROR_REASON_FIELD_INVALID\x10\x01\x12\x1e\n\x1a\x45RROR_REASON_STUDY_UNKNOWN\x10\x02\x12\x1d\n\x19\x45RROR_REASON_STUDY_EXISTS\x10\x03\x12\x1f\n\x1b\x45RROR_REASON_GRID_TOO_LARGE\x10\x04\x12\"\n\x1e\x45RROR_REASON_STUDY_STATE_WRONG\x10\x05\x12!\n\x1d\x45RROR_REASON_WINDOW_TOO_SHORT\x10\x06\x12!\n\x1d\x45RROR_REASON_SPACE_INFEASIBLE\x10\x07\x12\x1b\n\x17\x45RROR_REASON_NO_WORKERS\x10\x08\x12!\n\x1d\x45RROR_REASON_DATA_UNAVAILABLE\x10\t\x12\"\n\x1e\x45RROR_REASON_STORE_UNAVAILABLE\x10\n\x12 \n\x1c\x45RROR_REASON_DATASET_CHANGED\x10\x0b\x12\x19\n\x15\x45RROR_REASON_INTERNAL\x10\x0c\x12!\n\x1d\x45RROR_REASON_TOO_MANY_STUDIES\x10\r\x12\x1e\n\x1a\x45RROR_REASON_TOKEN_INVALID\x10(\x12\"\n\x1e\x45RROR_REASON_ROLE_INSUFFICIENT\x10)\x12!\n\x1d\x45RROR_REASON_TOO_MANY_STREAMS\x10*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,5 +32,5 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'assay.optimizer.v1.error_re
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ERRORREASON']._serialized_start=62
-  _globals['_ERRORREASON']._serialized_end=603
+  _globals['_ERRORREASON']._serialized_end=638
 # @@protoc_insertion_point(module_scope)

@@ -53,6 +53,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """ABORTED. A running study found its data changed. Metadata: `wanted_digest`, `actual_digest`. In Study.error."""
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 12
     """INTERNAL. A defect. Metadata: `request_id`, to be found in the service's log."""
+    ERROR_REASON_TOO_MANY_STUDIES: _ErrorReason.ValueType  # 13
+    """RESOURCE_EXHAUSTED. The caller (by its token; everybody together where no tokens are asked for) has as many
+    unfinished studies as one may. Wait until one ends, or stop one. Metadata: `limit`.
+    """
     ERROR_REASON_TOKEN_INVALID: _ErrorReason.ValueType  # 40
     """UNAUTHENTICATED. The service wants a token and got none, or not one that it knows. Send the metadata
     `authorization: Bearer TOKEN`.
@@ -100,6 +104,10 @@ ERROR_REASON_DATASET_CHANGED: ErrorReason.ValueType  # 11
 """ABORTED. A running study found its data changed. Metadata: `wanted_digest`, `actual_digest`. In Study.error."""
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 12
 """INTERNAL. A defect. Metadata: `request_id`, to be found in the service's log."""
+ERROR_REASON_TOO_MANY_STUDIES: ErrorReason.ValueType  # 13
+"""RESOURCE_EXHAUSTED. The caller (by its token; everybody together where no tokens are asked for) has as many
+unfinished studies as one may. Wait until one ends, or stop one. Metadata: `limit`.
+"""
 ERROR_REASON_TOKEN_INVALID: ErrorReason.ValueType  # 40
 """UNAUTHENTICATED. The service wants a token and got none, or not one that it knows. Send the metadata
 `authorization: Bearer TOKEN`.

@@ -128,6 +128,7 @@ class OptimizerServiceServicer:
 
         Errors: INVALID_ARGUMENT/FIELD_INVALID (every violation at once), INVALID_ARGUMENT/GRID_TOO_LARGE,
         INVALID_ARGUMENT/SPACE_INFEASIBLE, NOT_FOUND/STUDY_UNKNOWN (rerun_of), ALREADY_EXISTS/STUDY_EXISTS, FAILED_PRECONDITION/WINDOW_TOO_SHORT,
+        RESOURCE_EXHAUSTED/TOO_MANY_STUDIES (not for a repetition, nor with validate_only),
         UNAVAILABLE/NO_WORKERS, UNAVAILABLE/DATA_UNAVAILABLE; from the backtest service NOT_FOUND/STRATEGY_UNKNOWN;
         from the data service NOT_FOUND/DATASET_UNKNOWN, OUT_OF_RANGE/WINDOW_OUTSIDE_DATASET, ABORTED/DATASET_CHANGED.
         """
@@ -189,7 +190,8 @@ class OptimizerServiceServicer:
         it had never ended. A study that is already pending or running is left alone.
 
         Errors: INVALID_ARGUMENT/FIELD_INVALID, NOT_FOUND/STUDY_UNKNOWN, FAILED_PRECONDITION/STUDY_STATE_WRONG for
-        studies that succeeded and have nothing left to do, or are still stopping.
+        studies that succeeded and have nothing left to do, or are still stopping, RESOURCE_EXHAUSTED/TOO_MANY_STUDIES where
+        who created it has too many others.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

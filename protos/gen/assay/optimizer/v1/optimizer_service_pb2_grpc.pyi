@@ -47,6 +47,7 @@ class OptimizerServiceStub:
 
     Errors: INVALID_ARGUMENT/FIELD_INVALID (every violation at once), INVALID_ARGUMENT/GRID_TOO_LARGE,
     INVALID_ARGUMENT/SPACE_INFEASIBLE, NOT_FOUND/STUDY_UNKNOWN (rerun_of), ALREADY_EXISTS/STUDY_EXISTS, FAILED_PRECONDITION/WINDOW_TOO_SHORT,
+    RESOURCE_EXHAUSTED/TOO_MANY_STUDIES (not for a repetition, nor with validate_only),
     UNAVAILABLE/NO_WORKERS, UNAVAILABLE/DATA_UNAVAILABLE; from the backtest service NOT_FOUND/STRATEGY_UNKNOWN;
     from the data service NOT_FOUND/DATASET_UNKNOWN, OUT_OF_RANGE/WINDOW_OUTSIDE_DATASET, ABORTED/DATASET_CHANGED.
     """
@@ -84,7 +85,8 @@ class OptimizerServiceStub:
     it had never ended. A study that is already pending or running is left alone.
 
     Errors: INVALID_ARGUMENT/FIELD_INVALID, NOT_FOUND/STUDY_UNKNOWN, FAILED_PRECONDITION/STUDY_STATE_WRONG for
-    studies that succeeded and have nothing left to do, or are still stopping.
+    studies that succeeded and have nothing left to do, or are still stopping, RESOURCE_EXHAUSTED/TOO_MANY_STUDIES where
+    who created it has too many others.
     """
     UpdateStudyLimits: _grpc.UnaryUnaryMultiCallable[_optimizer_service_pb2.UpdateStudyLimitsRequest, _optimizer_service_pb2.UpdateStudyLimitsResponse]
     """Changes the limits of a study, whatever its state: a running one minds them from the next generation on, an ended
@@ -150,6 +152,7 @@ class OptimizerServiceAsyncStub(OptimizerServiceStub):
 
     Errors: INVALID_ARGUMENT/FIELD_INVALID (every violation at once), INVALID_ARGUMENT/GRID_TOO_LARGE,
     INVALID_ARGUMENT/SPACE_INFEASIBLE, NOT_FOUND/STUDY_UNKNOWN (rerun_of), ALREADY_EXISTS/STUDY_EXISTS, FAILED_PRECONDITION/WINDOW_TOO_SHORT,
+    RESOURCE_EXHAUSTED/TOO_MANY_STUDIES (not for a repetition, nor with validate_only),
     UNAVAILABLE/NO_WORKERS, UNAVAILABLE/DATA_UNAVAILABLE; from the backtest service NOT_FOUND/STRATEGY_UNKNOWN;
     from the data service NOT_FOUND/DATASET_UNKNOWN, OUT_OF_RANGE/WINDOW_OUTSIDE_DATASET, ABORTED/DATASET_CHANGED.
     """
@@ -187,7 +190,8 @@ class OptimizerServiceAsyncStub(OptimizerServiceStub):
     it had never ended. A study that is already pending or running is left alone.
 
     Errors: INVALID_ARGUMENT/FIELD_INVALID, NOT_FOUND/STUDY_UNKNOWN, FAILED_PRECONDITION/STUDY_STATE_WRONG for
-    studies that succeeded and have nothing left to do, or are still stopping.
+    studies that succeeded and have nothing left to do, or are still stopping, RESOURCE_EXHAUSTED/TOO_MANY_STUDIES where
+    who created it has too many others.
     """
     UpdateStudyLimits: _aio.UnaryUnaryMultiCallable[_optimizer_service_pb2.UpdateStudyLimitsRequest, _optimizer_service_pb2.UpdateStudyLimitsResponse]  # type: ignore[assignment]
     """Changes the limits of a study, whatever its state: a running one minds them from the next generation on, an ended
@@ -256,6 +260,7 @@ class OptimizerServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors: INVALID_ARGUMENT/FIELD_INVALID (every violation at once), INVALID_ARGUMENT/GRID_TOO_LARGE,
         INVALID_ARGUMENT/SPACE_INFEASIBLE, NOT_FOUND/STUDY_UNKNOWN (rerun_of), ALREADY_EXISTS/STUDY_EXISTS, FAILED_PRECONDITION/WINDOW_TOO_SHORT,
+        RESOURCE_EXHAUSTED/TOO_MANY_STUDIES (not for a repetition, nor with validate_only),
         UNAVAILABLE/NO_WORKERS, UNAVAILABLE/DATA_UNAVAILABLE; from the backtest service NOT_FOUND/STRATEGY_UNKNOWN;
         from the data service NOT_FOUND/DATASET_UNKNOWN, OUT_OF_RANGE/WINDOW_OUTSIDE_DATASET, ABORTED/DATASET_CHANGED.
         """
@@ -329,7 +334,8 @@ class OptimizerServiceServicer(metaclass=_abc_1.ABCMeta):
         it had never ended. A study that is already pending or running is left alone.
 
         Errors: INVALID_ARGUMENT/FIELD_INVALID, NOT_FOUND/STUDY_UNKNOWN, FAILED_PRECONDITION/STUDY_STATE_WRONG for
-        studies that succeeded and have nothing left to do, or are still stopping.
+        studies that succeeded and have nothing left to do, or are still stopping, RESOURCE_EXHAUSTED/TOO_MANY_STUDIES where
+        who created it has too many others.
         """
 
     @_abc_1.abstractmethod

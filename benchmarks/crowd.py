@@ -129,8 +129,10 @@ def measure(watchers: int) -> dict[str, float]:
                 spawn = multiprocessing.get_context("spawn")
                 with ProcessPoolExecutor(1, mp_context=spawn) as apart:
                     health = apart.submit(checked, asked, done)
-                    seconds, events = asyncio.run(crowded(optimizer.address, spec, watchers))
-                    done.touch()
+                    try:
+                        seconds, events = asyncio.run(crowded(optimizer.address, spec, watchers))
+                    finally:
+                        done.touch()
                     told_health = health.result()
     figures = {"study_seconds": seconds, "watched_events": float(events)}
     for name, found in told_health.items():

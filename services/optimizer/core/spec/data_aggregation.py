@@ -6,6 +6,7 @@ import enum
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Final
 
 from services.optimizer.core.spec.constraints import Constraints
@@ -62,11 +63,13 @@ def aggregated(
 
 def _mean(values: Sequence[float]) -> float | None:
     count = len(values)
+    # What is infinite hides all else, and outgrows no sum.
+    told = [value for value in values if math.isinf(value)] or values
     try:
         # Exact, so that the order of the datasets does not show.
-        return math.fsum(values) / count + 0.0
+        return math.fsum(told) / count + 0.0
     except OverflowError:
-        return math.fsum(value / count for value in values) + 0.0
+        return float(sum(map(Fraction, told)) / count)
     except ValueError:
         return None
 

@@ -24,11 +24,14 @@ from services.backtest.core.planes.bits import (
     less_equal64,
     less_equal64_scalar,
 )
+from services.backtest.core.planes.levels import Levels, ordered64
 from services.backtest.core.planes.plane_code import RISE
 from services.backtest.core.planes.row_table import WORD
+from services.backtest.core.unowned import unowned
 
 Words = npt.NDArray[np.uint64]
 
+_NONE: Final = np.uint64(0)
 _ONE: Final = np.uint64(1)
 _LAST: Final = np.uint64(63)
 
@@ -36,6 +39,7 @@ _LAST: Final = np.uint64(63)
 @inner
 def turn(
     flat: Numbers,
+    levels: Levels,
     rows: tuple[Integers, Integers],
     base: int,
     whole: Bytes,
@@ -47,18 +51,23 @@ def turn(
     """A row crosses above another, and below it: both from one look.
 
     It crosses above where it is above, and was at or below a bar before. Where neither row has
-    holes, at or below is "not above".
+    holes, at or below is "not above". `levels` are those of the rows, at the same places, see
+    `fill_levels`, or empty: in a word where no two are equal there are no holes and no ties.
     """
     lefts, rights = rows
+    quick, values = len(levels) > 0, unowned(levels)
     for row in range(len(lefts)):
         left, right = lefts[row] + base, rights[row] + base
         before = flat[np.uint64(left - 1)], flat[np.uint64(right - 1)]
         not_above, not_below = np.uint64(before[0] <= before[1]), np.uint64(before[0] >= before[1])
         sound = whole[row]
         for word in range(count):
-            above, below = greater_and_less64(flat, left, flat, right)
+            above, equal = ordered64(values, left, right) if quick else (_NONE, True)
+            below = ~above
+            if equal:
+                above, below = greater_and_less64(flat, left, flat, right)
             no_above, no_below = ~above, ~below
-            if not sound:
+            if equal and not sound:
                 no_above = less_equal64(flat, left, flat, right)
                 no_below = greater_equal64(flat, left, flat, right)
             at = np.uint64(row)

@@ -18,6 +18,7 @@ from services.backtest.core.planes.bits import (
     less_equal64_scalar,
 )
 from services.backtest.core.planes.crossings import Words, cross_level, rise, turn
+from services.backtest.core.planes.levels import Levels
 from services.backtest.core.planes.plane_code import (
     AND,
     AND_NOT,
@@ -151,6 +152,7 @@ def fill_planes(
     constants: Numbers,
     whole: Bytes,
     flat: Numbers,
+    levels: Levels,
     tile: tuple[int, int],
     firsts: Integers,
     planes: Words,
@@ -164,6 +166,7 @@ def fill_planes(
         whole: Whether every row of every set is without holes, shape (rows, sets).
         flat: The row table: a word's worth of columns, the last of which is the bar before the
             tile, then the tile.
+        levels: Levels of the rows at the same places, see `fill_levels`; empty if there are none.
         tile: First bar of the tile in the window, and bars in it, multiples of 64.
         firsts: Bar of the first decision of every set; bits before it are cleared.
         planes: Gets the words of the code's first registers, shape (planes, sets, words of the
@@ -183,24 +186,24 @@ def fill_planes(
                 one = _register(planes, scratch, left, word)
                 _combine(operation, one, _register(planes, scratch, right, word), count, out, to)
             elif operation >= CONSTANT:
-                levels = constants[-1 - left] if operation == CONSTANT else np.empty(0)
-                _mark(operation == CONSTANT, levels, firsts, word, count, out, to)
+                marks = constants[-1 - left] if operation == CONSTANT else np.empty(0)
+                _mark(operation == CONSTANT, marks, firsts, word, count, out, to)
             elif right >= 0:
                 rows = starts[left], starts[right]
                 if second >= 0:
                     other, also = _register(planes, scratch, second, word)
                     sound = whole[left] & whole[right]
-                    turn(flat, rows, base, sound, count, out, other, (to, also))
+                    turn(flat, levels, rows, base, sound, count, out, other, (to, also))
                 elif operation == RISE:
                     rise(flat, rows, base, whole[left] & whole[right], count, out, to)
                 else:
                     _compare(operation, flat, rows, base, count, out, to)
             else:
-                own, levels = starts[left], constants[-1 - right]
+                own, bounds = starts[left], constants[-1 - right]
                 if operation in {RISE, FALL}:
-                    cross_level(operation, flat, own, base, levels, whole[left], count, out, to)
+                    cross_level(operation, flat, own, base, bounds, whole[left], count, out, to)
                 else:
-                    _compare_level(operation, flat, own, base, levels, count, out, to)
+                    _compare_level(operation, flat, own, base, bounds, count, out, to)
     _clear_before(firsts, start, start + words, planes)
 
 

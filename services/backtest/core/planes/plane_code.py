@@ -33,6 +33,9 @@ OR: Final = 10
 AND_NOT: Final = 11
 NOT: Final = 12
 
+SECOND: Final = 4
+"""Column of the register of the second result."""
+
 _COMPARISONS: Final = {
     "less": LESS,
     "less_equal": LESS_EQUAL,

@@ -88,7 +88,7 @@ class RowTable:
         self._filled: tuple[Sequence[Row], int] = (), -1
         self._grouped: tuple[Sequence[Row], list[_Means], list[Row]] = (), [], []
         self._levels: Levels = aligned((0,), np.int16)
-        self._levelled: tuple[list[int], list[int]] = [], []
+        self._levelled: dict[int, int] = {}
         self._levelled_slots: Integers | None = None
 
     def slots(self, rows: Sequence[Row]) -> Integers:
@@ -137,7 +137,7 @@ class RowTable:
         slots = self.slots(rows)
         if slots is self._levelled_slots:
             return self._levels
-        known = [row.number for row in rows], slots.tolist()
+        known = {slot: row.number for slot, row in zip(slots.tolist(), rows, strict=True)}
         self._levelled_slots = slots
         if known != self._levelled:
             if len(self._levels) < len(self.flat):

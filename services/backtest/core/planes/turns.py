@@ -10,8 +10,10 @@ import numpy as np
 from services.backtest.core.kernel import Integers, Numbers, inner, kernel, merged
 from services.backtest.core.planes.bits import greater64, trailing_zeros
 from services.backtest.core.planes.crossings import Words
+from services.backtest.core.planes.levels import Levels, ordered64
 from services.backtest.core.planes.plane_code import RISE, PlaneCode
 from services.backtest.core.planes.row_table import WORD
+from services.backtest.core.unowned import unowned
 
 _BLOCK: Final = 8
 _ONE: Final = np.uint64(1)
@@ -87,6 +89,7 @@ def clear_before(firsts: Integers, begin: int, end: int, opens: Words, leaves: W
 @kernel
 def fill_turns(
     flat: Numbers,
+    levels: Levels,
     lefts: Integers,
     rights: Integers,
     tile: tuple[int, int],
@@ -104,6 +107,7 @@ def fill_turns(
 
     Args:
         flat: The row table, see `fill_planes`.
+        levels: Levels of the rows at the same places, see `fill_levels`; empty if there are none.
         lefts: Where the slot of the left row begins for every set.
         rights: The same of the right row.
         tile: First bar of the tile in the window, and bars in it, multiples of 64.
@@ -114,6 +118,7 @@ def fill_turns(
         leaves: Gets the falls.
     """
     words, start = tile[1] // WORD, tile[0] // WORD
+    quick, values = len(levels) > 0, unowned(levels)
     if start == 0:
         for row in range(len(lefts)):
             one, other = flat[lefts[row] + WORD - 1], flat[rights[row] + WORD - 1]
@@ -124,8 +129,14 @@ def fill_turns(
             left, right = lefts[row] + WORD * (begin + 1), rights[row] + WORD * (begin + 1)
             before, ties = state[0, row], state[1, row] != _NONE
             for word in range(begin, end):
-                above = greater64(flat, left, flat, right)
-                rises, falls, before, ties = turned(above, before, ties, flat, left, right)
+                above, equal = ordered64(values, left, right) if quick else (_NONE, True)
+                if equal:
+                    above = greater64(flat, left, flat, right)
+                if equal | ties:
+                    rises, falls, before, ties = turned(above, before, ties, flat, left, right)
+                else:
+                    earlier = (above << _ONE) | before
+                    rises, falls, before = above & ~earlier, earlier & ~above, above >> _LAST
                 opens[np.uint64(row), np.uint64(start + word)] = rises
                 leaves[np.uint64(row), np.uint64(start + word)] = falls
                 left += WORD

@@ -12,7 +12,8 @@ from services.backtest.core.evaluation.workbench import Workbench
 from services.backtest.core.kernel import Integers
 from services.backtest.core.planes.crossings import Words
 from services.backtest.core.planes.filling import fill_planes
-from services.backtest.core.planes.plane_code import PlaneCode
+from services.backtest.core.planes.levels import Levels
+from services.backtest.core.planes.plane_code import SECOND, PlaneCode
 from services.backtest.core.planes.row_table import WORD
 from services.backtest.core.planes.slow_turns import (
     TurnLists,
@@ -68,10 +69,13 @@ class Comparing:
         for tile in range(table.tile_count):
             table.load(chunk.rows, tile)
             span = tile * table.tile_bars, table.tile_bars
+            # Where only crossings read them, rows are alike: one map for all tells them apart.
+            alike = bool((code.instructions[:, SECOND] >= 0).all())
+            levels = self._levels(chunk) if alike else _NO_LEVELS
             if turns and whole.all():
                 rows = starts[turns[0]], starts[turns[1]]
                 enters, leaves = planes[code.outputs[0]], planes[code.outputs[1]]
-                fill_turns(table.flat, *rows, span, state, chunk.firsts, enters, leaves)
+                fill_turns(table.flat, levels, *rows, span, state, chunk.firsts, enters, leaves)
                 continue
             fill_planes(
                 code.instructions,
@@ -79,6 +83,7 @@ class Comparing:
                 constants,
                 whole,
                 table.flat,
+                levels,
                 span,
                 chunk.firsts,
                 planes,
@@ -124,6 +129,12 @@ class Comparing:
         table = self._bench.table
         return table.tile_count == 1 and bool(table.whole[table.slots(chunk.rows)].all())
 
+    def _levels(self, chunk: Chunk) -> Levels:
+        """Return the levels of the rows of a chunk, which are loaded, where they pay."""
+        many = len(chunk.sets) >= _SETS_OF_A_ROW * len(chunk.rows)
+        whole = self._bench.table.tile_count == 1
+        return self._bench.table.levels(chunk.rows) if many and whole else _NO_LEVELS
+
     def listing(
         self, chunk: Chunk, turns: tuple[int, int]
     ) -> Callable[[slice, Bars, Integers], None]:
@@ -133,8 +144,7 @@ class Comparing:
         table.load(chunk.rows, 0)
         lefts, rights = starts[turns[0]], starts[turns[1]]
         state = np.empty(len(chunk.sets), np.uint64)
-        many = len(chunk.sets) >= _SETS_OF_A_ROW * len(chunk.rows)
-        levels = table.levels(chunk.rows) if many else _NO_LEVELS
+        levels = self._levels(chunk)
 
         def listed(own: slice, changes: Bars, counts: Integers) -> None:
             words = table.tile_bars // WORD

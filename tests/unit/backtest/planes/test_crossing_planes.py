@@ -55,9 +55,9 @@ def test_a_row_crosses_another_where_it_is_beyond_and_was_not(
     if quick:
         fill_levels(flat, starts, words, ranks)
     operands = np.ascontiguousarray(starts[np.array(PAIRS)].T)
-    sound = np.ascontiguousarray(
-        np.isfinite(table[:, WORD - 1 : WORD + bars]).all(axis=1)[np.array(PAIRS)].T
-    ).astype(np.uint8)
+    rows = table[:, WORD - 1 : WORD + bars]
+    whole = np.array([np.isfinite(row).all() for row in rows], np.uint8)
+    sound = np.ascontiguousarray(whole[np.array(PAIRS)].T)
     firsts = np.random.default_rng(seed).integers(0, bars, len(PAIRS))
     planes = np.empty((2, len(PAIRS), words), np.uint64)
     code = np.array([[RISE, 0, 1, 0, 1]])
@@ -67,7 +67,7 @@ def test_a_row_crosses_another_where_it_is_beyond_and_was_not(
         for plane, one, other in ((0, left, right), (1, right, left)):
             now, then = (table[:, at : at + bars] for at in (WORD, WORD - 1))
             crosses = (now[one] > now[other]) & (then[one] <= then[other])
-            wanted = np.where(np.arange(bars) < firsts[number], False, crosses)  # noqa: FBT003
+            wanted = np.where(np.arange(bars) < firsts[number], False, crosses)
             assert bits(planes[plane, number], bars) == wanted.tolist()
 
 

@@ -28,7 +28,7 @@ from services.optimizer.servicer.result_rpcs import Context, ResultServicer
 from services.optimizer.servicer.study_maker import StudyMaker
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=32)
 def _told(number: int, event: bytes) -> pb.WatchStudyResponse:
     """Return an event as an answer, one for all who watch: nobody may change it."""
     return pb.WatchStudyResponse(event=numbered(number, event))

@@ -69,12 +69,25 @@ from services.backtest.core.ledger import (
     SIGNAL,
     TRADE_COLUMNS,
 )
-from services.backtest.core.market import Market
+from services.backtest.core.market import Bars, Market
 from services.backtest.core.terms import Terms
 from services.backtest.core.unowned import beyond, fetch
 
 _LINE_BARS: Final = 8
 """Prices in a line of cache."""
+_LINES: Final = 6
+"""Lines asked for before they are read; the processor foresees the others."""
+
+
+@merged
+def _ask_for(bars: Bars, at: int) -> None:
+    """Ask for the prices of a bar and some that follow, which are read later."""
+    fetch(bars.open, at)
+    fetch(bars.follows, at)
+    for line in range(0, _LINES * _LINE_BARS, _LINE_BARS):
+        fetch(bars.high, at + line)
+        fetch(bars.low, at + line)
+        fetch(bars.close, at + line)
 
 
 @merged
@@ -115,12 +128,7 @@ def trade_set(  # noqa: C901, PLR0912, PLR0915 - state kept in registers; calls 
         if decision >= last:
             break
         at = decision + 1
-        fetch(opens, at)
-        fetch(follows, at)
-        for line in range(0, 3 * _LINE_BARS, _LINE_BARS):
-            fetch(highs, at + line)
-            fetch(lows, at + line)
-            fetch(closes, at + line)
+        _ask_for(market.bars, at)
         wanted = wanted_side(wishes, decision)
         reason = OPEN
         while wanted != 0:
@@ -150,6 +158,11 @@ def trade_set(  # noqa: C901, PLR0912, PLR0915 - state kept in registers; calls 
             own = wishes if wanted > 0 else turned(wishes)
             wanted, reason, entries = 0, OPEN, 1.0
             leave, added, charged = next_leaving(own, words, at), NEVER, NEVER
+            if wishes.seldom and leave < last:
+                # While this position is held, the prices of the next one are on their way.
+                soon = next_opening(wishes, words, leave)
+                if soon < last:
+                    _ask_for(market.bars, soon + 1)
             if terms.entries > 1.0:
                 added = next_adding(own, words, at)
             if facts.funded:

@@ -78,7 +78,7 @@ def _unowned_market(market: Market) -> Market:
 
 
 @merged
-def _wishes(signals: Signals, index: int, nothing: Planes) -> Wishes:
+def _wishes(signals: Signals, index: int, nothing: Planes, busy: Planes, seldom: bool) -> Wishes:
     """Return the planes of a set as a long sees them; `nothing` is a plane of zeros."""
     sets, words = signals.planes.shape[1:]
     planes = beyond(unowned(signals.planes), index * words)
@@ -90,20 +90,34 @@ def _wishes(signals: Signals, index: int, nothing: Planes) -> Wishes:
         beyond(planes, of[EXIT_LONG] * each) if of[EXIT_LONG] >= 0 else never,
         beyond(planes, of[ENTER_SHORT] * each) if of[ENTER_SHORT] >= 0 else never,
         beyond(planes, of[EXIT_SHORT] * each) if of[EXIT_SHORT] >= 0 else never,
+        unowned(busy),
+        seldom,
     )
 
 
 @merged
-def _lay_out(signals: Signals, index: int, there: bool) -> None:
-    """Write the words of a set into the planes, or clear them."""
+def _lay_out(signals: Signals, index: int, busy: Planes) -> None:
+    """Write the words of a set into the planes."""
     enters, room = unowned(signals.planes), signals.places.shape[1]
     leaves = beyond(enters, signals.planes.shape[2])
     places = beyond(unowned(signals.places), index * room)
     bits = beyond(unowned(signals.bits), 2 * index * room)
+    marks = unowned(busy)
     for number in range(signals.counts[index]):
-        word = places[number]
-        enters[word] = bits[2 * number] if there else np.uint64(0)
-        leaves[word] = bits[2 * number + 1] if there else np.uint64(0)
+        word = np.int64(places[number])
+        enters[word], leaves[word] = bits[2 * number], bits[2 * number + 1]
+        marks[word >> 6] |= np.uint64(1) << np.uint64(word & 63)
+
+
+@merged
+def _clear(signals: Signals, index: int, busy: Planes) -> None:
+    """Clear the words of a set again."""
+    enters, room = unowned(signals.planes), signals.places.shape[1]
+    leaves = beyond(enters, signals.planes.shape[2])
+    places = beyond(unowned(signals.places), index * room)
+    for number in range(signals.counts[index]):
+        enters[places[number]] = leaves[places[number]] = np.uint64(0)
+    busy[:] = 0
 
 
 @kernel
@@ -132,7 +146,7 @@ def _run(
     bars, words = len(market.bars.close), signals.planes.shape[2]
     midnights = len(market.span.midnights) if wants & DAYS else 0
     levels, returns = np.empty(midnights), np.empty(max(0, midnights - 1))
-    nothing = np.zeros(words, np.uint64)
+    nothing, busy = np.zeros(words, np.uint64), np.zeros(-(-words // 64), np.uint64)
     facts = Facts(
         bars,
         words,
@@ -166,11 +180,11 @@ def _run(
         counts[:] = 0
         own = terms[index if len(terms) > 1 else 0]
         if listed:
-            _lay_out(signals, index, there=True)
+            _lay_out(signals, index, busy)
         count, curve, ruin = trade_set(
             ground,
             facts,
-            _wishes(signals, 0 if listed else index, nothing),
+            _wishes(signals, 0 if listed else index, nothing, busy, listed),
             signals.firsts[index],
             drawn,
             index if len(lines.of) > 0 else -1,
@@ -179,7 +193,7 @@ def _run(
             sheet,
         )
         if listed:
-            _lay_out(signals, index, there=False)
+            _clear(signals, index, busy)
         sound = measure_run(
             curve,
             bars,

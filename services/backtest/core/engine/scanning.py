@@ -25,12 +25,17 @@ _ALL: Final = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
 
 
 class Wishes(NamedTuple):
-    """The words of a side and of the other: to enter and to leave each. Unowned."""
+    """The words of a side and of the other: to enter and to leave each. Unowned.
+
+    Where `seldom`, bit w of the words in `busy` tells whether word w of any of them holds a bit.
+    """
 
     enter: Planes
     leave: Planes
     other_enter: Planes
     other_leave: Planes
+    busy: Planes
+    seldom: bool
 
 
 @intrinsic
@@ -63,8 +68,8 @@ set_bits: Final = cast("Callable[[Word], int]", _set_bits)
 @inner
 def turned(wishes: Wishes) -> Wishes:
     """Return wishes as the other side sees them."""
-    enter, leave, other_enter, other_leave = wishes
-    return Wishes(other_enter, other_leave, enter, leave)
+    enter, leave, other_enter, other_leave, busy, seldom = wishes
+    return Wishes(other_enter, other_leave, enter, leave, busy, seldom)
 
 
 @inner
@@ -103,6 +108,21 @@ def _is_idle(wishes: Wishes, word: int) -> bool:
 
 
 @inner
+def _next_busy(wishes: Wishes, words: int, word: int) -> int:
+    """Return the first word from `word` on that may hold a bit, or the end."""
+    if not wishes.seldom or word >= words:
+        return word
+    place = word >> 6
+    bits = wishes.busy[place] & (_ALL << np.uint64(word & 63))
+    while bits == _NOTHING:
+        place += 1
+        if place << 6 >= words:
+            return words
+        bits = wishes.busy[place]
+    return (place << 6) + trailing_zeros(bits)
+
+
+@inner
 def next_opening(wishes: Wishes, words: int, bar: int) -> int:
     """Return the first bar from `bar` on at which one side alone is to be entered, or NEVER."""
     mask = _ALL << np.uint64(bar & 63)
@@ -112,8 +132,8 @@ def next_opening(wishes: Wishes, words: int, bar: int) -> int:
         if bits != _NOTHING:
             return (word << 6) + trailing_zeros(bits)
         mask = _ALL
-        word += 1
-        if word & (_RUN - 1) == 0:
+        word = _next_busy(wishes, words, word + 1)
+        if word & (_RUN - 1) == 0 and not wishes.seldom:
             while word + _RUN <= words and _is_idle(wishes, word):
                 word += _RUN
     return NEVER
@@ -123,12 +143,14 @@ def next_opening(wishes: Wishes, words: int, bar: int) -> int:
 def next_leaving(wishes: Wishes, words: int, bar: int) -> int:
     """Return the first bar from `bar` on that ends a position: its exit, or the other's entry."""
     mask = _ALL << np.uint64(bar & 63)
-    for word in range(bar >> 6, words):
+    word = bar >> 6
+    while word < words:
         bits = other_entries(wishes, word) & ~wishes.enter[word]
         bits = (bits | wishes.leave[word]) & mask
         if bits != _NOTHING:
             return (word << 6) + trailing_zeros(bits)
         mask = _ALL
+        word = _next_busy(wishes, words, word + 1)
     return NEVER
 
 
@@ -136,11 +158,13 @@ def next_leaving(wishes: Wishes, words: int, bar: int) -> int:
 def next_adding(wishes: Wishes, words: int, bar: int) -> int:
     """Return the first bar from `bar` on that asks for the side held, and for it alone."""
     mask = _ALL << np.uint64(bar & 63)
-    for word in range(bar >> 6, words):
+    word = bar >> 6
+    while word < words:
         bits = own_entries(wishes, word) & ~other_entries(wishes, word) & mask
         if bits != _NOTHING:
             return (word << 6) + trailing_zeros(bits)
         mask = _ALL
+        word = _next_busy(wishes, words, word + 1)
     return NEVER
 
 

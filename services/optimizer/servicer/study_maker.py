@@ -80,10 +80,10 @@ class StudyMaker:
             record = await self._made_before(request)
             if record is not None:
                 return record
-            await self._check_room()
-            examined = await self._examined(request)
-            code_version = await self._with.backtests.code_version()
             try:
+                await self._check_room()
+                examined = await self._examined(request)
+                code_version = await self._with.backtests.code_version()
                 # Once stored it must be started, even when the caller has gone.
                 return await asyncio.shield(self._begun(request, examined, code_version))
             except AssayError:

@@ -127,6 +127,25 @@ async def test_a_repeated_request_is_never_one_too_many(callers: Callers) -> Non
     assert taken.reason == "STUDY_EXISTS"
 
 
+async def test_a_copy_of_a_request_is_not_one_too_many_beside_the_other(
+    callers: Callers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other makes the study after this one has looked for it, and before it is counted."""
+    await callers.create("ann")
+    counted = OptunaStore.unfinished_count
+    made: list[study_pb2.Study] = []
+
+    async def made_meanwhile(store: OptunaStore, caller: str) -> int:
+        monkeypatch.setattr(OptunaStore, "unfinished_count", counted)
+        made.append(await callers.create("ann", 1, request_id="mine"))
+        return await counted(store, caller)
+
+    monkeypatch.setattr(OptunaStore, "unfinished_count", made_meanwhile)
+    again = await callers.create("ann", 0, request_id="mine")
+
+    assert [one.name for one in made] == [again.name]
+
+
 async def test_of_many_at_once_as_many_as_may_be_are_made(callers: Callers) -> None:
     """Whichever replicas they come to."""
     wanted = [callers.create("ann", number % 2) for number in range(8)]

@@ -94,6 +94,7 @@ class Chronicle:
         self._look: Look | None = None
         self._waiting: deque[_Place] = deque()
         self._telling: asyncio.Task[None] | None = None
+        self._failed: Exception | None = None
 
     @property
     def newest(self) -> Look | None:
@@ -122,6 +123,9 @@ class Chronicle:
         Raises:
             AssayError: NOT_FOUND/STUDY_UNKNOWN, UNAVAILABLE/STORE_UNAVAILABLE; to all who wait.
         """
+        if self._failed is not None:
+            # It was on its way when all who waited were let go.
+            raise self._failed
         future: asyncio.Future[News] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Place(after_turn, slow, future))
         self._begin()
@@ -144,13 +148,15 @@ class Chronicle:
             return ()
         # Behind what is held, ahead of it, or the first to want the next page of many.
         events = await self._store.events(self._study_id, seen, PAGE)
-        if not events and seen == self.tip:
-            self._full = False
+        if not events and (seen == self.tip or (seen < self.tip and not self._recent)):
+            # Nobody has seen a later one: where the tip lay beyond, a watcher only claimed to.
+            self.tip, self._full = seen, False
         self._take(events)
         return events
 
     def fail(self, error: Exception) -> None:
-        """Let all who wait go with an error, at once."""
+        """Let all who wait go with an error, at once, and whoever would wait later."""
+        self._failed = error
         if self._telling is not None:
             self._telling.cancel()
         self._fail_all(error)
@@ -189,12 +195,14 @@ class Chronicle:
             # In this order: a record that has ended is followed by its last event.
             record = await self._read_record(self._study_id)
             self._notice(record)
-            events = await self._store.events(self._study_id, self.tip, PAGE)
+            tip = self.tip
+            events = await self._store.events(self._study_id, tip, PAGE)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the watchers'
             self._fail_all(error)
             return
         self._take(events)
-        if not events or events[-1][0] == self.tip:
+        # Another's page may have come meanwhile: of that one nothing was learnt here.
+        if self.tip == (events[-1][0] if events else tip):
             self._full = len(events) == PAGE
         self._look = Look(turn, record)
 

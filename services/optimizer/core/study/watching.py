@@ -132,10 +132,12 @@ class Watches:
         try:
             if await self._store.events(study_id, seen, 1):
                 return True
-            return await self._store.get(study_id) is None
+            record = await self._store.get(study_id)
         except AssayError:
             # An outage: the watchers' own reads tell it.
             return True
+        # Who still waits for a study that has ended knows of its last event, not of its end.
+        return record is None or record.state in FINAL_STATES
 
 
 def _draining() -> AssayError:

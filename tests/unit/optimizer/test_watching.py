@@ -143,6 +143,32 @@ async def test_an_empty_reading_does_not_hide_what_another_found_meanwhile() -> 
     assert len(await chronicle.after(PAGE)) == 36
 
 
+async def test_who_comes_wakes_nobody_who_has_seen_everything(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The others are told of what follows all the same."""
+    store = OthersStore(3)
+    one = watching(store)
+    crowd = [asyncio.ensure_future(numbers(one.supervisor.watch("one", 2))) for _ in range(30)]
+    await turns(400)
+    asked: list[int] = []
+    after = Chronicle.after
+
+    async def counted(chronicle: Chronicle, seen: int) -> Sequence[tuple[int, bytes]]:
+        asked.append(seen)
+        return await after(chronicle, seen)
+
+    monkeypatch.setattr(Chronicle, "after", counted)
+    late = asyncio.ensure_future(numbers(one.supervisor.watch("one", 1)))
+    await turns(400)
+    assert asked == [1, 3]
+    store.finish()
+    async with asyncio.timeout(10):
+        assert await asyncio.gather(*crowd) == [[3, 4]] * 30
+        assert await late == [2, 3, 4]
+    await one.supervisor.close()
+
+
 def _record_of(store: MemoryStore) -> Callable[[str], Awaitable[StudyRecord]]:
     async def read(study_id: str) -> StudyRecord:
         return store.records[study_id]

@@ -52,11 +52,12 @@ News: TypeAlias = tuple[Look, Group]
 """A reading, and with whom one was let go to tell it: to be left when that is done."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Place:
-    """A watcher that waits for a reading later than a turn."""
+    """A watcher that waits for a reading later than a turn, and has seen events up to a number."""
 
     after: int
+    seen: int
     slow: bool
     future: asyncio.Future[News]
 
@@ -113,11 +114,13 @@ class Chronicle:
             self._begin()
         return self._turn - 1
 
-    async def look(self, after_turn: int, *, slow: bool = False) -> News:
+    async def look(self, after_turn: int, seen: int = -1, *, slow: bool = False) -> News:
         """Return a reading later than a turn, as soon as there is one and others have been told.
 
         Args:
             after_turn: The turn.
+            seen: Number of the last event that is known: readings that find no later one, and the
+                study as it was, are nobody's news. -1: any reading will do.
             slow: What leaving the last group said.
 
         Raises:
@@ -127,7 +130,7 @@ class Chronicle:
             # It was on its way when all who waited were let go.
             raise self._failed
         future: asyncio.Future[News] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Place(after_turn, slow, future))
+        self._waiting.append(_Place(after_turn, seen, slow, future))
         self._begin()
         try:
             return await future
@@ -204,7 +207,16 @@ class Chronicle:
         # Another's page may have come meanwhile: of that one nothing was learnt here.
         if self.tip == (events[-1][0] if events else tip):
             self._full = len(events) == PAGE
+        self._pass_over(self._look, Look(turn, record))
         self._look = Look(turn, record)
+
+    def _pass_over(self, before: Look | None, look: Look) -> None:
+        """Have those wait on to whom a reading, made for one who came, tells nothing."""
+        if before is None or before.record.state is not look.record.state or self._full:
+            return
+        for place in self._waiting:
+            if place.after == before.turn and place.seen == self.tip:
+                place.after = look.turn
 
     def _fail_all(self, error: Exception) -> None:
         while self._waiting:

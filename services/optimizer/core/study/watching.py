@@ -66,10 +66,10 @@ class Watches:
         self._look_elsewhere()
         # What others have read before is not enough for who comes now.
         turn = chronicle.call()
-        group, slow = None, False
+        group, slow, known = None, False, -1
         try:
             while True:
-                look, group = await chronicle.look(turn, slow=slow)
+                look, group = await chronicle.look(turn, known, slow=slow)
                 ended: bool | None = None
                 while events := await chronicle.after(seen):
                     for number, event in events:
@@ -80,7 +80,7 @@ class Watches:
                         raise _draining()
                 if look.record.state in FINAL_STATES and ended is not False:
                     return
-                turn = look.turn
+                turn, known = look.turn, seen
                 if ended and chronicle.newest is look:
                     # An end that came after the record was read is the last news: look again.
                     chronicle.call()

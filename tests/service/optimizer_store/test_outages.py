@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+import psycopg
 import pytest
 
 from services.common.errors import AssayError, Code
+from services.optimizer.adapters.store import store_callers
 from services.optimizer.adapters.store.optuna_store import OptunaStore
 from services.optimizer.core.records import StudyState
 from services.optimizer.core.study.limits import Limits
@@ -161,4 +163,26 @@ async def test_a_process_killed_while_it_writes_leaves_whole_generations(
     assert [trial.number for trial in study.trials] == list(range(len(trials) + 8))
     storage.remove_session()
     storage.engine.dispose()
+    await store.close()
+
+
+async def test_a_halted_replica_that_creates_a_study_costs_others_no_lease(
+    postgres_server: PostgresServer, cases: Any
+) -> None:
+    """Another study of the caller waits for it, and gives up; leases are renewed meanwhile."""
+    url = postgres_server.new_database()
+    store = await OptunaStore.open(url)
+    await store.create(cases.record("first"), cases.shape, (), 5)
+    (own,) = await store.claim("other", 3_600_000, 1)
+    with psycopg.connect(url.replace("+psycopg", "")) as halted:
+        halted.execute("SELECT pg_advisory_xact_lock(%s, hashtext(''))", (store_callers._LOCK,))
+        async with asyncio.timeout(10):
+            creating = asyncio.ensure_future(
+                store.create(cases.record("second"), cases.shape, (), 5)
+            )
+            assert [one.study_id for one in await store.renew([own.lease], 3_600_000)] == ["first"]
+            with pytest.raises(AssayError) as refused:
+                await creating
+    assert refused.value.reason == "STORE_UNAVAILABLE"
+    await store.create(cases.record("second"), cases.shape, (), 5)
     await store.close()

@@ -13,6 +13,10 @@ from services.optimizer.core.study.lifecycle import FINAL_STATES, too_many_studi
 _LOCK: Final = 0x0A55A8
 """First half of PostgreSQL's advisory lock of a caller; the other is made of its name."""
 
+_LOCK_SECONDS: Final = 2
+"""How long that lock is waited for. A replica that was halted while it held it must not keep the
+others from renewing their leases, which they write one after the other with everything else."""
+
 _UNFINISHED: Final = tuple(state.name for state in StudyState if state not in FINAL_STATES)
 
 
@@ -32,12 +36,15 @@ def check_room(connection: sa.Connection, record: StudyRecord, limit: int | None
 
     Raises:
         AssayError: RESOURCE_EXHAUSTED/TOO_MANY_STUDIES.
+        sqlalchemy.exc.OperationalError: somebody else is let in for that long.
     """
     if limit is None:
         return
     if connection.dialect.name == "postgresql":
         # SQLite has one writer anyway.
         name = sa.func.hashtext(sa.literal(record.caller, sa.Text))
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_LOCK_SECONDS}s'")
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK, name)))
+        connection.exec_driver_sql("SET LOCAL lock_timeout TO DEFAULT")
     if unfinished_count(connection, record.caller, record.study_id) >= limit:
         raise too_many_studies(record.caller, limit)

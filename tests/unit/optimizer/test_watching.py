@@ -24,12 +24,14 @@ END = json.dumps({"end": "SUCCEEDED"}).encode()
 class OthersStore(MemoryStore):
     """A store of studies that another replica runs.
 
-    `before_page` is called by each reading of a page of events, before it is answered.
+    `before_page` is called by each reading of a page of events, before it is answered, which takes
+    `page_turns` turns of the event loop.
     """
 
     def __init__(self, count: int) -> None:
         super().__init__()
         self.before_page: Callable[[], None] = lambda: None
+        self.page_turns = 0
         self.records["one"] = replace(pending(), state=StudyState.RUNNING)
         self.log["one"] = [json.dumps({"generation": at}).encode() for at in range(count)]
 
@@ -44,6 +46,7 @@ class OthersStore(MemoryStore):
         """Return events after a number."""
         if limit == PAGE:
             self.before_page()
+            await turns(self.page_turns)
         return await super().events(study_id, after_number, limit)
 
 
@@ -166,6 +169,29 @@ async def test_who_comes_wakes_nobody_who_has_seen_everything(
     async with asyncio.timeout(10):
         assert await asyncio.gather(*crowd) == [[3, 4]] * 30
         assert await late == [2, 3, 4]
+    await one.supervisor.close()
+
+
+async def test_those_who_keep_coming_keep_nobody_waiting() -> None:
+    """Somebody comes during each reading; those before are told nevertheless."""
+    store = OthersStore(3)
+    one = watching(store)
+    crowd: list[asyncio.Future[list[int]]] = []
+
+    def come() -> None:
+        if len(crowd) < 500:
+            crowd.append(asyncio.ensure_future(numbers(one.supervisor.watch("one", 0))))
+
+    store.before_page, store.page_turns = come, 3
+    first = one.supervisor.watch("one", 0)
+    async with asyncio.timeout(10):
+        assert (await anext(first))[0] == 1
+    assert len(crowd) < 500
+    store.before_page = lambda: None
+    store.finish()
+    async with asyncio.timeout(10):
+        assert await numbers(first) == [2, 3, 4]
+        assert await asyncio.gather(*crowd) == [[1, 2, 3, 4]] * len(crowd)
     await one.supervisor.close()
 
 

@@ -172,14 +172,22 @@ class Chronicle:
             )
 
     async def _tell(self) -> None:
-        """Read what is new and let those go who wait for it, until nobody does."""
+        """Read what is new and let those go who wait for it, until nobody does.
+
+        Where both is to be done it is done in turns: those who keep coming keep nobody waiting.
+        """
+        has_read = False
         while True:
             known = self._look.turn if self._look is not None else -1
             self._waiting = deque(one for one in self._waiting if not one.future.done())
-            if known < self._turn and any(one.after >= known for one in self._waiting):
+            wanted = known < self._turn and any(one.after >= known for one in self._waiting)
+            told = any(one.after < known for one in self._waiting)
+            if wanted and not (told and has_read):
                 await self._read()
-            elif any(one.after < known for one in self._waiting):
+                has_read = True
+            elif told:
                 await self._turnstile.let_go(self._next)
+                has_read = False
             else:
                 return
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from services.common.security.roles import digest_of, new_token
+from services.common.security.roles import MOST_NAME_CHARACTERS, digest_of, new_token
 
 app = typer.Typer(help="Tokens for services that ask for them.", no_args_is_help=True)
 
@@ -23,6 +23,9 @@ def new(
     """
     if not name or any(letter.isspace() or letter == "#" for letter in name):
         raise typer.BadParameter("a name has no spaces and no #", param_hint="NAME")
+    if len(name) > MOST_NAME_CHARACTERS:
+        told = f"a name has at most {MOST_NAME_CHARACTERS} characters"
+        raise typer.BadParameter(told, param_hint="NAME")
     token = new_token()
     typer.echo(token)
     typer.echo(f"{name} {role} {digest_of(token)}", err=True)

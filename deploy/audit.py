@@ -88,7 +88,10 @@ def main(program: str, locks: list[str]) -> int:
     """Audit the locks and print; return the exit status."""
     pins = pins_of(map(Path, locks))
     with tempfile.TemporaryDirectory() as folder:
-        said, complaints = asked(program, pins, Path(folder))
+        try:
+            said, complaints = asked(program, pins, Path(folder))
+        except (OSError, ValueError) as error:
+            said, complaints = [], str(error)
     status, lines = judged(said, pins, complaints)
     for line in lines or [f"{len(pins)} packages: nothing is known against them"]:
         print(line)  # noqa: T201 - that is what it is for

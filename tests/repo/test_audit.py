@@ -100,6 +100,21 @@ def test_without_a_database_nothing_passes(audit: Audit) -> None:
     assert "no route to the database" in told
 
 
+def test_without_the_program_nothing_passes(root: Path, tmp_path: Path) -> None:
+    """As without a database: what could not be started says nothing about any package."""
+    lock = tmp_path / "some.lock"
+    lock.write_text(LOCK)
+    answer = subprocess.run(
+        [sys.executable, str(root / "deploy/audit.py"), str(tmp_path / "missing"), str(lock)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert answer.returncode == 2
+    assert "NOT AUDITED" in answer.stdout
+
+
 def test_every_lock_is_audited(root: Path) -> None:
     """The recipe names the lock of development and those of all images; lint stays offline."""
     recipes = (root / "Makefile").read_text()

@@ -17,6 +17,9 @@ from typing import Final
 AUTHORIZATION_KEY: Final = "authorization"
 """Metadata that carries `Bearer TOKEN`."""
 
+MOST_NAME_CHARACTERS: Final = 255
+"""Longest name of a caller."""
+
 _DIGEST_CHARACTERS: Final = 64
 _FIELDS: Final = 3
 
@@ -101,6 +104,8 @@ def _entry(words: list[str]) -> tuple[str, Caller]:
     if len(words) != _FIELDS:
         raise ValueError("say name, role and SHA-256")
     name, role, digest = words
+    if len(name) > MOST_NAME_CHARACTERS:
+        raise ValueError(f"the name has at most {MOST_NAME_CHARACTERS} characters")
     if role.upper() not in Role.__members__:
         raise ValueError("the role is one of read, run, admin")
     if len(digest) != _DIGEST_CHARACTERS or not all(one in "0123456789abcdef" for one in digest):

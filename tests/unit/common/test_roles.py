@@ -71,12 +71,16 @@ def test_every_wrong_line_is_named_and_no_digest_told() -> None:
     """A half-read file would lock some callers out and tell nobody."""
     digest = digest_of("x")
     text = f"a king {digest}\nb read\nc run {digest.upper()}\nd run {digest}\n"
+    text += f"{'e' * 256} run {digest}\n{'f' * 255} run {digest}\n"
 
     with pytest.raises(TokensInvalidError) as raised:
         read_tokens(text)
 
     message = str(raised.value)
-    assert [f"line {number}" in message for number in (1, 2, 3, 4)] == [True, True, True, False]
+    assert [f"line {number}" in message for number in range(1, 7)] == [
+        *(True, True, True, False),
+        *(True, False),
+    ]
     assert digest not in message
 
 

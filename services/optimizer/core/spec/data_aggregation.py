@@ -19,6 +19,10 @@ MOST_RUNS: Final = 16_384
 """Runs of one generation over all datasets: what is held in memory at once."""
 
 
+_HUGE: Final = 1e300
+"""Sums of larger numbers may be more than a double can hold."""
+
+
 class AggregationRule(enum.Enum):
     """What several values become; the value is that of `assay.optimizer.v1.DataAggregation.Rule`.
 
@@ -65,11 +69,11 @@ def _mean(values: Sequence[float]) -> float | None:
     count = len(values)
     # What is infinite hides all else, and outgrows no sum.
     told = [value for value in values if math.isinf(value)] or values
+    # Exact, so that the order of the datasets does not show.
+    if _HUGE < max(map(abs, told)) < math.inf:
+        return float(sum(map(Fraction, told)) / count) + 0.0
     try:
-        # Exact, so that the order of the datasets does not show.
         return math.fsum(told) / count + 0.0
-    except OverflowError:
-        return float(sum(map(Fraction, told)) / count)
     except ValueError:
         return None
 

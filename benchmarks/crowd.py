@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import multiprocessing
 import os
 import statistics
@@ -36,6 +35,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.parts import datasets, reference_grid
+from benchmarks.parts.printing import print_figures
 from benchmarks.parts.processes import service
 
 _PAUSE_SECONDS: Final = 0.1
@@ -147,11 +147,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print one flat JSON object")
     arguments = parser.parse_args()
     figures = measure(arguments.watchers)
-    if arguments.json:
-        print(json.dumps(figures))
-        return
-    for name, value in figures.items():
-        print(f"{name:36} {value:.6g}")
+    print_figures(figures, as_json=arguments.json)
 
 
 if __name__ == "__main__":

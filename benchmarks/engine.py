@@ -27,7 +27,6 @@ runs between them, and the figure is the median of the rounds.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import sys
 import tempfile
@@ -48,6 +47,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.parts import datasets, minute_grid, parity, reference_grid
 from benchmarks.parts.kernel import Kernel, cpu_seconds, frame_of, funding_of
 from benchmarks.parts.peer import Peer, one_processor, peer
+from benchmarks.parts.printing import print_figures
 from benchmarks.parts.processes import Service, service
 from services.common.frames import Candles
 
@@ -192,11 +192,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print one flat JSON object")
     arguments = parser.parse_args()
     figures = measure(arguments.data, peers=not arguments.no_peers)
-    if arguments.json:
-        print(json.dumps(figures))
-        return
-    for name, value in figures.items():
-        print(f"{name:36} {value:.6g}")
+    print_figures(figures, as_json=arguments.json)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import sys
 import tempfile
 import time
@@ -29,6 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.parts import datasets, reference_grid, search_loop
 from benchmarks.parts.fanout import Costs, Layout, simulated
+from benchmarks.parts.printing import print_figures
 from benchmarks.parts.processes import Service, service
 from services.common.channel import connect
 from services.optimizer.adapters.store.optuna_store import OptunaStore
@@ -141,11 +141,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print one flat JSON object")
     arguments = parser.parse_args()
     figures = figures_of(asyncio.run(measured()))
-    if arguments.json:
-        print(json.dumps(figures))
-        return
-    for name, value in figures.items():
-        print(f"{name:48} {value:.6g}" if isinstance(value, float) else f"{name:48} {value}")
+    print_figures(figures, as_json=arguments.json)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,6 @@ itself, generations of 8), `optuna` and `optuna_sequential` (stock TPE, in this 
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import sys
 from pathlib import Path
@@ -42,6 +41,7 @@ import numpy.typing as npt
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.parts.crossover_table import CrossoverTable, crossover_table
+from benchmarks.parts.printing import print_figures
 from benchmarks.parts.searches import Study, chance, optunas, ours
 
 EVALUATIONS: Final = (25, 50, 100, 200)
@@ -155,11 +155,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print one flat JSON object")
     arguments = parser.parse_args()
     figures = measure(crossover_table(arguments.data), arguments.seeds)
-    if arguments.json:
-        print(json.dumps(figures))
-        return
-    for name, value in figures.items():
-        print(f"{name:44} {'-' if value is None else f'{value:.6g}'}")
+    print_figures(figures, as_json=arguments.json)
 
 
 if __name__ == "__main__":

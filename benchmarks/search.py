@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import statistics
 import sys
 import tempfile
@@ -31,6 +30,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.parts import large_grid, search_loop, stock_search
+from benchmarks.parts.printing import print_figures
 from tests.private_servers import PostgresServer
 
 STOCK_TRIALS = {"random": 40, "tpe": 20}
@@ -103,11 +103,7 @@ def main() -> None:
         figures |= large_grid.figures(f"sqlite:///{Path(home) / 'large.sqlite3'}")
         for store, url in urls.items():
             figures |= compared(url, store, arguments.runs)
-    if arguments.json:
-        print(json.dumps(figures))
-        return
-    for key, value in sorted(figures.items()):
-        print(f"{key:44} {value:12,.1f}")
+    print_figures(figures, as_json=arguments.json)
 
 
 class _Raw(argparse.RawDescriptionHelpFormatter):

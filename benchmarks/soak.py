@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import os
 import random
 import signal
@@ -45,6 +44,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.parts import datasets, reference_grid
 from benchmarks.parts.held import Held
+from benchmarks.parts.printing import print_figures
 from benchmarks.parts.processes import Service, free_port, launched, service
 from benchmarks.parts.soaked_studies import specs
 from tests.private_servers import PostgresServer
@@ -261,11 +261,7 @@ def main() -> None:
     figures, errors = measure(arguments.minutes, postgres=arguments.postgres)
     for error in errors:
         print(error, file=sys.stderr)
-    if arguments.json:
-        print(json.dumps(figures))
-        return
-    for name, value in figures.items():
-        print(f"{name:36} {value:.6g}")
+    print_figures(figures, as_json=arguments.json)
 
 
 if __name__ == "__main__":
